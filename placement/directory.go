@@ -1,0 +1,149 @@
+package placement
+
+import (
+	"bytes"
+	"sort"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/proto/placementpb"
+)
+
+// entry is what the directory knows of one region.
+type entry struct {
+	region  *metapb.Region // never changed in place
+	leader  uint64         // store; 0 while unknown
+	term    uint64
+	size    uint64
+	down    []uint64
+	pending []uint64
+	writes  float64
+	reads   float64
+}
+
+func (e *entry) route() *placementpb.RegionRoute {
+	return &placementpb.RegionRoute{Region: e.region, LeaderStore: e.leader, Term: e.term, SizeBytes: e.size}
+}
+
+// directory maps key ranges to regions and their leaders, from reports. It is a
+// plain value: its owner locks.
+//
+// Invariant: the ranges of the entries do not overlap. A report whose region is
+// older than what it would displace is dropped.
+type directory struct {
+	byID  map[uint64]*entry
+	order []*entry // by start key
+}
+
+func newDirectory() *directory { return &directory{byID: map[uint64]*entry{}} }
+
+// newer reports whether epoch a was reached after b. Versions rise with splits
+// and merges, conf versions with membership; neither goes back.
+func newer(a, b *metapb.Epoch) bool {
+	return a.GetVersion() > b.GetVersion() ||
+		a.GetVersion() == b.GetVersion() && a.GetConfVer() > b.GetConfVer()
+}
+
+func overlap(a, b *metapb.Region) bool {
+	return (len(b.EndKey) == 0 || bytes.Compare(a.StartKey, b.EndKey) < 0) &&
+		(len(a.EndKey) == 0 || bytes.Compare(b.StartKey, a.EndKey) < 0)
+}
+
+// apply merges a report in and says whether the route changed.
+func (d *directory) apply(r *placementpb.RegionReport) bool {
+	if r.GetRegion() == nil {
+		return false
+	}
+	old := d.byID[r.Region.Id]
+	if old != nil {
+		if newer(old.region.Epoch, r.Region.Epoch) || r.Term < old.term {
+			return false
+		}
+	}
+	// Everything that the report displaces must be older than it is.
+	for _, e := range d.order {
+		if e.region.Id != r.Region.Id && overlap(e.region, r.Region) && e.region.Epoch.GetVersion() > r.Region.Epoch.GetVersion() {
+			return false
+		}
+	}
+	changed := old == nil || old.leader != r.LeaderStore || old.term != r.Term ||
+		newer(r.Region.Epoch, old.region.Epoch)
+	// A size that moved by an eighth is worth telling the watchers.
+	if old != nil && !changed {
+		lo, hi := old.size, r.SizeBytes
+		if lo > hi {
+			lo, hi = hi, lo
+		}
+		changed = hi-lo > 4096 && hi-lo > hi/8
+	}
+	e := &entry{
+		region: r.Region, leader: r.LeaderStore, term: r.Term, size: r.SizeBytes,
+		down: r.DownStores, pending: r.PendingStores, writes: r.WritesPerSecond, reads: r.ReadsPerSecond,
+	}
+	d.replace(e)
+	return changed
+}
+
+// replace puts e in and drops what it overlaps.
+func (d *directory) replace(e *entry) {
+	keep := d.order[:0:0]
+	for _, o := range d.order {
+		if o.region.Id == e.region.Id || overlap(o.region, e.region) {
+			delete(d.byID, o.region.Id)
+			continue
+		}
+		keep = append(keep, o)
+	}
+	i := sort.Search(len(keep), func(i int) bool { return bytes.Compare(keep[i].region.StartKey, e.region.StartKey) > 0 })
+	keep = append(keep, nil)
+	copy(keep[i+1:], keep[i:])
+	keep[i] = e
+	d.order = keep
+	d.byID[e.region.Id] = e
+}
+
+// dropLeader forgets that a store leads: it stopped reporting.
+func (d *directory) dropLeader(store uint64) (changed []*entry) {
+	for i, e := range d.order {
+		if e.leader != store {
+			continue
+		}
+		c := *e
+		c.leader = 0
+		d.order[i] = &c
+		d.byID[c.region.Id] = &c
+		changed = append(changed, &c)
+	}
+	return changed
+}
+
+// lookup returns the region that holds key, nil if none is known.
+func (d *directory) lookup(key []byte) *entry {
+	i := sort.Search(len(d.order), func(i int) bool { return bytes.Compare(d.order[i].region.StartKey, key) > 0 })
+	if i == 0 {
+		return nil
+	}
+	e := d.order[i-1]
+	if len(e.region.EndKey) > 0 && bytes.Compare(key, e.region.EndKey) >= 0 {
+		return nil
+	}
+	return e
+}
+
+// complete reports whether the regions tile the key space and all have a leader.
+func (d *directory) complete() bool {
+	var at []byte
+	for i, e := range d.order {
+		if e.leader == 0 || !bytes.Equal(at, e.region.StartKey) {
+			return false
+		}
+		if len(e.region.EndKey) == 0 {
+			return i == len(d.order)-1
+		}
+		at = e.region.EndKey
+	}
+	return false
+}
+
+func cloneStore(s *metapb.Store) *metapb.Store { return proto.Clone(s).(*metapb.Store) }

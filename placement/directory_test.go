@@ -1,0 +1,61 @@
+package placement
+
+import (
+	"testing"
+
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/proto/placementpb"
+)
+
+func report(id uint64, start, end string, version, conf, leader, term uint64) *placementpb.RegionReport {
+	return &placementpb.RegionReport{
+		Region: &metapb.Region{Id: id, StartKey: []byte(start), EndKey: []byte(end),
+			Epoch: &metapb.Epoch{Version: version, ConfVer: conf}},
+		LeaderStore: leader, Term: term,
+	}
+}
+
+// A split heard of from the child first must not leave two regions over one key,
+// and the parent's old report must not bring the old range back.
+func TestDirectoryKeepsRangesDisjoint(t *testing.T) {
+	d := newDirectory()
+	d.apply(report(2, "", "", 1, 1, 1, 5))
+	if !d.complete() {
+		t.Fatal("one region over everything, with a leader, is complete")
+	}
+	if !d.apply(report(3, "m", "", 2, 1, 1, 6)) {
+		t.Fatal("the child is news")
+	}
+	if e := d.lookup([]byte("z")); e == nil || e.region.Id != 3 {
+		t.Fatalf("z is in %v", e)
+	}
+	if d.apply(report(2, "", "", 1, 1, 1, 7)) {
+		t.Fatal("the parent's old range displaced its child")
+	}
+	if d.complete() {
+		t.Fatal("complete though the left half is unknown")
+	}
+	d.apply(report(2, "", "m", 2, 1, 1, 7))
+	if !d.complete() {
+		t.Fatal("both halves are known")
+	}
+	if e := d.lookup([]byte("a")); e == nil || e.region.Id != 2 {
+		t.Fatalf("a is in %v", e)
+	}
+}
+
+// A deposed leader's late report does not name it leader again.
+func TestDirectoryIgnoresOldTerms(t *testing.T) {
+	d := newDirectory()
+	d.apply(report(2, "", "", 1, 1, 1, 5))
+	d.apply(report(2, "", "", 1, 1, 3, 6))
+	if d.apply(report(2, "", "", 1, 1, 1, 5)) {
+		t.Fatal("a report of term 5 changed the leader of term 6")
+	}
+	if got := d.byID[2].leader; got != 3 {
+		t.Fatalf("leader %d", got)
+	}
+	if ch := d.dropLeader(3); len(ch) != 1 || d.byID[2].leader != 0 {
+		t.Fatal("a silent store stays leader")
+	}
+}

@@ -1,0 +1,27 @@
+// Package placement is the cluster's own brain: it hands out ids and timestamps,
+// knows the stores, keeps the directory of regions, and moves replicas and
+// leaders where they should be.
+//
+//	          Report, Timestamps, Join …            KV admin requests
+//	stores ─────────────────────────▶ Service ─────────────────────────▶ stores
+//	       ◀───────────── Watch ─────    │ raw keys, one Raft group
+//	                                     ▼
+//	                              Group (region 1)
+//
+// Every node runs a Service beside its replica of region 1, the placement group.
+// Only the one on the group's leader works; the others say who leads. What cannot
+// be made again is kept in the group: the cluster's id, the ids given out, the
+// stores, the bound of timestamps, the schema version. The directory is made
+// again from the stores' reports by every new leader, within about a second.
+//
+// Invariants:
+//   - Ids and timestamps are given only below a bound that is stored already.
+//   - A timestamp is given only if this store's lease on the group was valid
+//     after the request arrived, so a deposed leader gives none.
+//   - The schedulers (placement/scheduler) are pure functions of a snapshot of
+//     the directory; an operator carries the epoch it was made for and ends when
+//     the region has another one that it did not cause.
+//
+// A Service is safe for concurrent use. It starts its goroutines in Start and
+// ends them in Stop.
+package placement
