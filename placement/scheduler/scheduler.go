@@ -122,15 +122,20 @@ func Replicas(s *Snapshot) []Plan {
 			continue
 		}
 		voters := 0
-		var ready, learners []*metapb.Peer
+		liveLearners := 0
+		var ready []*metapb.Peer
 		for _, p := range r.Peers {
 			if p.Role == metapb.PeerRole_VOTER {
 				voters++
 				continue
 			}
-			learners = append(learners, p)
-			if st := s.store(p.StoreId); st != nil && st.Live && !r.Pending[p.StoreId] && !r.Down[p.StoreId] {
-				ready = append(ready, p)
+			// A learner on a dead store counts for nothing: another one takes
+			// its place.
+			if st := s.store(p.StoreId); st != nil && st.Live && !r.Down[p.StoreId] {
+				liveLearners++
+				if !r.Pending[p.StoreId] {
+					ready = append(ready, p)
+				}
 			}
 		}
 		if voters >= want {
@@ -141,7 +146,7 @@ func Replicas(s *Snapshot) []Plan {
 				Reason: fmt.Sprintf("%d voters of %d, %d learners have caught up", voters, want, len(ready))})
 			continue
 		}
-		if voters+len(learners) >= members {
+		if voters+liveLearners >= members {
 			continue
 		}
 		to := emptiest(s, r, placed)
@@ -150,7 +155,7 @@ func Replicas(s *Snapshot) []Plan {
 		}
 		placed[to]++
 		plans = append(plans, Plan{Kind: AddPeer, RegionID: r.ID, Epoch: r.Epoch, To: to,
-			Reason: fmt.Sprintf("%d replicas of %d", voters+len(learners), members)})
+			Reason: fmt.Sprintf("%d replicas of %d", voters+liveLearners, members)})
 	}
 	return plans
 }

@@ -1,0 +1,292 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/internal/stop"
+	"github.com/quorate-db/quorate/internal/timestamp"
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/proto/placementpb"
+)
+
+// Options of a Client.
+type Options struct {
+	StoreID   uint64
+	ClusterID uint64
+	// Local is the service of this process.
+	Local placementpb.PlacementClient
+	// Dial connects to another store.
+	Dial func(ctx context.Context, store uint64) (*grpc.ClientConn, error)
+	// Peers lists stores that may lead the placement group, best guess first.
+	Peers  func() []uint64
+	Clock  env.Clock
+	Rand   env.Rand
+	Logger *slog.Logger
+	// Update takes in each update of the directory, in order. It must not block.
+	Update func(*placementpb.DirectoryUpdate)
+	// Joined is told the store's own record for each new leader, so that it
+	// knows of changed addresses.
+	Self func() *metapb.Store
+	// NewLeader is called when another store was found to lead the group: the
+	// store's next report must be full.
+	NewLeader func()
+}
+
+const (
+	retryMin = 2 * time.Millisecond
+	retryMax = 100 * time.Millisecond
+	// attemptTimeout bounds one try at one store, so that a frozen one does not
+	// hold a call up.
+	attemptTimeout = 2 * time.Second
+)
+
+// Client talks to the placement service.
+type Client struct {
+	o     Options
+	group *stop.Group
+	mu    struct {
+		sync.Mutex
+		leader uint64 // store that answered last, 0 if unknown
+		rand   env.Rand
+		conns  map[uint64]placementpb.PlacementClient
+	}
+}
+
+// New returns a client. Start begins its watch of the directory.
+func New(o Options) *Client {
+	c := &Client{o: o}
+	c.mu.rand = o.Rand
+	c.mu.conns = map[uint64]placementpb.PlacementClient{}
+	return c
+}
+
+// Start begins to follow the directory.
+func (c *Client) Start() {
+	c.group = stop.NewGroup(context.Background())
+	c.group.Go("placement-watch", c.watch)
+}
+
+// Stop ends the watch.
+func (c *Client) Stop() {
+	if c.group != nil {
+		c.group.Stop()
+	}
+}
+
+// Leader returns the store that led the group when last heard of, 0 if unknown.
+func (c *Client) Leader() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.leader
+}
+
+func (c *Client) setLeader(store uint64) {
+	c.mu.Lock()
+	changed := store != 0 && c.mu.leader != store
+	c.mu.leader = store
+	c.mu.Unlock()
+	if changed && c.o.NewLeader != nil {
+		c.o.NewLeader()
+	}
+}
+
+func (c *Client) conn(ctx context.Context, store uint64) (placementpb.PlacementClient, error) {
+	if store == c.o.StoreID {
+		return c.o.Local, nil
+	}
+	cc, err := c.o.Dial(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	return placementpb.NewPlacementClient(cc), nil
+}
+
+// call tries f at the leader, and at the other stores while that is not known,
+// until it succeeds, fails for good, or ctx ends. f returns the Error of the
+// answer; only "not leader" is retried, besides broken connections.
+func (c *Client) call(ctx context.Context, what string, f func(context.Context, placementpb.PlacementClient) (*placementpb.Error, error)) error {
+	backoff := retryMin
+	next := c.Leader()
+	var tried int
+	var last error
+	for {
+		if next == 0 {
+			peers := c.o.Peers()
+			if len(peers) > 0 {
+				next = peers[tried%len(peers)]
+			} else {
+				next = c.o.StoreID
+			}
+			tried++
+		}
+		pc, err := c.conn(ctx, next)
+		if err == nil {
+			attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+			var e *placementpb.Error
+			e, err = f(attempt, pc)
+			cancel()
+			if err == nil {
+				if e == nil {
+					c.setLeader(next)
+					return nil
+				}
+				if !e.NotLeader {
+					return errors.New(e.Message)
+				}
+				err = errors.New(e.Message)
+				if e.LeaderStore != 0 && e.LeaderStore != next {
+					next, last = e.LeaderStore, err
+					if tried++; tried%4 != 0 { // two stores may point at each other for a while
+						continue
+					}
+				}
+			}
+		}
+		last = err
+		next = 0
+		c.mu.Lock()
+		c.mu.leader = 0
+		d := env.Jitter(c.mu.rand, backoff)
+		c.mu.Unlock()
+		if sleepErr := env.Sleep(ctx, c.o.Clock, d); sleepErr != nil {
+			return fmt.Errorf("%s: %w (last: %v)", what, sleepErr, last)
+		}
+		backoff = min(2*backoff, retryMax)
+	}
+}
+
+// Timestamps gives the first of count distinct timestamps above atLeast.
+func (c *Client) Timestamps(ctx context.Context, count uint32, atLeast timestamp.Timestamp) (timestamp.Timestamp, error) {
+	var first uint64
+	err := c.call(ctx, "get timestamps", func(ctx context.Context, pc placementpb.PlacementClient) (*placementpb.Error, error) {
+		r, err := pc.Timestamps(ctx, &placementpb.TimestampsRequest{Count: count, AtLeast: uint64(atLeast)})
+		first = r.GetFirst()
+		return r.GetError(), err
+	})
+	return timestamp.Timestamp(first), err
+}
+
+// AllocIDs gives the first of count ids that were never given before.
+func (c *Client) AllocIDs(ctx context.Context, count uint32) (uint64, error) {
+	var first uint64
+	err := c.call(ctx, "allocate ids", func(ctx context.Context, pc placementpb.PlacementClient) (*placementpb.Error, error) {
+		r, err := pc.AllocIDs(ctx, &placementpb.AllocIDsRequest{Count: count})
+		first = r.GetFirst()
+		return r.GetError(), err
+	})
+	return first, err
+}
+
+// Announce tells the service of this store and its addresses.
+func (c *Client) Announce(ctx context.Context, s *metapb.Store) error {
+	return c.call(ctx, "announce the store", func(ctx context.Context, pc placementpb.PlacementClient) (*placementpb.Error, error) {
+		r, err := pc.Join(ctx, &placementpb.JoinRequest{ClusterId: c.o.ClusterID, Store: s})
+		return r.GetError(), err
+	})
+}
+
+// Report sends a report and says whether the next one must be full.
+func (c *Client) Report(ctx context.Context, req *placementpb.ReportRequest) (sendFull bool, err error) {
+	err = c.call(ctx, "report", func(ctx context.Context, pc placementpb.PlacementClient) (*placementpb.Error, error) {
+		r, err := pc.Report(ctx, req)
+		sendFull = r.GetSendFull()
+		return r.GetError(), err
+	})
+	return sendFull, err
+}
+
+// SchemaLease renews the gateway's lease on the schema.
+func (c *Client) SchemaLease(ctx context.Context, req *placementpb.SchemaLeaseRequest) (resp *placementpb.SchemaLeaseResponse, err error) {
+	err = c.call(ctx, "renew the schema lease", func(ctx context.Context, pc placementpb.PlacementClient) (*placementpb.Error, error) {
+		var err error
+		resp, err = pc.SchemaLease(ctx, req)
+		return resp.GetError(), err
+	})
+	return resp, err
+}
+
+// Operate orders an operator. Unlike other calls it is not repeated once it may
+// have been taken: a transport error is returned.
+func (c *Client) Operate(ctx context.Context, req *placementpb.OperateRequest) (resp *placementpb.OperateResponse, err error) {
+	for {
+		next := c.Leader()
+		if next == 0 {
+			if _, err := c.Operators(ctx, false); err != nil { // finds the leader
+				return nil, err
+			}
+			continue
+		}
+		pc, err := c.conn(ctx, next)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := pc.Operate(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		if !resp.GetError().GetNotLeader() {
+			return resp, nil
+		}
+		c.setLeader(0)
+		if err := env.Sleep(ctx, c.o.Clock, retryMax); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Operators lists running operators, and those that ended if history is set.
+func (c *Client) Operators(ctx context.Context, history bool) (ops []*placementpb.Operator, err error) {
+	err = c.call(ctx, "list operators", func(ctx context.Context, pc placementpb.PlacementClient) (*placementpb.Error, error) {
+		r, err := pc.Operators(ctx, &placementpb.OperatorsRequest{History: history})
+		ops = r.GetOperators()
+		return r.GetError(), err
+	})
+	return ops, err
+}
+
+// watch follows the directory, at whichever store leads.
+func (c *Client) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := c.watchOnce(ctx); err != nil && ctx.Err() == nil {
+			c.o.Logger.Debug("placement: watch", "err", err)
+		}
+		_ = env.Sleep(ctx, c.o.Clock, retryMax)
+	}
+}
+
+func (c *Client) watchOnce(ctx context.Context) error {
+	// Announcing finds the leader, and makes it know this store's addresses
+	// before it hands them to others.
+	if err := c.Announce(ctx, c.o.Self()); err != nil {
+		return err
+	}
+	lead := c.Leader()
+	pc, err := c.conn(ctx, lead)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := pc.Watch(ctx, &placementpb.WatchRequest{})
+	if err != nil {
+		return err
+	}
+	for {
+		u, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		if u.Error != nil {
+			return errors.New(u.Error.Message)
+		}
+		c.o.Update(u)
+	}
+}

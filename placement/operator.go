@@ -1,0 +1,594 @@
+package placement
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/placement/scheduler"
+	"github.com/quorate-db/quorate/proto/kvpb"
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/proto/placementpb"
+)
+
+const (
+	historyMax = 200
+	// operatorTimeout ends an operator that makes no end of itself. A move
+	// copies a region of up to 96 MB at 64 MB/s twice over with room to spare.
+	operatorTimeout = 2 * time.Minute
+	// operatorsMax bounds how many run at once, so that a cluster which lost a
+	// store does not copy everything in the same second.
+	operatorsMax = 8
+	// caughtUpWithin is how many entries a replica may lag to be promoted.
+	caughtUpWithin = 64
+	stepPause      = 50 * time.Millisecond
+)
+
+// operator is one running order on one region.
+type operator struct {
+	info *placementpb.Operator // guarded by Service.mu
+	plan scheduler.Plan
+	keys [][]byte // split
+	// regions is the outcome of a split, set before done is closed.
+	regions []*metapb.Region
+	done    chan struct{}
+	cancel  context.CancelFunc
+}
+
+// ErrRefused says that an order would harm the region and was not begun.
+type ErrRefused struct{ Why string }
+
+func (e *ErrRefused) Error() string { return e.Why }
+
+func (s *Service) wakePlanner() {
+	select {
+	case s.plan <- struct{}{}:
+	default:
+	}
+}
+
+// planLoop runs the schedulers whenever something was reported, at most every
+// stepPause, and at least every second.
+func (s *Service) planLoop(ctx context.Context) {
+	t := s.o.Clock.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C():
+		case <-s.plan:
+		}
+		s.schedule()
+		if env.Sleep(ctx, s.o.Clock, stepPause) != nil {
+			return
+		}
+	}
+}
+
+// schedule makes operators from what the schedulers plan, once the directory is
+// whole again after a change of leader.
+func (s *Service) schedule() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.mu.lead
+	if l == nil {
+		return
+	}
+	now := s.o.Clock.Now()
+	for _, st := range l.stores {
+		if !st.lastSeen.IsZero() && now.Sub(st.lastSeen) >= storeLiveFor {
+			st.lastSeen = time.Time{}
+			st.full = false
+			up := &placementpb.DirectoryUpdate{}
+			for _, e := range l.dir.dropLeader(st.rec.Store.Id) {
+				up.Regions = append(up.Regions, e.route())
+			}
+			if len(up.Regions) > 0 {
+				s.publishLocked(l, up)
+			}
+		}
+	}
+	if now.Sub(l.since) < settleFor && len(l.stores) > 1 || !l.dir.complete() {
+		return
+	}
+	snap := s.snapshotLocked(l)
+	plans := scheduler.Replicas(snap)
+	if len(plans) == 0 && len(l.ops) == 0 {
+		plans = scheduler.Leaders(snap)
+	}
+	for _, p := range plans {
+		if len(l.ops) >= operatorsMax {
+			return
+		}
+		s.beginLocked(l, &operator{plan: p}, string(p.Kind), p.Reason)
+	}
+}
+
+// beginLocked registers an operator and starts it. Requires: s.mu held, and no
+// operator on the region.
+func (s *Service) beginLocked(l *leadership, op *operator, kind, reason string) {
+	s.mu.opSeq++
+	op.info = &placementpb.Operator{
+		Id: l.term<<20 | s.mu.opSeq&(1<<20-1), RegionId: op.plan.RegionID, Kind: kind, Reason: reason,
+		State: "running", CreatedUnixMs: s.o.Clock.Now().UnixMilli(), Epoch: op.plan.Epoch, Detail: detail(op.plan, op.keys),
+	}
+	op.done = make(chan struct{})
+	ctx, cancel := context.WithTimeout(s.group.Context(), operatorTimeout)
+	op.cancel = cancel
+	l.ops[op.plan.RegionID] = op
+	if !s.group.Go("operator", func(context.Context) { s.runOperator(ctx, l, op) }) {
+		cancel()
+		delete(l.ops, op.plan.RegionID)
+		op.info.State, op.info.Error = "cancelled", "the node is stopping"
+		close(op.done)
+	}
+}
+
+func detail(p scheduler.Plan, keys [][]byte) string {
+	switch {
+	case len(keys) > 0:
+		return fmt.Sprintf("at %d keys", len(keys))
+	case p.From != 0 && p.To != 0:
+		return fmt.Sprintf("store %d to store %d", p.From, p.To)
+	case p.To != 0:
+		return fmt.Sprintf("on store %d", p.To)
+	case p.From != 0:
+		return fmt.Sprintf("from store %d", p.From)
+	}
+	return ""
+}
+
+func (s *Service) runOperator(ctx context.Context, l *leadership, op *operator) {
+	defer op.cancel()
+	err := s.steps(ctx, l, op)
+	s.mu.Lock()
+	op.info.EndedUnixMs = s.o.Clock.Now().UnixMilli()
+	switch {
+	case err == nil:
+		op.info.State = "done"
+	case errors.Is(err, context.Canceled):
+		op.info.State, op.info.Error = "cancelled", "cancelled"
+	default:
+		op.info.State, op.info.Error = "failed", err.Error()
+	}
+	delete(l.ops, op.plan.RegionID)
+	s.mu.history = append(s.mu.history, op.info)
+	if n := len(s.mu.history); n > historyMax {
+		s.mu.history = append(s.mu.history[:0:0], s.mu.history[n-historyMax:]...)
+	}
+	s.mu.Unlock()
+	if err != nil {
+		s.o.Logger.Info("placement: operator ended", "region", op.plan.RegionID, "kind", op.info.Kind, "err", err)
+	} else {
+		s.o.Logger.Info("placement: operator done", "region", op.plan.RegionID, "kind", op.info.Kind, "detail", op.info.Detail)
+	}
+	close(op.done)
+	s.wakePlanner()
+}
+
+// steps carries an operator out, one admin command after the other.
+func (s *Service) steps(ctx context.Context, l *leadership, op *operator) error {
+	p := op.plan
+	switch p.Kind {
+	case scheduler.AddPeer:
+		return s.addLearner(ctx, l, p.RegionID, p.To)
+	case scheduler.Promote:
+		var ch []*kvpb.Change
+		for _, peer := range p.Peers {
+			ch = append(ch, &kvpb.Change{Type: kvpb.ChangeType_PROMOTE, Peer: peer})
+		}
+		return s.change(ctx, l, p.RegionID, ch)
+	case scheduler.TransferLeader:
+		return s.transfer(ctx, l, p.RegionID, p.To)
+	case scheduler.MovePeer:
+		return s.move(ctx, l, p.RegionID, p.From, p.To)
+	case scheduler.RemovePeer:
+		return s.remove(ctx, l, p.RegionID, p.From)
+	case kindSplit:
+		regions, err := s.split(ctx, l, p.RegionID, op.keys)
+		op.regions = regions
+		return err
+	}
+	return fmt.Errorf("unknown kind of operator %q", p.Kind)
+}
+
+const kindSplit scheduler.Kind = "split"
+
+// command sends an admin command to the region's leader, following it when it
+// moves. It carries the region's newest known epoch, so a command planned for an
+// older one is refused there.
+func (s *Service) command(ctx context.Context, l *leadership, region uint64, req *kvpb.AdminRequest) (*kvpb.AdminResponse, error) {
+	var last error
+	for attempt := 0; attempt < 40; attempt++ {
+		if attempt > 0 {
+			if err := env.Sleep(ctx, s.o.Clock, stepPause); err != nil {
+				return nil, errors.Join(err, last)
+			}
+		}
+		e, err := s.lookup(l, region)
+		if err != nil {
+			return nil, err
+		}
+		if e.leader == 0 {
+			last = fmt.Errorf("region %d has no leader", region)
+			continue
+		}
+		resp, err := s.o.Admin.Admin(ctx, e.leader, e.region, req)
+		var retry *RetryableError
+		if errors.As(err, &retry) {
+			last = err
+			continue
+		}
+		return resp, err
+	}
+	return nil, last
+}
+
+// RetryableError is returned by Admin when the command certainly did not run and
+// may run when sent again: the leader moved, or the epoch is not the newest.
+type RetryableError struct{ Err error }
+
+func (e *RetryableError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *RetryableError) Unwrap() error { return e.Err }
+
+func (s *Service) lookup(l *leadership, region uint64) (*entry, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.lead != l {
+		return nil, errors.New("the leader of the placement group changed")
+	}
+	e := l.dir.byID[region]
+	if e == nil {
+		return nil, fmt.Errorf("region %d is not known", region)
+	}
+	return e, nil
+}
+
+// change makes a change of membership and takes note of the new region at once.
+func (s *Service) change(ctx context.Context, l *leadership, region uint64, ch []*kvpb.Change) error {
+	resp, err := s.command(ctx, l, region, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_ChangePeers{
+		ChangePeers: &kvpb.ChangePeersRequest{Changes: ch}}})
+	if err != nil {
+		return err
+	}
+	s.note(l, resp.GetChangePeers().GetRegion())
+	return nil
+}
+
+// note puts a region's new shape into the directory without waiting for its
+// leader's report.
+func (s *Service) note(l *leadership, r *metapb.Region) {
+	if r == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := l.dir.byID[r.Id]
+	if e == nil {
+		return
+	}
+	rep := &placementpb.RegionReport{Region: r, LeaderStore: e.leader, Term: e.term, SizeBytes: e.size,
+		DownStores: e.down, PendingStores: e.pending, WritesPerSecond: e.writes, ReadsPerSecond: e.reads}
+	for _, p := range r.Peers { // a peer that was not there before has caught up with nothing
+		if !slices.ContainsFunc(e.region.Peers, func(q *metapb.Peer) bool { return q.Id == p.Id }) {
+			rep.PendingStores = append(slices.Clone(rep.PendingStores), p.StoreId)
+		}
+	}
+	if l.dir.apply(rep) {
+		s.publishLocked(l, &placementpb.DirectoryUpdate{Regions: []*placementpb.RegionRoute{l.dir.byID[r.Id].route()}})
+	}
+}
+
+func peerOn(r *metapb.Region, store uint64) *metapb.Peer {
+	for _, p := range r.Peers {
+		if p.StoreId == store {
+			return p
+		}
+	}
+	return nil
+}
+
+func (s *Service) addLearner(ctx context.Context, l *leadership, region, to uint64) error {
+	id, err := s.AllocIDs(ctx, 1)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, l, region, []*kvpb.Change{{Type: kvpb.ChangeType_ADD_LEARNER,
+		Peer: &metapb.Peer{Id: id, StoreId: to, NodeId: to, Role: metapb.PeerRole_LEARNER}}})
+}
+
+// caughtUp waits until the peer's log is close behind the leader's.
+func (s *Service) caughtUp(ctx context.Context, l *leadership, region, peer uint64) error {
+	for {
+		resp, err := s.command(ctx, l, region, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_Describe{Describe: &kvpb.DescribeRequest{}}})
+		if err != nil {
+			return err
+		}
+		d := resp.GetDescribe()
+		for _, p := range d.GetProgress() {
+			if p.PeerId == peer && p.Match > 0 && p.Match+caughtUpWithin >= d.LastIndex {
+				return nil
+			}
+		}
+		if err := env.Sleep(ctx, s.o.Clock, stepPause); err != nil {
+			return fmt.Errorf("peer %d did not catch up: %w", peer, err)
+		}
+	}
+}
+
+func (s *Service) transfer(ctx context.Context, l *leadership, region, to uint64) error {
+	for {
+		e, err := s.lookup(l, region)
+		if err != nil {
+			return err
+		}
+		if e.leader == to {
+			return nil
+		}
+		p := peerOn(e.region, to)
+		if p == nil || p.Role != metapb.PeerRole_VOTER {
+			return &ErrRefused{fmt.Sprintf("store %d has no voter of region %d", to, region)}
+		}
+		if _, err := s.command(ctx, l, region, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_TransferLeader{
+			TransferLeader: &kvpb.TransferLeaderRequest{ToStore: to}}}); err != nil {
+			return err
+		}
+		// The new leader reports within a second; ask again after two.
+		for i := 0; i < 40; i++ {
+			if e, err = s.lookup(l, region); err != nil || e.leader == to {
+				return err
+			}
+			if err := env.Sleep(ctx, s.o.Clock, stepPause); err != nil {
+				return fmt.Errorf("store %d did not take over: %w", to, err)
+			}
+		}
+	}
+}
+
+// move brings the peer on from to the store to: a learner there first, then one
+// joint change that promotes it and removes the other.
+func (s *Service) move(ctx context.Context, l *leadership, region, from, to uint64) error {
+	e, err := s.lookup(l, region)
+	if err != nil {
+		return err
+	}
+	if peerOn(e.region, from) == nil {
+		return &ErrRefused{fmt.Sprintf("region %d has no peer on store %d", region, from)}
+	}
+	if peerOn(e.region, to) != nil {
+		return &ErrRefused{fmt.Sprintf("region %d has a peer on store %d already", region, to)}
+	}
+	if err := s.addLearner(ctx, l, region, to); err != nil {
+		return err
+	}
+	if e, err = s.lookup(l, region); err != nil {
+		return err
+	}
+	fresh := peerOn(e.region, to)
+	if fresh == nil {
+		return fmt.Errorf("the new peer on store %d is not in the directory", to)
+	}
+	if err := s.caughtUp(ctx, l, region, fresh.Id); err != nil {
+		return err
+	}
+	old := peerOn(e.region, from)
+	changes := []*kvpb.Change{{Type: kvpb.ChangeType_PROMOTE, Peer: fresh}, {Type: kvpb.ChangeType_REMOVE, Peer: old}}
+	if old.Role == metapb.PeerRole_LEARNER {
+		return s.change(ctx, l, region, changes[1:]) // learner for learner
+	}
+	if e, err = s.lookup(l, region); err != nil {
+		return err
+	}
+	if e.leader == from {
+		// The leader must not remove itself: hand over first, to another voter
+		// if there is one, else to the new peer.
+		if other := otherVoter(e.region, from); other != 0 {
+			if err := s.transfer(ctx, l, region, other); err != nil {
+				return err
+			}
+		} else {
+			if err := s.change(ctx, l, region, changes[:1]); err != nil {
+				return err
+			}
+			if err := s.transfer(ctx, l, region, to); err != nil {
+				return err
+			}
+			changes = changes[1:]
+		}
+	}
+	return s.change(ctx, l, region, changes)
+}
+
+func otherVoter(r *metapb.Region, not uint64) uint64 {
+	for _, p := range r.Peers {
+		if p.StoreId != not && p.Role == metapb.PeerRole_VOTER {
+			return p.StoreId
+		}
+	}
+	return 0
+}
+
+func (s *Service) remove(ctx context.Context, l *leadership, region, from uint64) error {
+	e, err := s.lookup(l, region)
+	if err != nil {
+		return err
+	}
+	p := peerOn(e.region, from)
+	if p == nil {
+		return &ErrRefused{fmt.Sprintf("region %d has no peer on store %d", region, from)}
+	}
+	if e.leader == from {
+		other := otherVoter(e.region, from)
+		if other == 0 {
+			return &ErrRefused{fmt.Sprintf("store %d holds the only voter of region %d", from, region)}
+		}
+		if err := s.transfer(ctx, l, region, other); err != nil {
+			return err
+		}
+	}
+	return s.change(ctx, l, region, []*kvpb.Change{{Type: kvpb.ChangeType_REMOVE, Peer: p}})
+}
+
+func (s *Service) split(ctx context.Context, l *leadership, region uint64, keys [][]byte) ([]*metapb.Region, error) {
+	e, err := s.lookup(l, region)
+	if err != nil {
+		return nil, err
+	}
+	n := len(e.region.Peers)
+	first, err := s.AllocIDs(ctx, uint32(len(keys)*(n+1)))
+	if err != nil {
+		return nil, err
+	}
+	req := &kvpb.SplitRequest{Keys: keys, Sticky: true}
+	for range keys {
+		nr := &kvpb.NewRegion{RegionId: first}
+		first++
+		for range n {
+			nr.PeerIds = append(nr.PeerIds, first)
+			first++
+		}
+		req.NewRegions = append(req.NewRegions, nr)
+	}
+	resp, err := s.command(ctx, l, region, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_Split{Split: req}})
+	if err != nil {
+		return nil, err
+	}
+	return resp.GetSplit().GetRegions(), nil
+}
+
+// Operators lists the running operators, or those that ended, newest last.
+func (s *Service) Operators(history bool) ([]*placementpb.Operator, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.mu.lead
+	if l == nil {
+		return nil, s.notLeader()
+	}
+	var out []*placementpb.Operator
+	if history {
+		for _, o := range s.mu.history {
+			out = append(out, proto.Clone(o).(*placementpb.Operator))
+		}
+	}
+	for _, op := range l.ops {
+		out = append(out, proto.Clone(op.info).(*placementpb.Operator))
+	}
+	slices.SortFunc(out, func(a, b *placementpb.Operator) int { return int(a.Id) - int(b.Id) })
+	return out, nil
+}
+
+// Operate makes an operator by hand. With wait set it returns when that has
+// ended; a split then returns the regions that came of it.
+func (s *Service) Operate(ctx context.Context, req *placementpb.OperateRequest) (*placementpb.Operator, []*metapb.Region, error) {
+	var op *operator
+	for {
+		s.mu.Lock()
+		l := s.mu.lead
+		if l == nil {
+			s.mu.Unlock()
+			return nil, nil, s.notLeader()
+		}
+		if req.Kind == "cancel" {
+			defer s.mu.Unlock()
+			if running := l.ops[req.RegionId]; running != nil {
+				running.cancel()
+				return proto.Clone(running.info).(*placementpb.Operator), nil, nil
+			}
+			return nil, nil, fmt.Errorf("no operator runs on region %d", req.RegionId)
+		}
+		busy := l.ops[req.RegionId]
+		if busy == nil {
+			var err error
+			if op, err = s.orderLocked(l, req); err != nil {
+				s.mu.Unlock()
+				return nil, nil, err
+			}
+			s.mu.Unlock()
+			break
+		}
+		s.mu.Unlock()
+		select { // one operator a region: wait for the one that runs
+		case <-busy.done:
+		case <-ctx.Done():
+			return nil, nil, fmt.Errorf("operator %d (%s) runs on region %d: %w", busy.info.Id, busy.info.Kind, req.RegionId, ctx.Err())
+		}
+	}
+	if !req.Wait {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return proto.Clone(op.info).(*placementpb.Operator), nil, nil
+	}
+	select {
+	case <-op.done:
+		return op.info, op.regions, nil
+	case <-ctx.Done():
+		return nil, nil, fmt.Errorf("operator %d goes on: %w", op.info.Id, ctx.Err())
+	}
+}
+
+// orderLocked checks an order and begins it. Requires: s.mu held.
+func (s *Service) orderLocked(l *leadership, req *placementpb.OperateRequest) (*operator, error) {
+	e := l.dir.byID[req.RegionId]
+	if e == nil {
+		return nil, fmt.Errorf("region %d is not known", req.RegionId)
+	}
+	plan := scheduler.Plan{Kind: scheduler.Kind(req.Kind), RegionID: req.RegionId, Epoch: e.region.Epoch, From: req.FromStore, To: req.ToStore}
+	target := func(id uint64) error {
+		st := l.stores[id]
+		if st == nil {
+			return &ErrRefused{fmt.Sprintf("there is no node %d", id)}
+		}
+		if st.lastSeen.IsZero() {
+			return &ErrRefused{fmt.Sprintf("node %d is not live", id)}
+		}
+		return nil
+	}
+	switch plan.Kind {
+	case scheduler.TransferLeader:
+		plan.From = e.leader
+		if err := target(req.ToStore); err != nil {
+			return nil, err
+		}
+		if p := peerOn(e.region, req.ToStore); p == nil || p.Role != metapb.PeerRole_VOTER {
+			return nil, &ErrRefused{fmt.Sprintf("node %d has no voter of region %d", req.ToStore, req.RegionId)}
+		}
+	case scheduler.AddPeer:
+		if err := target(req.ToStore); err != nil {
+			return nil, err
+		}
+		if peerOn(e.region, req.ToStore) != nil {
+			return nil, &ErrRefused{fmt.Sprintf("region %d has a peer on node %d already", req.RegionId, req.ToStore)}
+		}
+	case scheduler.MovePeer:
+		if err := target(req.ToStore); err != nil {
+			return nil, err
+		}
+		if peerOn(e.region, req.FromStore) == nil {
+			return nil, &ErrRefused{fmt.Sprintf("region %d has no peer on node %d", req.RegionId, req.FromStore)}
+		}
+		if peerOn(e.region, req.ToStore) != nil {
+			return nil, &ErrRefused{fmt.Sprintf("region %d has a peer on node %d already", req.RegionId, req.ToStore)}
+		}
+	case scheduler.RemovePeer:
+		if peerOn(e.region, req.FromStore) == nil {
+			return nil, &ErrRefused{fmt.Sprintf("region %d has no peer on node %d", req.RegionId, req.FromStore)}
+		}
+	case kindSplit:
+		if len(req.Keys) == 0 {
+			return nil, fmt.Errorf("a split needs a key")
+		}
+	default:
+		return nil, fmt.Errorf("unknown kind of operator %q", req.Kind)
+	}
+	op := &operator{plan: plan, keys: req.Keys}
+	s.beginLocked(l, op, req.Kind, "asked for")
+	return op, nil
+}

@@ -1,0 +1,95 @@
+package placement
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/quorate-db/quorate/internal/timestamp"
+	"github.com/quorate-db/quorate/proto/placementpb"
+)
+
+// Register adds the service to a gRPC server.
+func (s *Service) Register(r grpc.ServiceRegistrar) { placementpb.RegisterPlacementServer(r, &rpc{s: s}) }
+
+// rpc is the gRPC face of a Service. Errors that a caller acts on travel in the
+// answer; cancelled calls end with gRPC's own codes.
+type rpc struct {
+	placementpb.UnimplementedPlacementServer
+	s *Service
+}
+
+func (r *rpc) fail(err error) *placementpb.Error {
+	if err == nil {
+		return nil
+	}
+	e := &placementpb.Error{Message: err.Error()}
+	var nl *ErrNotLeader
+	if errors.As(err, &nl) {
+		e.NotLeader, e.LeaderStore = true, nl.LeaderStore
+		if nl.LeaderStore != 0 {
+			e.LeaderAddress = r.s.o.AddressOf(nl.LeaderStore)
+		}
+	}
+	return e
+}
+
+func (r *rpc) Join(ctx context.Context, req *placementpb.JoinRequest) (*placementpb.JoinResponse, error) {
+	resp, err := r.s.Join(ctx, req)
+	if err != nil {
+		return &placementpb.JoinResponse{Error: r.fail(err)}, nil
+	}
+	return resp, nil
+}
+
+func (r *rpc) Timestamps(ctx context.Context, req *placementpb.TimestampsRequest) (*placementpb.TimestampsResponse, error) {
+	first, err := r.s.Timestamps(ctx, req.Count, timestamp.Timestamp(req.AtLeast))
+	return &placementpb.TimestampsResponse{Error: r.fail(err), First: uint64(first), Count: req.Count}, nil
+}
+
+func (r *rpc) AllocIDs(ctx context.Context, req *placementpb.AllocIDsRequest) (*placementpb.AllocIDsResponse, error) {
+	first, err := r.s.AllocIDs(ctx, req.Count)
+	return &placementpb.AllocIDsResponse{Error: r.fail(err), First: first, Count: req.Count}, nil
+}
+
+func (r *rpc) Report(ctx context.Context, req *placementpb.ReportRequest) (*placementpb.ReportResponse, error) {
+	resp, err := r.s.Report(ctx, req)
+	if err != nil {
+		return &placementpb.ReportResponse{Error: r.fail(err)}, nil
+	}
+	return resp, nil
+}
+
+func (r *rpc) Watch(_ *placementpb.WatchRequest, stream grpc.ServerStreamingServer[placementpb.DirectoryUpdate]) error {
+	err := r.s.Watch(stream.Context(), stream.Send)
+	var nl *ErrNotLeader
+	if errors.As(err, &nl) {
+		return stream.Send(&placementpb.DirectoryUpdate{Error: r.fail(err)})
+	}
+	if err != nil {
+		return status.Error(codes.Aborted, err.Error())
+	}
+	return nil
+}
+
+func (r *rpc) Operators(_ context.Context, req *placementpb.OperatorsRequest) (*placementpb.OperatorsResponse, error) {
+	ops, err := r.s.Operators(req.History)
+	return &placementpb.OperatorsResponse{Error: r.fail(err), Operators: ops}, nil
+}
+
+func (r *rpc) Operate(ctx context.Context, req *placementpb.OperateRequest) (*placementpb.OperateResponse, error) {
+	op, regions, err := r.s.Operate(ctx, req)
+	var refused *ErrRefused
+	return &placementpb.OperateResponse{Error: r.fail(err), Operator: op, Regions: regions, Refused: errors.As(err, &refused)}, nil
+}
+
+func (r *rpc) SchemaLease(ctx context.Context, req *placementpb.SchemaLeaseRequest) (*placementpb.SchemaLeaseResponse, error) {
+	resp, err := r.s.SchemaLease(ctx, req)
+	if err != nil {
+		return &placementpb.SchemaLeaseResponse{Error: r.fail(err)}, nil
+	}
+	return resp, nil
+}
