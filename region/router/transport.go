@@ -1,0 +1,94 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/quorate-db/quorate/proto/kvpb"
+)
+
+// Handler is a store of this process. Send must always answer, at the latest
+// when ctx ends; the request may be kept until its fate is known but not changed.
+type Handler interface {
+	Send(ctx context.Context, req *kvpb.Request) *kvpb.Response
+}
+
+// DialFunc returns the connection to a store, which the caller of the transport
+// owns and closes: usually one that is kept for all calls.
+type DialFunc func(ctx context.Context, storeID uint64) (*grpc.ClientConn, error)
+
+// answerBytesMax bounds an answer: a page of a scan is 1 MB plus at most one row.
+const answerBytesMax = 64 << 20
+
+// Transport is the Sender of production: a function call for stores of this
+// process, gRPC for all others. It may be used concurrently.
+type Transport struct {
+	dial DialFunc
+	mu   struct {
+		sync.RWMutex
+		local map[uint64]Handler
+	}
+}
+
+// NewTransport returns a transport without local stores. With a nil dial only
+// local stores can be reached.
+func NewTransport(dial DialFunc) *Transport {
+	t := &Transport{dial: dial}
+	t.mu.local = make(map[uint64]Handler)
+	return t
+}
+
+// Register makes a store of this process reachable by a function call.
+func (t *Transport) Register(storeID uint64, h Handler) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.local[storeID] = h
+}
+
+// Unregister undoes Register.
+func (t *Transport) Unregister(storeID uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.mu.local, storeID)
+}
+
+// Send implements Sender.
+func (t *Transport) Send(ctx context.Context, storeID uint64, req *kvpb.Request) (*kvpb.Response, error) {
+	t.mu.RLock()
+	h := t.mu.local[storeID]
+	t.mu.RUnlock()
+	if h != nil {
+		return h.Send(ctx, req), nil
+	}
+	if t.dial == nil {
+		return nil, &NotSentError{StoreID: storeID, Err: errors.New("no such store in this process")}
+	}
+	conn, err := t.dial(ctx, storeID)
+	if err != nil {
+		return nil, &NotSentError{StoreID: storeID, Err: err}
+	}
+	switch conn.GetState() {
+	case connectivity.TransientFailure, connectivity.Shutdown:
+		conn.Connect()
+		return nil, &NotSentError{StoreID: storeID, Err: fmt.Errorf("connection is in state %s", conn.GetState())}
+	}
+	// gRPC sets the peer once the call was given a connection. Without one,
+	// nothing left this process.
+	var at peer.Peer
+	resp, err := kvpb.NewKVClient(conn).Send(ctx, req, grpc.Peer(&at), grpc.MaxCallRecvMsgSize(answerBytesMax))
+	if err == nil {
+		return resp, nil
+	}
+	if at.Addr == nil || status.Code(err) == codes.Unimplemented {
+		return nil, &NotSentError{StoreID: storeID, Err: err}
+	}
+	return nil, fmt.Errorf("send to store %d: %w", storeID, err)
+}
