@@ -232,6 +232,8 @@ func (s *Service) Watch(ctx context.Context, f func(*placementpb.DirectoryUpdate
 			return fmt.Errorf("watcher fell behind by %d updates", watchBuffer)
 		case <-l.ended:
 			return s.notLeader()
+		case <-s.group.Context().Done():
+			return s.notLeader()
 		case <-ctx.Done():
 			return ctx.Err()
 		}

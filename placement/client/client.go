@@ -32,8 +32,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Update takes in each update of the directory, in order. It must not block.
 	Update func(*placementpb.DirectoryUpdate)
-	// Joined is told the store's own record for each new leader, so that it
-	// knows of changed addresses.
+	// Self returns this store's record; each new leader is told of it, so that
+	// changed addresses get known.
 	Self func() *metapb.Store
 	// NewLeader is called when another store was found to lead the group: the
 	// store's next report must be full.
@@ -56,7 +56,9 @@ type Client struct {
 		sync.Mutex
 		leader uint64 // store that answered last, 0 if unknown
 		rand   env.Rand
-		conns  map[uint64]placementpb.PlacementClient
+		// endWatch ends the running watch, which listens to watched.
+		endWatch context.CancelFunc
+		watched  uint64
 	}
 }
 
@@ -64,7 +66,6 @@ type Client struct {
 func New(o Options) *Client {
 	c := &Client{o: o}
 	c.mu.rand = o.Rand
-	c.mu.conns = map[uint64]placementpb.PlacementClient{}
 	return c
 }
 
@@ -92,6 +93,9 @@ func (c *Client) setLeader(store uint64) {
 	c.mu.Lock()
 	changed := store != 0 && c.mu.leader != store
 	c.mu.leader = store
+	if changed && c.mu.endWatch != nil && c.mu.watched != store {
+		c.mu.endWatch() // a frozen former leader would never end it
+	}
 	c.mu.Unlock()
 	if changed && c.o.NewLeader != nil {
 		c.o.NewLeader()
@@ -275,6 +279,9 @@ func (c *Client) watchOnce(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	c.mu.Lock()
+	c.mu.endWatch, c.mu.watched = cancel, lead
+	c.mu.Unlock()
 	stream, err := pc.Watch(ctx, &placementpb.WatchRequest{})
 	if err != nil {
 		return err
