@@ -1,0 +1,258 @@
+package catalog
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/quorate-db/quorate/internal/timestamp"
+	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/storage/keys"
+)
+
+// Reader is the part of a transaction that descriptors are read through.
+type Reader interface {
+	// ReadTS is the transaction's snapshot.
+	ReadTS() timestamp.Timestamp
+	// Get returns the value of a key, nil if there is none.
+	Get(ctx context.Context, key keys.User) ([]byte, error)
+	// Each calls fn for the pairs in [start, end) in order. The slices are valid
+	// during the call.
+	Each(ctx context.Context, start, end keys.User, fn func(key, value []byte) error) error
+}
+
+// Writer is a Reader that can change keys.
+type Writer interface {
+	Reader
+	Put(ctx context.Context, key keys.User, value []byte) error
+	Delete(ctx context.Context, key keys.User) error
+}
+
+// Lease says which schema version this node may work with.
+type Lease interface {
+	// Version returns the newest published version that the node has heard of.
+	Version() uint64
+	// Until is the timestamp above which no transaction of this node may commit
+	// without a newer lease: another node may then work with a version that is
+	// more than one step ahead.
+	Until() timestamp.Timestamp
+	// Publish announces a version and returns once no node works with an older one
+	// any more (it has confirmed, see Catalog.InUse, or has lost its lease).
+	Publish(ctx context.Context, version uint64) error
+}
+
+// IDs gives out object ids. Every number is given once in the life of a cluster.
+type IDs interface {
+	// NextID returns a number of at least FirstUserID.
+	NextID(ctx context.Context) (uint64, error)
+}
+
+// Options configures a Catalog.
+type Options struct {
+	// Lease may be nil: then every transaction reads the schema version.
+	Lease Lease
+	// IDs may be nil: then ids come from a counter that DDL transactions write.
+	IDs IDs
+	// Virtual tables are part of every snapshot. Their Schema must be one of the
+	// built-in ones.
+	Virtual []*Table
+}
+
+// cachedVersions bounds the cache: the present version, the one before it that
+// running transactions may still use, and one for stragglers.
+const cachedVersions = 3
+
+// Catalog gives snapshots of the descriptors to transactions.
+type Catalog struct {
+	opts Options
+	base *Snapshot // what every snapshot contains
+
+	mu struct {
+		sync.Mutex
+		cache []cached // newest use last
+		inUse map[uint64]int
+	}
+}
+
+type cached struct {
+	snap *Snapshot
+	// from is a timestamp at which the snapshot is known to be valid: transactions
+	// that read at or above it may use it as far as the lease allows.
+	from timestamp.Timestamp
+}
+
+// New returns a catalog without any cached descriptor.
+func New(opts Options) *Catalog {
+	c := &Catalog{opts: opts, base: newSnapshot(0)}
+	for _, s := range []*Schema{
+		{SchemaPgCatalog, "pg_catalog", true},
+		{SchemaPublic, "public", true},
+		{SchemaInformation, "information_schema", true},
+		{SchemaQuorate, "quorate", true},
+	} {
+		c.base.addSchema(s)
+	}
+	for _, t := range opts.Virtual {
+		v := t.Clone()
+		v.Virtual = true
+		c.base.addTable(v)
+	}
+	c.mu.inUse = map[uint64]int{}
+	return c
+}
+
+func versionKey() keys.User { return keys.User{keys.PrefixSystem, 'v'} }
+func counterKey() keys.User { return keys.User{keys.PrefixSystem, 'i'} }
+func descPrefix() keys.User { return keys.User{keys.PrefixSystem, 'd'} }
+func descKey(id ID) keys.User {
+	return keys.AppendUint(descPrefix(), uint64(id))
+}
+func garbagePrefix() keys.User { return keys.User{keys.PrefixSystem, 'g'} }
+
+// At returns the descriptors that a transaction reading through r is to work
+// with, and marks their version as in use until Release.
+func (c *Catalog) At(ctx context.Context, r Reader) (*Snapshot, error) {
+	if c.opts.Lease != nil {
+		if s := c.fromCache(c.opts.Lease.Version(), r.ReadTS()); s != nil {
+			return s, nil
+		}
+	}
+	version, err := readUint(ctx, r, versionKey())
+	if err != nil {
+		return nil, sqlerr.Wrap(err, "read schema version")
+	}
+	if s := c.fromCacheExact(version, r.ReadTS()); s != nil {
+		return s, nil
+	}
+	s, err := c.load(ctx, r, version)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rememberLocked(s, r.ReadTS())
+	c.mu.inUse[s.version]++
+	return s, nil
+}
+
+// fromCache returns the cached snapshot of a version for a transaction that
+// reads at ts.
+func (c *Catalog) fromCache(version uint64, ts timestamp.Timestamp) *Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.mu.cache {
+		// A transaction that reads below the version's birth must not see it: an
+		// index that it calls public has no entries at that snapshot.
+		if e.snap.version == version && ts >= e.from {
+			c.mu.inUse[version]++
+			return e.snap
+		}
+	}
+	return nil
+}
+
+// fromCacheExact is fromCache for a version that was read at ts.
+func (c *Catalog) fromCacheExact(version uint64, ts timestamp.Timestamp) *Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.mu.cache {
+		if e := &c.mu.cache[i]; e.snap.version == version {
+			e.from = min(e.from, ts)
+			c.mu.inUse[version]++
+			return e.snap
+		}
+	}
+	return nil
+}
+
+func (c *Catalog) rememberLocked(s *Snapshot, from timestamp.Timestamp) {
+	for _, e := range c.mu.cache {
+		if e.snap.version == s.version {
+			return
+		}
+	}
+	c.mu.cache = append(c.mu.cache, cached{s, from})
+	if len(c.mu.cache) > cachedVersions {
+		oldest := 0
+		for i, e := range c.mu.cache {
+			if e.snap.version < c.mu.cache[oldest].snap.version {
+				oldest = i
+			}
+		}
+		c.mu.cache = slices.Delete(c.mu.cache, oldest, oldest+1)
+	}
+}
+
+// Release ends the use of a snapshot that At returned.
+func (c *Catalog) Release(s *Snapshot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.inUse[s.version]--; c.mu.inUse[s.version] <= 0 {
+		delete(c.mu.inUse, s.version)
+	}
+}
+
+// InUse returns the version that this node confirms: the oldest one that a
+// running transaction uses, or latest if none uses an older one.
+func (c *Catalog) InUse(latest uint64) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for v := range c.mu.inUse {
+		latest = min(latest, v)
+	}
+	return latest
+}
+
+// CommitBound returns the highest timestamp at which a transaction that used s
+// may commit; zero means any. A transaction whose version is more than one step
+// old gets 40001.
+func (c *Catalog) CommitBound(s *Snapshot) (timestamp.Timestamp, error) {
+	if c.opts.Lease == nil {
+		return 0, nil
+	}
+	// Until is read first: a lease that moves on between the two calls can then
+	// only be judged too strictly.
+	until := c.opts.Lease.Until()
+	if v := c.opts.Lease.Version(); v > s.version+1 {
+		return 0, sqlerr.New(sqlerr.TRSerializationFailure, "could not serialize access due to concurrent schema change").
+			WithDetail("The transaction uses schema version %d, the cluster has reached %d.", s.version, v).
+			WithHint("The transaction might succeed if retried.")
+	}
+	return until, nil
+}
+
+func (c *Catalog) load(ctx context.Context, r Reader, version uint64) (*Snapshot, error) {
+	s := c.base.clone()
+	s.version = version
+	start := descPrefix()
+	err := r.Each(ctx, start, keys.PrefixEnd(start), func(key, value []byte) error {
+		d, err := decodeDesc(value)
+		if err != nil {
+			return fmt.Errorf("descriptor %x: %w", key, err)
+		}
+		if d.Schema != nil {
+			s.addSchema(d.Schema)
+		} else {
+			s.addTable(d.Table)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, sqlerr.Wrap(err, "load the catalog at version %d", version)
+	}
+	return s, nil
+}
+
+func readUint(ctx context.Context, r Reader, key keys.User) (uint64, error) {
+	b, err := r.Get(ctx, key)
+	if err != nil || b == nil {
+		return 0, err
+	}
+	v, n := binary.Uvarint(b)
+	if n <= 0 || n != len(b) {
+		return 0, fmt.Errorf("key %x holds %x, not a number", []byte(key), b)
+	}
+	return v, nil
+}

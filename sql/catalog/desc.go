@@ -1,0 +1,280 @@
+package catalog
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/sql/types"
+)
+
+// ID names a schema, table, index or constraint; it is the object's OID.
+type ID = types.OID
+
+// FirstUserID is the first id given to an object of a user, as in PostgreSQL
+// (FirstNormalObjectId).
+const FirstUserID ID = 16384
+
+// OIDs of the schemas that always exist. The first two and the last one are
+// PostgreSQL's.
+const (
+	SchemaPgCatalog   ID = 11
+	SchemaPublic      ID = 2200
+	SchemaInformation ID = 13200
+	SchemaQuorate     ID = 13900
+)
+
+// Schema is a namespace.
+type Schema struct {
+	ID   ID     `json:"id"`
+	Name string `json:"name"`
+	// Virtual is set for schemas that no row describes.
+	Virtual bool `json:"-"`
+}
+
+// IndexState is how far an index is known to statements.
+type IndexState uint8
+
+// The states, in the order in which a new index passes them.
+const (
+	// Public indexes are read and written.
+	Public IndexState = iota
+	// DeleteOnly indexes lose the entries of deleted and changed rows.
+	DeleteOnly
+	// WriteOnly indexes are kept up to date in full but are not read.
+	WriteOnly
+)
+
+func (s IndexState) String() string {
+	switch s {
+	case Public:
+		return "public"
+	case DeleteOnly:
+		return "delete-only"
+	case WriteOnly:
+		return "write-only"
+	}
+	return fmt.Sprintf("IndexState(%d)", uint8(s))
+}
+
+// Column describes a column. Its ID is its attribute number and never changes.
+type Column struct {
+	ID      int16      `json:"id"`
+	Name    string     `json:"name"`
+	Type    types.Type `json:"type"`
+	NotNull bool       `json:"not_null,omitempty"`
+	// Default is the text of the default expression, "" for none.
+	Default string `json:"default,omitempty"`
+	// Hidden columns appear neither in * nor in the virtual tables. The row id of
+	// a table without a primary key is one.
+	Hidden bool `json:"hidden,omitempty"`
+	// RowID says that the value is made by the node that inserts.
+	RowID bool `json:"rowid,omitempty"`
+	// Dropped columns keep their number; nothing reads or writes them.
+	Dropped bool `json:"dropped,omitempty"`
+}
+
+// IndexColumn is one key column of an index.
+type IndexColumn struct {
+	Column int16 `json:"column"`
+	Desc   bool  `json:"desc,omitempty"` // with NULLs first; ascending has them last
+}
+
+// Index describes an index. The primary index of a table holds all columns; its
+// keys are unique and not null.
+type Index struct {
+	// ID is the object's OID. Number is its place in keys, unique within a table.
+	ID      ID            `json:"id"`
+	Number  uint64        `json:"number"`
+	Name    string        `json:"name"`
+	Columns []IndexColumn `json:"columns"`
+	Unique  bool          `json:"unique,omitempty"`
+	// ConstraintID is the OID of the PRIMARY KEY or UNIQUE constraint that the
+	// index stands for, 0 for an index made by CREATE INDEX and for the hidden
+	// primary index of a table without primary key.
+	ConstraintID ID `json:"constraint_id,omitempty"`
+	// Full indexes store all columns of the row: primary ones, also while built.
+	Full  bool       `json:"full,omitempty"`
+	State IndexState `json:"state,omitempty"`
+}
+
+// Check is a CHECK constraint.
+type Check struct {
+	ID      ID      `json:"id"`
+	Name    string  `json:"name"`
+	Expr    string  `json:"expr"` // text, as written
+	Columns []int16 `json:"columns,omitempty"`
+}
+
+// Table describes a table.
+type Table struct {
+	ID      ID     `json:"id"`
+	Schema  ID     `json:"schema"`
+	Name    string `json:"name"`
+	Version uint64 `json:"version"` // raised by every change
+	// StorageID is the table id in keys.
+	StorageID uint64   `json:"storage_id"`
+	TypeID    ID       `json:"type_id,omitempty"` // OID of the row type
+	Columns   []Column `json:"columns"`
+	// Indexes[0] is the primary index and public.
+	Indexes    []Index           `json:"indexes"`
+	Checks     []Check           `json:"checks,omitempty"`
+	NextColumn int16             `json:"next_column"`
+	NextIndex  uint64            `json:"next_index"`
+	Options    map[string]string `json:"options,omitempty"` // storage parameters, kept and not used
+
+	// Virtual tables have rows that a function makes.
+	Virtual bool `json:"-"`
+}
+
+// Primary returns the primary index.
+func (t *Table) Primary() *Index { return &t.Indexes[0] }
+
+// HasPrimaryKey reports whether the user declared a primary key.
+func (t *Table) HasPrimaryKey() bool {
+	return len(t.Indexes) > 0 && t.Indexes[0].ConstraintID != 0
+}
+
+// Column returns the column with the given number, nil if there is none.
+func (t *Table) Column(id int16) *Column {
+	// Numbers are places in the usual case: nothing is ever taken out.
+	if i := int(id) - 1; i >= 0 && i < len(t.Columns) && t.Columns[i].ID == id {
+		return &t.Columns[i]
+	}
+	for i := range t.Columns {
+		if t.Columns[i].ID == id {
+			return &t.Columns[i]
+		}
+	}
+	return nil
+}
+
+// ColumnIndex returns the place of a column in Columns, -1 if there is none.
+func (t *Table) ColumnIndex(id int16) int {
+	if i := int(id) - 1; i >= 0 && i < len(t.Columns) && t.Columns[i].ID == id {
+		return i
+	}
+	for i := range t.Columns {
+		if t.Columns[i].ID == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// ColumnByName returns the live column of that name, hidden ones excepted.
+func (t *Table) ColumnByName(name string) *Column {
+	for i := range t.Columns {
+		if c := &t.Columns[i]; c.Name == name && !c.Dropped && !c.Hidden {
+			return c
+		}
+	}
+	return nil
+}
+
+// Visible returns the live columns that * stands for.
+func (t *Table) Visible() []*Column {
+	out := make([]*Column, 0, len(t.Columns))
+	for i := range t.Columns {
+		if c := &t.Columns[i]; !c.Dropped && !c.Hidden {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// Index returns the index with the given number, nil if there is none.
+func (t *Table) Index(number uint64) *Index {
+	for i := range t.Indexes {
+		if t.Indexes[i].Number == number {
+			return &t.Indexes[i]
+		}
+	}
+	return nil
+}
+
+// Clone returns a copy that shares nothing that can be changed.
+func (t *Table) Clone() *Table {
+	c := *t
+	c.Columns = append([]Column(nil), t.Columns...)
+	c.Indexes = append([]Index(nil), t.Indexes...)
+	for i := range c.Indexes {
+		c.Indexes[i].Columns = append([]IndexColumn(nil), t.Indexes[i].Columns...)
+	}
+	c.Checks = append([]Check(nil), t.Checks...)
+	return &c
+}
+
+// Validate checks what every reader relies on.
+func (t *Table) Validate() error {
+	bad := func(format string, args ...any) error {
+		return sqlerr.Internal("table %q (%d): %s", t.Name, t.ID, fmt.Sprintf(format, args...))
+	}
+	if t.Virtual {
+		return nil
+	}
+	if t.ID == 0 || t.Name == "" || t.StorageID == 0 {
+		return bad("no id, name or storage")
+	}
+	if len(t.Indexes) == 0 || !t.Indexes[0].Full || t.Indexes[0].State != Public {
+		return bad("no public primary index")
+	}
+	seen := map[uint64]bool{}
+	for i := range t.Indexes {
+		ix := &t.Indexes[i]
+		if ix.Number == 0 || ix.Number >= t.NextIndex || seen[ix.Number] {
+			return bad("index %q has number %d", ix.Name, ix.Number)
+		}
+		seen[ix.Number] = true
+		if len(ix.Columns) == 0 {
+			return bad("index %q has no columns", ix.Name)
+		}
+		for _, c := range ix.Columns {
+			if col := t.Column(c.Column); col == nil || col.Dropped {
+				return bad("index %q has column %d", ix.Name, c.Column)
+			}
+		}
+	}
+	last := int16(0)
+	for i := range t.Columns {
+		if t.Columns[i].ID <= last || t.Columns[i].ID >= t.NextColumn {
+			return bad("column %q has number %d", t.Columns[i].Name, t.Columns[i].ID)
+		}
+		last = t.Columns[i].ID
+	}
+	return nil
+}
+
+// Descriptors are kept as JSON behind a version byte: they are small, read once
+// per version and node, and people want to read them in a dump.
+const descVersion = 1
+
+type descriptor struct {
+	Schema *Schema `json:"schema,omitempty"`
+	Table  *Table  `json:"table,omitempty"`
+}
+
+func encodeDesc(d descriptor) ([]byte, error) {
+	b, err := json.Marshal(d)
+	if err != nil {
+		return nil, fmt.Errorf("encode descriptor: %w", err)
+	}
+	return append([]byte{descVersion}, b...), nil
+}
+
+func decodeDesc(b []byte) (descriptor, error) {
+	var d descriptor
+	if len(b) == 0 || b[0] != descVersion {
+		return d, fmt.Errorf("descriptor of unknown format %.1x: a newer version of the program wrote it", b)
+	}
+	if err := json.Unmarshal(b[1:], &d); err != nil {
+		return d, fmt.Errorf("decode descriptor: %w", err)
+	}
+	if (d.Schema == nil) == (d.Table == nil) {
+		return d, fmt.Errorf("descriptor is neither schema nor table")
+	}
+	if d.Table != nil {
+		return d, d.Table.Validate()
+	}
+	return d, nil
+}
