@@ -1,0 +1,35 @@
+// Package replica is one member of a region's Raft group.
+//
+//	Send ─▶ check ─▶ read: max_ts, memory locks, engine snapshot, lease ─▶ mvcc ─▶ answer
+//	           └──▶ write: latches, evaluate (mvcc ─▶ batch), propose ─┐
+//	                                                                 ▼
+//	multiraft.Driver ── Process ──▶ RawNode ──▶ Round: messages, log append, state batch
+//	                                                                 │ commit
+//	                                     AfterApply: publish, release latches, answer
+//
+// The leader evaluates a command under latches into a ready engine batch and
+// replicates the bytes; every replica applies the same bytes. A command carries
+// the epoch and the term that it was evaluated in, and is checked against both
+// again when it is applied.
+//
+// # Invariants
+//
+//   - applied <= committed; applied index, term, configuration and descriptor
+//     change in the same engine batch as the data (rule C1).
+//   - A leader evaluates nothing before it has applied an entry of its own term.
+//   - Latches are held until the outcome is known and applied here, or until the
+//     replica has lost the leadership; a later term evaluates nothing before
+//     every entry of this one that can still apply has been applied.
+//   - A command is proposed at most once. "Ambiguous" is answered if and only if
+//     it was handed to Raft and its outcome is not known here.
+//   - A lease is only ever extended by a quorum that answered in this term; it is
+//     given up for the rest of the term before a transfer starts. DESIGN.md has
+//     the argument.
+//
+// # Concurrency and lock order
+//
+// A Replica may be used concurrently. Process is called by one worker at a time
+// and owns the RawNode; Replica.mu guards the rest of the state. Lock order:
+// Replica.mu, then the latch manager's own mutex. No callback is made with either
+// of them held.
+package replica

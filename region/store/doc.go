@@ -1,0 +1,42 @@
+// Package store owns the replicas of one store: the one map of groups, their
+// start, birth and removal, and what they share.
+//
+//	Send, SendAsync, KV service, Local ──┐
+//	                                     ▼
+//	Receive (transport) ──▶ Store ── map of replica.Replica ──▶ multiraft.Driver
+//	                          │
+//	                          └─ workers: state engine sync, raft snapshots (one sent,
+//	                             one received at a time), size splits, timestamps
+//
+// # Life of a replica
+//
+//   - Bootstrap writes the first regions. Open loads all replicas whose descriptor
+//     is in the state engine, finishes removals that a crash cut short (a synced
+//     tombstone in the log engine wins), and reconciles each log with the applied
+//     state that it finds.
+//   - A message for a region that is not here makes a shell, unless a replica of
+//     another region still covers its range: then the message is held for a while.
+//     A shell never votes; a raft snapshot fills it.
+//   - Applying a split makes the children; applying its own removal, or hearing
+//     about it from a member, destroys a replica: tombstone first.
+//
+// # Invariants
+//
+//   - Initialised replicas of a store do not overlap.
+//   - A durable applied index is published only for what was applied before the
+//     state engine's sync began; no log is compacted beyond it.
+//   - No disk write that waits runs on a scheduler worker.
+//
+// # Concurrency and lock order
+//
+// All exported methods may be called concurrently. Store.mu is taken before a
+// replica's locks and never while one is held. Callbacks (SendAsync, Reporter,
+// Observer, OnLeaderChange) run without any lock of this package, on goroutines
+// of the scheduler among others: they must not block.
+//
+// # Manual mode
+//
+// With Options.Manual nothing starts a goroutine. A simulation drives the store
+// with Tick, Poll and SyncState, and asks with SendAsync; everything completes
+// within these calls, in an order that only depends on its inputs.
+package store

@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/internal/timestamp"
+	"github.com/quorate-db/quorate/multiraft"
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/proto/placementpb"
+	"github.com/quorate-db/quorate/region/replica"
+)
+
+// Defaults of Options.
+const (
+	// DefaultSplitSizeBytes is the size at which a region is split in two.
+	DefaultSplitSizeBytes = 96 << 20
+	// DefaultSnapshotBytesPerSecond limits raft snapshots that are sent, so that
+	// filling a new replica leaves bandwidth to those that serve.
+	DefaultSnapshotBytesPerSecond = 64 << 20
+)
+
+// Options are the parameters of Open.
+type Options struct {
+	// Transport makes the store's connection to the other stores; it is called
+	// once, within Open. Required.
+	Transport func(multiraft.Receiver, multiraft.SnapshotHandler) (multiraft.Transport, error)
+	// Timestamps returns a timestamp that the oracle issued after the call began.
+	// A new leader takes one before it accepts one-phase commits. It is called on
+	// a goroutine of the store; in manual mode within Poll, where it must not
+	// block. After an error it is called again. Required.
+	Timestamps func(ctx context.Context) (timestamp.Timestamp, error)
+	// Clock and Rand are required.
+	Clock env.Clock
+	Rand  env.Rand
+	// Logger is required.
+	Logger *slog.Logger
+	// Fatal is called once, when a disk failed and the store can do nothing more.
+	// It must not call Close on its own goroutine. Required.
+	Fatal func(error)
+	// Splits supplies the ids for splits by size; nil turns these off.
+	Splits SplitPlanner
+	// Reporter hears about changes of regions that this store leads; may be nil.
+	Reporter Reporter
+	// Observer sees Raft at work, for the simulation; nil in production.
+	Observer replica.Observer
+	// Workers of the scheduler; zero is the driver's default.
+	Workers int
+	// TickInterval is zero (multiraft's default) or another tick for tests.
+	TickInterval time.Duration
+	// SplitSizeBytes is zero (DefaultSplitSizeBytes) or another size for tests.
+	SplitSizeBytes int64
+	// SnapshotBytesPerSecond: zero is the default, less means no limit.
+	SnapshotBytesPerSecond int64
+	// DisableLeases makes every read confirm the leadership with a quorum. For
+	// tests whose clocks break the assumption that leases rest on.
+	DisableLeases bool
+	// Manual starts no goroutine; see the package documentation.
+	Manual bool
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Transport == nil, o.Timestamps == nil, o.Clock == nil, o.Rand == nil, o.Logger == nil, o.Fatal == nil:
+		return errors.New("open store: Transport, Timestamps, Clock, Rand, Logger and Fatal are required")
+	case o.TickInterval < 0 || o.SplitSizeBytes < 0 || o.Workers < 0:
+		return fmt.Errorf("open store: negative option")
+	}
+	if o.SplitSizeBytes == 0 {
+		o.SplitSizeBytes = DefaultSplitSizeBytes
+	}
+	if o.SnapshotBytesPerSecond == 0 {
+		o.SnapshotBytesPerSecond = DefaultSnapshotBytesPerSecond
+	}
+	return nil
+}
+
+// SplitPlanner supplies ids that were never given out before.
+type SplitPlanner interface {
+	// AllocIDs returns the first of n fresh ids.
+	AllocIDs(ctx context.Context, n int) (first uint64, err error)
+}
+
+// Reporter hears about regions that this store leads. RegionsChanged is called at
+// most once a second with what changed (leader, epoch, size by a tenth, down or
+// pending peers); what it misses comes with Store.Report. It must not block.
+type Reporter interface {
+	RegionsChanged(changed []*placementpb.RegionReport)
+}
+
+// RegionInfo is what this store knows about one of its replicas.
+type RegionInfo struct {
+	Region       *metapb.Region
+	Peer         *metapb.Peer // this store's
+	Leader       *metapb.Peer // nil while unknown
+	Term         uint64
+	AppliedIndex uint64
+	SizeBytes    int64
+}
+
+// Ident says which store of which cluster a directory belongs to.
+type Ident struct {
+	ClusterID uint64
+	StoreID   uint64
+	NodeID    uint64
+}
+
+// Stats are counters of a store, for metrics.
+type Stats struct {
+	Replicas, Leaders           int
+	Proposals, ProposalsFailed  uint64
+	LeaseReads, ReadIndexReads  uint64
+	SnapshotsSent, SnapshotsGot uint64
+	Splits                      uint64
+	Driver                      multiraft.Metrics
+}
