@@ -28,10 +28,10 @@ type Engine interface {
 type SessionParams struct {
 	User     string
 	Database string // the user's name when the client gave none
-	// Settings are the remaining startup parameters (application_name,
-	// client_encoding, DateStyle, search_path …) with the names as the client
-	// spelled them, then those of the "options" parameter (-c name=value), in the
-	// order in which they are to be applied.
+	// Settings are those of the "options" startup parameter (-c name=value), then
+	// the other startup parameters (application_name, client_encoding, DateStyle,
+	// search_path …) in the order sent, with the names as the client spelled them.
+	// Applied in this order the later one wins, as in PostgreSQL.
 	Settings []Setting
 
 	RemoteAddr net.Addr
@@ -136,8 +136,9 @@ type Session interface {
 	// TxStatus is one of TxIdle, TxBlock and TxFailed.
 	TxStatus() byte
 
-	// Cancel makes the running call end soon with 57014. Without a running call it
-	// does nothing. It is called from other goroutines and does not block.
+	// Cancel makes the running call end soon with 57014. Without a running call, and
+	// after Close, it does nothing. It is called from other goroutines, perhaps
+	// during Close, and does not block.
 	Cancel()
 
 	// Close rolls back, gives up everything the session holds (locks, portals,
@@ -219,7 +220,8 @@ type ResultWriter interface {
 
 	// CopyIn begins COPY FROM STDIN: the client is told to send, and its data is read
 	// from the CopyReader until io.EOF; then Complete follows. columns is the number
-	// of columns, format that of the data (csv counts as text).
+	// of columns, format that of the data (csv counts as text). A statement that
+	// fails need not read to the end; pgwire drops the rest.
 	CopyIn(format int16, columns int) (CopyReader, error)
 	// CopyOut begins COPY TO STDOUT.
 	CopyOut(format int16, columns int) (CopyWriter, error)
