@@ -1,0 +1,47 @@
+package multiraft
+
+import (
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/quorate-db/quorate/storage/raftlog"
+)
+
+// RaftLog makes a store's Raft log usable as Options.Log.
+func RaftLog(s *raftlog.LogStore) LogStore { return raftLog{s} }
+
+type raftLog struct{ s *raftlog.LogStore }
+
+func (l raftLog) NewBatch() LogBatch { return &raftLogBatch{b: l.s.NewBatch()} }
+
+type raftLogBatch struct {
+	b    *raftlog.WriteBatch
+	wait bool
+}
+
+func (b *raftLogBatch) Append(group uint64, hs *raftpb.HardState, entries []*raftpb.Entry) error {
+	if hs == nil && len(entries) == 0 {
+		return nil // only responses that wait for their turn
+	}
+	return b.b.Append(group, hs, entries)
+}
+
+func (b *raftLogBatch) Commit(sync bool) error {
+	switch {
+	case b.b.Empty():
+		return nil
+	case sync:
+		b.wait = true
+		return b.b.CommitAsync()
+	default:
+		return b.b.CommitNoSync()
+	}
+}
+
+func (b *raftLogBatch) Wait() error {
+	if !b.wait {
+		return nil
+	}
+	return b.b.Wait()
+}
+
+func (b *raftLogBatch) Close() error { return b.b.Close() }

@@ -1,0 +1,29 @@
+// Package transport carries Raft messages and raft snapshots between stores:
+// over gRPC between processes (GRPC), and by a call within one (LocalNetwork).
+// Both implement multiraft.Transport.
+//
+// # Over gRPC
+//
+//	Send ──▶ queue per peer store and class ──▶ one stream each ──▶ Receive
+//	          liveness: heartbeats, votes           (client stream, frames)
+//	          append:   the rest
+//	SendSnapshot ──▶ a stream of its own ──▶ HandleSnapshot
+//
+// The bytes are this project's own codec (multiraft.AppendEnvelope) in frames
+// that gRPC carries unseen. Both ends need its codec: ServerOptions must be given
+// to the grpc.Server, which serves protobuf services all the same.
+//
+// Who dials, with which credentials and to which address, is decided by the
+// server through Options.Dial.
+//
+// # Bounds
+//
+// A queue that is full, or that belongs to a store that cannot be reached, drops
+// the message and reports the peer unreachable: Raft repairs loss by itself and
+// cannot repair a scheduler that is blocked.
+//
+// # Concurrency
+//
+// All exported methods may be called from anywhere. Locks are leaves: the
+// receiver is called without any.
+package transport
