@@ -1,0 +1,126 @@
+package txn
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/quorate-db/quorate/internal/timestamp"
+)
+
+var (
+	// ErrFinished is returned by every method of a transaction that was committed
+	// or rolled back, successfully or not.
+	ErrFinished = errors.New("transaction is finished")
+	// ErrReadOnly is returned by writes to a read-only transaction.
+	ErrReadOnly = errors.New("transaction is read-only")
+	// ErrNoSavepoint is returned for a savepoint that was released or rolled over.
+	ErrNoSavepoint = errors.New("savepoint does not exist")
+	// ErrClosed is returned when the client is closing.
+	ErrClosed = errors.New("transaction client is closed")
+)
+
+// ConflictError says that another transaction wrote a key first (SQLSTATE 40001).
+// The transaction did not commit.
+type ConflictError struct {
+	Key     []byte
+	StartTS timestamp.Timestamp // of the transaction that fails
+	// ConflictStartTS is the id of the transaction that won.
+	ConflictStartTS timestamp.Timestamp
+	// ConflictCommitTS is 0 if the winner is still on its way to commit.
+	ConflictCommitTS timestamp.Timestamp
+}
+
+func (e *ConflictError) Error() string {
+	if e.ConflictCommitTS == 0 {
+		return fmt.Sprintf("write conflict on key %x: transaction %s is committing it, transaction %s gives way", e.Key, e.ConflictStartTS, e.StartTS)
+	}
+	return fmt.Sprintf("write conflict on key %x: transaction %s committed it at %s, after transaction %s had started", e.Key, e.ConflictStartTS, e.ConflictCommitTS, e.StartTS)
+}
+
+// AlreadyExistsError says that a key which must not exist does (23505). From
+// Insert it leaves the transaction usable; from Commit it means that the
+// transaction did not commit.
+type AlreadyExistsError struct {
+	Key []byte
+	// Value is what stands there; nil if the region did not say.
+	Value []byte
+}
+
+func (e *AlreadyExistsError) Error() string { return fmt.Sprintf("key %x already exists", e.Key) }
+
+// AbortedError says that the transaction was aborted by somebody else, usually
+// because its locks had outlived their life (40001). It did not commit.
+type AbortedError struct {
+	StartTS timestamp.Timestamp
+	Key     []byte
+	Reason  string
+}
+
+func (e *AbortedError) Error() string {
+	return fmt.Sprintf("transaction %s was aborted: %s", e.StartTS, e.Reason)
+}
+
+// UnknownOutcomeError says that the transaction may or may not have committed
+// and that this could not be found out (40003). It must never be run again
+// blindly.
+type UnknownOutcomeError struct {
+	StartTS timestamp.Timestamp
+	Primary []byte
+	Err     error
+}
+
+func (e *UnknownOutcomeError) Error() string {
+	return fmt.Sprintf("it is unknown whether transaction %s committed: %v", e.StartTS, e.Err)
+}
+
+func (e *UnknownOutcomeError) Unwrap() error { return e.Err }
+
+// TooLargeError says that the write buffer would pass its limit (54000). The
+// write was not taken; the transaction is still usable.
+type TooLargeError struct {
+	Bytes, Limit int64
+}
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("transaction is too large: %d bytes of writes, the limit is %d", e.Bytes, e.Limit)
+}
+
+// CommitTSTooLargeError says that the commit timestamp would pass the one given
+// by CommitOptions.MaxCommitTS: the caller's view of the schema may be old. The
+// transaction did not commit and may be run again with a newer view (40001).
+type CommitTSTooLargeError struct {
+	CommitTS, MaxCommitTS timestamp.Timestamp
+}
+
+func (e *CommitTSTooLargeError) Error() string {
+	return fmt.Sprintf("transaction would commit at %s, above its bound %s", e.CommitTS, e.MaxCommitTS)
+}
+
+// ReadBelowGCError says that the snapshot is older than what is kept (72000).
+type ReadBelowGCError struct {
+	ReadTS, GCTS timestamp.Timestamp
+}
+
+func (e *ReadBelowGCError) Error() string {
+	return fmt.Sprintf("snapshot at %s is too old: versions below %s were removed", e.ReadTS, e.GCTS)
+}
+
+// UnsupportedError names something that is not built (0A000).
+type UnsupportedError struct{ What string }
+
+func (e *UnsupportedError) Error() string { return e.What + " is not supported" }
+
+// IsRetryable reports whether a transaction that ended with err certainly did not
+// commit and has a chance if it is run again from its start.
+func IsRetryable(err error) bool {
+	var unknown *UnknownOutcomeError
+	if errors.As(err, &unknown) {
+		return false
+	}
+	var (
+		conflict *ConflictError
+		aborted  *AbortedError
+		tooLate  *CommitTSTooLargeError
+	)
+	return errors.As(err, &conflict) || errors.As(err, &aborted) || errors.As(err, &tooLate)
+}

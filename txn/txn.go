@@ -1,0 +1,232 @@
+package txn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/quorate-db/quorate/internal/timestamp"
+)
+
+// Txn is one transaction. It must be used by one goroutine at a time and ended
+// with Commit or Rollback. See the package comment for who owns byte slices.
+type Txn struct {
+	c      *Client
+	opts   TxnOptions
+	future TimestampFuture
+
+	startTS timestamp.Timestamp // 0: not awaited yet
+	readTS  timestamp.Timestamp // 0: the same as startTS
+	// startedAt is when the start timestamp arrived; the life of locks counts
+	// from the timestamp.
+	startedAt time.Time
+
+	buf buffer
+	// ignore lists transactions whose locks are no obstacle for this snapshot.
+	ignore ignoreSet
+
+	finished bool
+	commitTS timestamp.Timestamp
+}
+
+func newTxn(c *Client, opts TxnOptions) *Txn {
+	t := &Txn{c: c, opts: opts}
+	t.buf.init(c.opts.BufferBytesMax)
+	return t
+}
+
+// StartTS returns the transaction's start timestamp, which is its id. The first
+// call may wait for the oracle.
+func (t *Txn) StartTS(ctx context.Context) (timestamp.Timestamp, error) {
+	if t.startTS != 0 {
+		return t.startTS, nil
+	}
+	var (
+		ts  timestamp.Timestamp
+		err error
+	)
+	if f := t.future; f != nil {
+		// A future can be awaited once; after an error a new one is asked for.
+		t.future = nil
+		ts, err = f.Wait(ctx)
+	} else {
+		ts, err = t.c.opts.Timestamps.Timestamp(ctx)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("get start timestamp: %w", err)
+	}
+	t.c.observe(ts)
+	t.startTS, t.startedAt = ts, t.c.opts.Clock.Now()
+	return ts, nil
+}
+
+// ReadTS returns the timestamp that reads see.
+func (t *Txn) ReadTS(ctx context.Context) (timestamp.Timestamp, error) {
+	if t.readTS != 0 {
+		return t.readTS, nil
+	}
+	return t.StartTS(ctx)
+}
+
+// SetReadTS makes a read-only transaction read at ts, which must not be above
+// what the oracle has issued.
+func (t *Txn) SetReadTS(ctx context.Context, ts timestamp.Timestamp) error {
+	if !t.opts.ReadOnly {
+		return errors.New("only a read-only transaction can read at a given timestamp")
+	}
+	start, err := t.StartTS(ctx)
+	if err != nil {
+		return err
+	}
+	if ts == 0 || ts > start {
+		return fmt.Errorf("cannot read at %s: the present is %s", ts, start)
+	}
+	t.readTS = ts
+	t.ignore.reset()
+	return nil
+}
+
+// NewReadSnapshot is called at the start of every statement of a READ COMMITTED
+// transaction. It does nothing as long as READ COMMITTED runs as REPEATABLE READ.
+func (t *Txn) NewReadSnapshot(context.Context) error {
+	if t.finished {
+		return ErrFinished
+	}
+	return nil
+}
+
+// ReadOnly reports whether writes are refused.
+func (t *Txn) ReadOnly() bool { return t.opts.ReadOnly }
+
+// Autocommit reports whether the transaction is a single statement.
+func (t *Txn) Autocommit() bool { return t.opts.Autocommit }
+
+// HasWrites reports whether Commit would have anything to do.
+func (t *Txn) HasWrites() bool { return t.buf.count > 0 }
+
+// BufferedBytes returns the size of the writes kept in memory.
+func (t *Txn) BufferedBytes() int64 { return t.buf.bytes }
+
+// CommitTS returns the commit timestamp after a Commit that wrote something,
+// else 0.
+func (t *Txn) CommitTS() timestamp.Timestamp { return t.commitTS }
+
+// KeyValue is a key with its value.
+type KeyValue struct{ Key, Value []byte }
+
+// Result is the answer for one key.
+type Result struct {
+	Value []byte
+	Found bool
+}
+
+// Put sets a key. Errors: ErrFinished, ErrReadOnly, *TooLargeError.
+func (t *Txn) Put(key, value []byte) error {
+	if err := t.writable(); err != nil {
+		return err
+	}
+	return t.buf.put(key, value)
+}
+
+// Delete removes a key, whether or not it exists. Errors as for Put.
+func (t *Txn) Delete(key []byte) error {
+	if err := t.writable(); err != nil {
+		return err
+	}
+	return t.buf.delete(key)
+}
+
+// LockKey makes the commit fail with *ConflictError if another transaction writes
+// or locks the key before that. It does not wait and does not keep others away.
+func (t *Txn) LockKey(key []byte) error {
+	if err := t.writable(); err != nil {
+		return err
+	}
+	return t.buf.lock(key)
+}
+
+// Insert sets a key that must not exist. Otherwise the answer is
+// *AlreadyExistsError: at once, except that in an autocommit transaction a key
+// which is not in the buffer is checked by Commit, which saves a round trip.
+func (t *Txn) Insert(ctx context.Context, key, value []byte) error {
+	return t.InsertBatch(ctx, []KeyValue{{key, value}})
+}
+
+// InsertBatch is Insert for several keys with one round of checks. After an error
+// none of them is in the buffer.
+func (t *Txn) InsertBatch(ctx context.Context, items []KeyValue) error {
+	if err := t.writable(); err != nil {
+		return err
+	}
+	return t.insert(ctx, items)
+}
+
+// Savepoint marks the present state of the write buffer. Savepoints nest.
+func (t *Txn) Savepoint() Savepoint { return t.buf.savepoint() }
+
+// RollbackTo undoes all writes since the savepoint, which stays; those set after
+// it are gone.
+func (t *Txn) RollbackTo(sp Savepoint) error {
+	if t.finished {
+		return ErrFinished
+	}
+	return t.buf.rollbackTo(sp)
+}
+
+// Release forgets a savepoint and those set after it and keeps the writes.
+func (t *Txn) Release(sp Savepoint) error {
+	if t.finished {
+		return ErrFinished
+	}
+	return t.buf.release(sp)
+}
+
+// CommitOptions bounds a commit.
+type CommitOptions struct {
+	// MaxCommitTS returns the largest timestamp that the transaction may commit
+	// at; 0 means none. It is asked as late as possible. Nil: no bound.
+	MaxCommitTS func() timestamp.Timestamp
+}
+
+func (o CommitOptions) max() timestamp.Timestamp {
+	if o.MaxCommitTS == nil {
+		return 0
+	}
+	return o.MaxCommitTS()
+}
+
+// Commit makes all writes visible at once, or none. It ends the transaction
+// whatever the answer. Errors: *ConflictError, *AlreadyExistsError,
+// *AbortedError, *CommitTSTooLargeError, ErrClosed or the error of ctx when the
+// transaction certainly did not commit; *UnknownOutcomeError when that could not
+// be found out. A transaction that has begun to commit may succeed although ctx
+// ended.
+func (t *Txn) Commit(ctx context.Context, opts CommitOptions) error {
+	if t.finished {
+		return ErrFinished
+	}
+	t.finished = true
+	return t.commit(ctx, opts)
+}
+
+// Rollback drops all writes. It may be called after Commit and then does nothing.
+func (t *Txn) Rollback(context.Context) error {
+	if t.finished {
+		return nil
+	}
+	t.finished = true
+	t.c.stats.rolledBack.Add(1)
+	t.buf.drop()
+	return nil
+}
+
+func (t *Txn) writable() error {
+	switch {
+	case t.finished:
+		return ErrFinished
+	case t.opts.ReadOnly:
+		return ErrReadOnly
+	}
+	return nil
+}
