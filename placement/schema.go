@@ -31,9 +31,12 @@ type schemaLease struct {
 	until   timestamp.Timestamp
 }
 
-func (st *schemaState) begin(now timestamp.Timestamp) {
+// begin starts a term. In a new cluster there was no predecessor.
+func (st *schemaState) begin(now timestamp.Timestamp, newCluster bool) {
 	st.gateways = map[uint64]*schemaLease{}
-	st.quietUntil = after(now, schemaLeaseFor)
+	if !newCluster {
+		st.quietUntil = after(now, schemaLeaseFor)
+	}
 }
 
 func after(ts timestamp.Timestamp, d time.Duration) timestamp.Timestamp {
@@ -120,7 +123,10 @@ func (s *Service) publishSchema(ctx context.Context, l *leadership, version uint
 		return fmt.Errorf("store the schema version: %w", err)
 	}
 	s.mu.Lock()
-	l.schema.version = max(l.schema.version, version)
+	if version > l.schema.version {
+		l.schema.version = version
+		s.publishLocked(l, &placementpb.DirectoryUpdate{SchemaVersion: version})
+	}
 	s.mu.Unlock()
 	return nil
 }

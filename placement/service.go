@@ -266,7 +266,7 @@ func (s *Service) takeOver(ctx context.Context, term uint64) error {
 		return fmt.Errorf("store the bound of timestamps: %w", err)
 	}
 	l.oracle.Extend(bound)
-	l.schema.begin(l.oracle.Now(now))
+	l.schema.begin(l.oracle.Now(now), stored.IsZero())
 	s.mu.Lock()
 	s.mu.lead = l
 	s.mu.Unlock()

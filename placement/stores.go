@@ -208,7 +208,7 @@ func (s *Service) Watch(ctx context.Context, f func(*placementpb.DirectoryUpdate
 		s.mu.Unlock()
 		return s.notLeader()
 	}
-	full := &placementpb.DirectoryUpdate{Full: true, Stores: l.storeList()}
+	full := &placementpb.DirectoryUpdate{Full: true, Stores: l.storeList(), SchemaVersion: l.schema.version}
 	for _, e := range l.dir.order {
 		full.Regions = append(full.Regions, e.route())
 	}

@@ -26,6 +26,119 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// HelloRequest says who calls; an empty store that wants to join sends no store.
+type HelloRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId     uint64                 `protobuf:"varint,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	Store         *metapb.Store          `protobuf:"bytes,2,opt,name=store,proto3" json:"store,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HelloRequest) Reset() {
+	*x = HelloRequest{}
+	mi := &file_adminpb_admin_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HelloRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HelloRequest) ProtoMessage() {}
+
+func (x *HelloRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HelloRequest.ProtoReflect.Descriptor instead.
+func (*HelloRequest) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *HelloRequest) GetClusterId() uint64 {
+	if x != nil {
+		return x.ClusterId
+	}
+	return 0
+}
+
+func (x *HelloRequest) GetStore() *metapb.Store {
+	if x != nil {
+		return x.Store
+	}
+	return nil
+}
+
+type HelloResponse struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId       uint64                 `protobuf:"varint,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	Stores          []*metapb.Store        `protobuf:"bytes,2,rep,name=stores,proto3" json:"stores,omitempty"`
+	PlacementLeader uint64                 `protobuf:"varint,3,opt,name=placement_leader,json=placementLeader,proto3" json:"placement_leader,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *HelloResponse) Reset() {
+	*x = HelloResponse{}
+	mi := &file_adminpb_admin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HelloResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HelloResponse) ProtoMessage() {}
+
+func (x *HelloResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HelloResponse.ProtoReflect.Descriptor instead.
+func (*HelloResponse) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *HelloResponse) GetClusterId() uint64 {
+	if x != nil {
+		return x.ClusterId
+	}
+	return 0
+}
+
+func (x *HelloResponse) GetStores() []*metapb.Store {
+	if x != nil {
+		return x.Stores
+	}
+	return nil
+}
+
+func (x *HelloResponse) GetPlacementLeader() uint64 {
+	if x != nil {
+		return x.PlacementLeader
+	}
+	return 0
+}
+
 type StatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -34,7 +147,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[0]
+	mi := &file_adminpb_admin_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -46,7 +159,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[0]
+	mi := &file_adminpb_admin_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -59,7 +172,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{0}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{2}
 }
 
 type StatusResponse struct {
@@ -86,7 +199,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[1]
+	mi := &file_adminpb_admin_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -98,7 +211,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[1]
+	mi := &file_adminpb_admin_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -111,7 +224,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{1}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *StatusResponse) GetClusterId() uint64 {
@@ -237,7 +350,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_adminpb_admin_proto_msgTypes[2]
+	mi := &file_adminpb_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -249,7 +362,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[2]
+	mi := &file_adminpb_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -262,7 +375,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{2}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Problem) GetWhat() string {
@@ -294,7 +407,7 @@ type NodesRequest struct {
 
 func (x *NodesRequest) Reset() {
 	*x = NodesRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[3]
+	mi := &file_adminpb_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -306,7 +419,7 @@ func (x *NodesRequest) String() string {
 func (*NodesRequest) ProtoMessage() {}
 
 func (x *NodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[3]
+	mi := &file_adminpb_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -319,7 +432,7 @@ func (x *NodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodesRequest.ProtoReflect.Descriptor instead.
 func (*NodesRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{3}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{5}
 }
 
 type Node struct {
@@ -337,7 +450,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_adminpb_admin_proto_msgTypes[4]
+	mi := &file_adminpb_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -349,7 +462,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[4]
+	mi := &file_adminpb_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -362,7 +475,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{4}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Node) GetStore() *metapb.Store {
@@ -423,7 +536,7 @@ type NodesResponse struct {
 
 func (x *NodesResponse) Reset() {
 	*x = NodesResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[5]
+	mi := &file_adminpb_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -435,7 +548,7 @@ func (x *NodesResponse) String() string {
 func (*NodesResponse) ProtoMessage() {}
 
 func (x *NodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[5]
+	mi := &file_adminpb_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -448,7 +561,7 @@ func (x *NodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodesResponse.ProtoReflect.Descriptor instead.
 func (*NodesResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{5}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *NodesResponse) GetNodes() []*Node {
@@ -468,7 +581,7 @@ type RegionsRequest struct {
 
 func (x *RegionsRequest) Reset() {
 	*x = RegionsRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[6]
+	mi := &file_adminpb_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -480,7 +593,7 @@ func (x *RegionsRequest) String() string {
 func (*RegionsRequest) ProtoMessage() {}
 
 func (x *RegionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[6]
+	mi := &file_adminpb_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -493,7 +606,7 @@ func (x *RegionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegionsRequest.ProtoReflect.Descriptor instead.
 func (*RegionsRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{6}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RegionsRequest) GetTable() string {
@@ -525,7 +638,7 @@ type RegionInfo struct {
 
 func (x *RegionInfo) Reset() {
 	*x = RegionInfo{}
-	mi := &file_adminpb_admin_proto_msgTypes[7]
+	mi := &file_adminpb_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -537,7 +650,7 @@ func (x *RegionInfo) String() string {
 func (*RegionInfo) ProtoMessage() {}
 
 func (x *RegionInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[7]
+	mi := &file_adminpb_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -550,7 +663,7 @@ func (x *RegionInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegionInfo.ProtoReflect.Descriptor instead.
 func (*RegionInfo) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{7}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RegionInfo) GetRegion() *metapb.Region {
@@ -613,7 +726,7 @@ type RegionsResponse struct {
 
 func (x *RegionsResponse) Reset() {
 	*x = RegionsResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[8]
+	mi := &file_adminpb_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -625,7 +738,7 @@ func (x *RegionsResponse) String() string {
 func (*RegionsResponse) ProtoMessage() {}
 
 func (x *RegionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[8]
+	mi := &file_adminpb_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -638,7 +751,7 @@ func (x *RegionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegionsResponse.ProtoReflect.Descriptor instead.
 func (*RegionsResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{8}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RegionsResponse) GetRegions() []*RegionInfo {
@@ -671,7 +784,7 @@ type DescribeRegionRequest struct {
 
 func (x *DescribeRegionRequest) Reset() {
 	*x = DescribeRegionRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[9]
+	mi := &file_adminpb_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -683,7 +796,7 @@ func (x *DescribeRegionRequest) String() string {
 func (*DescribeRegionRequest) ProtoMessage() {}
 
 func (x *DescribeRegionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[9]
+	mi := &file_adminpb_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -696,7 +809,7 @@ func (x *DescribeRegionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRegionRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRegionRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{9}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DescribeRegionRequest) GetRegionId() uint64 {
@@ -719,7 +832,7 @@ type ReplicaInfo struct {
 
 func (x *ReplicaInfo) Reset() {
 	*x = ReplicaInfo{}
-	mi := &file_adminpb_admin_proto_msgTypes[10]
+	mi := &file_adminpb_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -731,7 +844,7 @@ func (x *ReplicaInfo) String() string {
 func (*ReplicaInfo) ProtoMessage() {}
 
 func (x *ReplicaInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[10]
+	mi := &file_adminpb_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -744,7 +857,7 @@ func (x *ReplicaInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaInfo.ProtoReflect.Descriptor instead.
 func (*ReplicaInfo) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{10}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReplicaInfo) GetPeerId() uint64 {
@@ -796,7 +909,7 @@ type DescribeRegionResponse struct {
 
 func (x *DescribeRegionResponse) Reset() {
 	*x = DescribeRegionResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[11]
+	mi := &file_adminpb_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -808,7 +921,7 @@ func (x *DescribeRegionResponse) String() string {
 func (*DescribeRegionResponse) ProtoMessage() {}
 
 func (x *DescribeRegionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[11]
+	mi := &file_adminpb_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -821,7 +934,7 @@ func (x *DescribeRegionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRegionResponse.ProtoReflect.Descriptor instead.
 func (*DescribeRegionResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{11}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DescribeRegionResponse) GetRegion() *RegionInfo {
@@ -870,7 +983,16 @@ var File_adminpb_admin_proto protoreflect.FileDescriptor
 
 const file_adminpb_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x13adminpb/admin.proto\x12\rquorate.admin\x1a\x11metapb/meta.proto\x1a\x1bplacementpb/placement.proto\"\x0f\n" +
+	"\x13adminpb/admin.proto\x12\rquorate.admin\x1a\x11metapb/meta.proto\x1a\x1bplacementpb/placement.proto\"X\n" +
+	"\fHelloRequest\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12)\n" +
+	"\x05store\x18\x02 \x01(\v2\x13.quorate.meta.StoreR\x05store\"\x86\x01\n" +
+	"\rHelloResponse\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12+\n" +
+	"\x06stores\x18\x02 \x03(\v2\x13.quorate.meta.StoreR\x06stores\x12)\n" +
+	"\x10placement_leader\x18\x03 \x01(\x04R\x0fplacementLeader\"\x0f\n" +
 	"\rStatusRequest\"\xf7\x04\n" +
 	"\x0eStatusResponse\x12\x1d\n" +
 	"\n" +
@@ -943,12 +1065,13 @@ const file_adminpb_admin_proto_rawDesc = "" +
 	"\n" +
 	"last_index\x18\x04 \x01(\x04R\tlastIndex\x126\n" +
 	"\breplicas\x18\x05 \x03(\v2\x1a.quorate.admin.ReplicaInfoR\breplicas\x12\x14\n" +
-	"\x05error\x18\x06 \x01(\tR\x05error2\xe5\x03\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error2\xa9\x04\n" +
 	"\x05Admin\x12E\n" +
 	"\x06Status\x12\x1c.quorate.admin.StatusRequest\x1a\x1d.quorate.admin.StatusResponse\x12B\n" +
 	"\x05Nodes\x12\x1b.quorate.admin.NodesRequest\x1a\x1c.quorate.admin.NodesResponse\x12H\n" +
 	"\aRegions\x12\x1d.quorate.admin.RegionsRequest\x1a\x1e.quorate.admin.RegionsResponse\x12]\n" +
-	"\x0eDescribeRegion\x12$.quorate.admin.DescribeRegionRequest\x1a%.quorate.admin.DescribeRegionResponse\x12P\n" +
+	"\x0eDescribeRegion\x12$.quorate.admin.DescribeRegionRequest\x1a%.quorate.admin.DescribeRegionResponse\x12B\n" +
+	"\x05Hello\x12\x1b.quorate.admin.HelloRequest\x1a\x1c.quorate.admin.HelloResponse\x12P\n" +
 	"\aOperate\x12!.quorate.placement.OperateRequest\x1a\".quorate.placement.OperateResponse\x12V\n" +
 	"\tOperators\x12#.quorate.placement.OperatorsRequest\x1a$.quorate.placement.OperatorsResponseB-Z+github.com/quorate-db/quorate/proto/adminpbb\x06proto3"
 
@@ -964,52 +1087,58 @@ func file_adminpb_admin_proto_rawDescGZIP() []byte {
 	return file_adminpb_admin_proto_rawDescData
 }
 
-var file_adminpb_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_adminpb_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_adminpb_admin_proto_goTypes = []any{
-	(*StatusRequest)(nil),                 // 0: quorate.admin.StatusRequest
-	(*StatusResponse)(nil),                // 1: quorate.admin.StatusResponse
-	(*Problem)(nil),                       // 2: quorate.admin.Problem
-	(*NodesRequest)(nil),                  // 3: quorate.admin.NodesRequest
-	(*Node)(nil),                          // 4: quorate.admin.Node
-	(*NodesResponse)(nil),                 // 5: quorate.admin.NodesResponse
-	(*RegionsRequest)(nil),                // 6: quorate.admin.RegionsRequest
-	(*RegionInfo)(nil),                    // 7: quorate.admin.RegionInfo
-	(*RegionsResponse)(nil),               // 8: quorate.admin.RegionsResponse
-	(*DescribeRegionRequest)(nil),         // 9: quorate.admin.DescribeRegionRequest
-	(*ReplicaInfo)(nil),                   // 10: quorate.admin.ReplicaInfo
-	(*DescribeRegionResponse)(nil),        // 11: quorate.admin.DescribeRegionResponse
-	(*metapb.Store)(nil),                  // 12: quorate.meta.Store
-	(*metapb.Region)(nil),                 // 13: quorate.meta.Region
-	(*placementpb.OperateRequest)(nil),    // 14: quorate.placement.OperateRequest
-	(*placementpb.OperatorsRequest)(nil),  // 15: quorate.placement.OperatorsRequest
-	(*placementpb.OperateResponse)(nil),   // 16: quorate.placement.OperateResponse
-	(*placementpb.OperatorsResponse)(nil), // 17: quorate.placement.OperatorsResponse
+	(*HelloRequest)(nil),                  // 0: quorate.admin.HelloRequest
+	(*HelloResponse)(nil),                 // 1: quorate.admin.HelloResponse
+	(*StatusRequest)(nil),                 // 2: quorate.admin.StatusRequest
+	(*StatusResponse)(nil),                // 3: quorate.admin.StatusResponse
+	(*Problem)(nil),                       // 4: quorate.admin.Problem
+	(*NodesRequest)(nil),                  // 5: quorate.admin.NodesRequest
+	(*Node)(nil),                          // 6: quorate.admin.Node
+	(*NodesResponse)(nil),                 // 7: quorate.admin.NodesResponse
+	(*RegionsRequest)(nil),                // 8: quorate.admin.RegionsRequest
+	(*RegionInfo)(nil),                    // 9: quorate.admin.RegionInfo
+	(*RegionsResponse)(nil),               // 10: quorate.admin.RegionsResponse
+	(*DescribeRegionRequest)(nil),         // 11: quorate.admin.DescribeRegionRequest
+	(*ReplicaInfo)(nil),                   // 12: quorate.admin.ReplicaInfo
+	(*DescribeRegionResponse)(nil),        // 13: quorate.admin.DescribeRegionResponse
+	(*metapb.Store)(nil),                  // 14: quorate.meta.Store
+	(*metapb.Region)(nil),                 // 15: quorate.meta.Region
+	(*placementpb.OperateRequest)(nil),    // 16: quorate.placement.OperateRequest
+	(*placementpb.OperatorsRequest)(nil),  // 17: quorate.placement.OperatorsRequest
+	(*placementpb.OperateResponse)(nil),   // 18: quorate.placement.OperateResponse
+	(*placementpb.OperatorsResponse)(nil), // 19: quorate.placement.OperatorsResponse
 }
 var file_adminpb_admin_proto_depIdxs = []int32{
-	2,  // 0: quorate.admin.StatusResponse.problems:type_name -> quorate.admin.Problem
-	12, // 1: quorate.admin.Node.store:type_name -> quorate.meta.Store
-	4,  // 2: quorate.admin.NodesResponse.nodes:type_name -> quorate.admin.Node
-	13, // 3: quorate.admin.RegionInfo.region:type_name -> quorate.meta.Region
-	7,  // 4: quorate.admin.RegionsResponse.regions:type_name -> quorate.admin.RegionInfo
-	7,  // 5: quorate.admin.DescribeRegionResponse.region:type_name -> quorate.admin.RegionInfo
-	10, // 6: quorate.admin.DescribeRegionResponse.replicas:type_name -> quorate.admin.ReplicaInfo
-	0,  // 7: quorate.admin.Admin.Status:input_type -> quorate.admin.StatusRequest
-	3,  // 8: quorate.admin.Admin.Nodes:input_type -> quorate.admin.NodesRequest
-	6,  // 9: quorate.admin.Admin.Regions:input_type -> quorate.admin.RegionsRequest
-	9,  // 10: quorate.admin.Admin.DescribeRegion:input_type -> quorate.admin.DescribeRegionRequest
-	14, // 11: quorate.admin.Admin.Operate:input_type -> quorate.placement.OperateRequest
-	15, // 12: quorate.admin.Admin.Operators:input_type -> quorate.placement.OperatorsRequest
-	1,  // 13: quorate.admin.Admin.Status:output_type -> quorate.admin.StatusResponse
-	5,  // 14: quorate.admin.Admin.Nodes:output_type -> quorate.admin.NodesResponse
-	8,  // 15: quorate.admin.Admin.Regions:output_type -> quorate.admin.RegionsResponse
-	11, // 16: quorate.admin.Admin.DescribeRegion:output_type -> quorate.admin.DescribeRegionResponse
-	16, // 17: quorate.admin.Admin.Operate:output_type -> quorate.placement.OperateResponse
-	17, // 18: quorate.admin.Admin.Operators:output_type -> quorate.placement.OperatorsResponse
-	13, // [13:19] is the sub-list for method output_type
-	7,  // [7:13] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	14, // 0: quorate.admin.HelloRequest.store:type_name -> quorate.meta.Store
+	14, // 1: quorate.admin.HelloResponse.stores:type_name -> quorate.meta.Store
+	4,  // 2: quorate.admin.StatusResponse.problems:type_name -> quorate.admin.Problem
+	14, // 3: quorate.admin.Node.store:type_name -> quorate.meta.Store
+	6,  // 4: quorate.admin.NodesResponse.nodes:type_name -> quorate.admin.Node
+	15, // 5: quorate.admin.RegionInfo.region:type_name -> quorate.meta.Region
+	9,  // 6: quorate.admin.RegionsResponse.regions:type_name -> quorate.admin.RegionInfo
+	9,  // 7: quorate.admin.DescribeRegionResponse.region:type_name -> quorate.admin.RegionInfo
+	12, // 8: quorate.admin.DescribeRegionResponse.replicas:type_name -> quorate.admin.ReplicaInfo
+	2,  // 9: quorate.admin.Admin.Status:input_type -> quorate.admin.StatusRequest
+	5,  // 10: quorate.admin.Admin.Nodes:input_type -> quorate.admin.NodesRequest
+	8,  // 11: quorate.admin.Admin.Regions:input_type -> quorate.admin.RegionsRequest
+	11, // 12: quorate.admin.Admin.DescribeRegion:input_type -> quorate.admin.DescribeRegionRequest
+	0,  // 13: quorate.admin.Admin.Hello:input_type -> quorate.admin.HelloRequest
+	16, // 14: quorate.admin.Admin.Operate:input_type -> quorate.placement.OperateRequest
+	17, // 15: quorate.admin.Admin.Operators:input_type -> quorate.placement.OperatorsRequest
+	3,  // 16: quorate.admin.Admin.Status:output_type -> quorate.admin.StatusResponse
+	7,  // 17: quorate.admin.Admin.Nodes:output_type -> quorate.admin.NodesResponse
+	10, // 18: quorate.admin.Admin.Regions:output_type -> quorate.admin.RegionsResponse
+	13, // 19: quorate.admin.Admin.DescribeRegion:output_type -> quorate.admin.DescribeRegionResponse
+	1,  // 20: quorate.admin.Admin.Hello:output_type -> quorate.admin.HelloResponse
+	18, // 21: quorate.admin.Admin.Operate:output_type -> quorate.placement.OperateResponse
+	19, // 22: quorate.admin.Admin.Operators:output_type -> quorate.placement.OperatorsResponse
+	16, // [16:23] is the sub-list for method output_type
+	9,  // [9:16] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_adminpb_admin_proto_init() }
@@ -1023,7 +1152,7 @@ func file_adminpb_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_adminpb_admin_proto_rawDesc), len(file_adminpb_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

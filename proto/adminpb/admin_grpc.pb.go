@@ -27,6 +27,7 @@ const (
 	Admin_Nodes_FullMethodName          = "/quorate.admin.Admin/Nodes"
 	Admin_Regions_FullMethodName        = "/quorate.admin.Admin/Regions"
 	Admin_DescribeRegion_FullMethodName = "/quorate.admin.Admin/DescribeRegion"
+	Admin_Hello_FullMethodName          = "/quorate.admin.Admin/Hello"
 	Admin_Operate_FullMethodName        = "/quorate.admin.Admin/Operate"
 	Admin_Operators_FullMethodName      = "/quorate.admin.Admin/Operators"
 )
@@ -40,6 +41,8 @@ type AdminClient interface {
 	// Regions answers from the node's own memory, without a quorum.
 	Regions(ctx context.Context, in *RegionsRequest, opts ...grpc.CallOption) (*RegionsResponse, error)
 	DescribeRegion(ctx context.Context, in *DescribeRegionRequest, opts ...grpc.CallOption) (*DescribeRegionResponse, error)
+	// Hello is how nodes learn each other's addresses before placement is reachable.
+	Hello(ctx context.Context, in *HelloRequest, opts ...grpc.CallOption) (*HelloResponse, error)
 	Operate(ctx context.Context, in *placementpb.OperateRequest, opts ...grpc.CallOption) (*placementpb.OperateResponse, error)
 	Operators(ctx context.Context, in *placementpb.OperatorsRequest, opts ...grpc.CallOption) (*placementpb.OperatorsResponse, error)
 }
@@ -92,6 +95,16 @@ func (c *adminClient) DescribeRegion(ctx context.Context, in *DescribeRegionRequ
 	return out, nil
 }
 
+func (c *adminClient) Hello(ctx context.Context, in *HelloRequest, opts ...grpc.CallOption) (*HelloResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HelloResponse)
+	err := c.cc.Invoke(ctx, Admin_Hello_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminClient) Operate(ctx context.Context, in *placementpb.OperateRequest, opts ...grpc.CallOption) (*placementpb.OperateResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(placementpb.OperateResponse)
@@ -121,6 +134,8 @@ type AdminServer interface {
 	// Regions answers from the node's own memory, without a quorum.
 	Regions(context.Context, *RegionsRequest) (*RegionsResponse, error)
 	DescribeRegion(context.Context, *DescribeRegionRequest) (*DescribeRegionResponse, error)
+	// Hello is how nodes learn each other's addresses before placement is reachable.
+	Hello(context.Context, *HelloRequest) (*HelloResponse, error)
 	Operate(context.Context, *placementpb.OperateRequest) (*placementpb.OperateResponse, error)
 	Operators(context.Context, *placementpb.OperatorsRequest) (*placementpb.OperatorsResponse, error)
 	mustEmbedUnimplementedAdminServer()
@@ -144,6 +159,9 @@ func (UnimplementedAdminServer) Regions(context.Context, *RegionsRequest) (*Regi
 }
 func (UnimplementedAdminServer) DescribeRegion(context.Context, *DescribeRegionRequest) (*DescribeRegionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DescribeRegion not implemented")
+}
+func (UnimplementedAdminServer) Hello(context.Context, *HelloRequest) (*HelloResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Hello not implemented")
 }
 func (UnimplementedAdminServer) Operate(context.Context, *placementpb.OperateRequest) (*placementpb.OperateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Operate not implemented")
@@ -244,6 +262,24 @@ func _Admin_DescribeRegion_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_Hello_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HelloRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Hello(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Hello_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Hello(ctx, req.(*HelloRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Admin_Operate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(placementpb.OperateRequest)
 	if err := dec(in); err != nil {
@@ -302,6 +338,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DescribeRegion",
 			Handler:    _Admin_DescribeRegion_Handler,
+		},
+		{
+			MethodName: "Hello",
+			Handler:    _Admin_Hello_Handler,
 		},
 		{
 			MethodName: "Operate",

@@ -860,6 +860,7 @@ type DirectoryUpdate struct {
 	Full          bool                   `protobuf:"varint,2,opt,name=full,proto3" json:"full,omitempty"` // replaces all that the watcher knows
 	Regions       []*RegionRoute         `protobuf:"bytes,3,rep,name=regions,proto3" json:"regions,omitempty"`
 	Stores        []*metapb.Store        `protobuf:"bytes,4,rep,name=stores,proto3" json:"stores,omitempty"`
+	SchemaVersion uint64                 `protobuf:"varint,5,opt,name=schema_version,json=schemaVersion,proto3" json:"schema_version,omitempty"` // 0: unchanged
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -920,6 +921,13 @@ func (x *DirectoryUpdate) GetStores() []*metapb.Store {
 		return x.Stores
 	}
 	return nil
+}
+
+func (x *DirectoryUpdate) GetSchemaVersion() uint64 {
+	if x != nil {
+		return x.SchemaVersion
+	}
+	return 0
 }
 
 type Operator struct {
@@ -1493,12 +1501,13 @@ const file_placementpb_placement_proto_rawDesc = "" +
 	"\fleader_store\x18\x02 \x01(\x04R\vleaderStore\x12\x12\n" +
 	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x1d\n" +
 	"\n" +
-	"size_bytes\x18\x04 \x01(\x04R\tsizeBytes\"\xbc\x01\n" +
+	"size_bytes\x18\x04 \x01(\x04R\tsizeBytes\"\xe3\x01\n" +
 	"\x0fDirectoryUpdate\x12.\n" +
 	"\x05error\x18\x01 \x01(\v2\x18.quorate.placement.ErrorR\x05error\x12\x12\n" +
 	"\x04full\x18\x02 \x01(\bR\x04full\x128\n" +
 	"\aregions\x18\x03 \x03(\v2\x1e.quorate.placement.RegionRouteR\aregions\x12+\n" +
-	"\x06stores\x18\x04 \x03(\v2\x13.quorate.meta.StoreR\x06stores\"\x9e\x02\n" +
+	"\x06stores\x18\x04 \x03(\v2\x13.quorate.meta.StoreR\x06stores\x12%\n" +
+	"\x0eschema_version\x18\x05 \x01(\x04R\rschemaVersion\"\x9e\x02\n" +
 	"\bOperator\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1b\n" +
 	"\tregion_id\x18\x02 \x01(\x04R\bregionId\x12\x12\n" +
