@@ -122,8 +122,11 @@ type PrewriteResult struct {
 	CommitTS timestamp.Timestamp
 	// MinCommitTS of the lock that stands now.
 	MinCommitTS timestamp.Timestamp
-	// Repeated says that the transaction's own lock stood before.
+	// Repeated says that the transaction's own lock stood before; it is left as
+	// it was.
 	Repeated bool
+	// Async tells whether the lock that stands is one of an async commit.
+	Async bool
 }
 
 // TxnState is what CheckTxnStatus found.
@@ -180,7 +183,9 @@ type CheckTxnParams struct {
 	// that a delayed prewrite is refused. The caller has waited for the life of
 	// the lock that it met.
 	RollbackIfMissing bool
-	// Force rolls back a lock that still lives, async ones too.
+	// Force rolls back a lock that still lives, and an async one. Since an async
+	// transaction is committed once all its locks stand, the caller has made sure
+	// that one of them is missing and can never come (it has been marked).
 	Force bool
 }
 

@@ -40,7 +40,7 @@
 //
 // LogStore and GroupLog may be used concurrently; writes to one region are made
 // by one goroutine at a time. A WriteBatch belongs to one goroutine. Lock order:
-// LogStore.mu, LogStore.cache, GroupLog.mu; no lock is held during a write.
+// LogStore.mu, then GroupLog.mu; neither is held during a write.
 //
 // # Ownership
 //

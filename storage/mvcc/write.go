@@ -1,0 +1,304 @@
+package mvcc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/quorate-db/quorate/internal/invariants"
+	"github.com/quorate-db/quorate/internal/timestamp"
+	"github.com/quorate-db/quorate/storage/engine"
+	"github.com/quorate-db/quorate/storage/keys"
+)
+
+// Prewrite locks one key for a transaction. It refuses with *LockedError (a
+// foreign lock), *AbortedError (a rollback mark), *WriteConflictError (a foreign
+// version, lock records included, above the start or for-update timestamp) and,
+// by the mutation's constraint, *AlreadyExistsError or *NotExistsError.
+//
+// It may be repeated: if the transaction's own lock stands it is left alone, and
+// if the transaction has committed the key the result says so.
+func Prewrite(b engine.Writer, r engine.Reader, m Mutation, p PrewriteParams) (PrewriteResult, error) {
+	if err := checkMutation(m, p.StartTS); err != nil {
+		return PrewriteResult{}, fmt.Errorf("prewrite %v: %w", m.Key, err)
+	}
+	switch {
+	case len(p.Primary) == 0:
+		return PrewriteResult{}, fmt.Errorf("prewrite %v: no primary", m.Key)
+	case p.TTLms == 0:
+		return PrewriteResult{}, fmt.Errorf("prewrite %v: no time to live", m.Key)
+	case len(p.Secondaries) > secondariesMax:
+		return PrewriteResult{}, fmt.Errorf("prewrite %v: %d secondaries exceed the limit of %d", m.Key, len(p.Secondaries), secondariesMax)
+	}
+	own, err := foreignLock(r, m.Key, p.StartTS)
+	if err != nil {
+		return PrewriteResult{}, err
+	}
+	if own != nil {
+		return PrewriteResult{Repeated: true, MinCommitTS: own.MinCommitTS, Async: own.Async}, nil
+	}
+	c, err := checkConflict(r, m, p.StartTS)
+	if err != nil {
+		return PrewriteResult{}, err
+	}
+	if c.committed != 0 {
+		return PrewriteResult{CommitTS: c.committed}, nil
+	}
+	l := &Lock{
+		Kind:        m.Kind,
+		Primary:     p.Primary,
+		StartTS:     p.StartTS,
+		TTLms:       p.TTLms,
+		ForUpdateTS: m.ForUpdateTS,
+		MinCommitTS: max(p.MinCommitTS, c.above),
+		TxnSize:     p.TxnSize,
+		Async:       p.Async,
+	}
+	if m.Kind == Put {
+		l.Value = m.Value
+	}
+	if p.Async && bytes.Equal(m.Key, p.Primary) {
+		l.Secondaries = p.Secondaries
+	}
+	if err := putLock(b, m.Key, l); err != nil {
+		return PrewriteResult{}, err
+	}
+	return PrewriteResult{MinCommitTS: l.MinCommitTS, Async: l.Async}, nil
+}
+
+func checkMutation(m Mutation, startTS timestamp.Timestamp) error {
+	switch {
+	case m.Kind < Put || m.Kind > LockOnly:
+		return fmt.Errorf("invalid kind %d", m.Kind)
+	case len(m.Key) == 0:
+		return errors.New("empty key")
+	case startTS == 0 || startTS >= timestamp.Max || m.ForUpdateTS >= timestamp.Max:
+		return fmt.Errorf("start timestamp %d, for-update timestamp %d out of range", startTS, m.ForUpdateTS)
+	case m.Constraint > MustExist:
+		return fmt.Errorf("invalid constraint %d", m.Constraint)
+	}
+	return nil
+}
+
+// foreignLock returns the transaction's own lock on key or nil, and
+// *LockedError if another transaction's stands there.
+func foreignLock(r engine.Reader, key keys.User, startTS timestamp.Timestamp) (own *Lock, err error) {
+	l, err := GetLock(r, key)
+	if err != nil || l == nil {
+		return nil, err
+	}
+	if l.StartTS != startTS {
+		return nil, &LockedError{Key: bytes.Clone(key), Lock: *l}
+	}
+	return l, nil
+}
+
+// checked is what checkConflict found.
+type checked struct {
+	committed timestamp.Timestamp // not zero: the transaction has committed the key
+	above     timestamp.Timestamp // the smallest commit timestamp that fits
+}
+
+// checkConflict decides whether a transaction without a lock on the key may
+// change it.
+func checkConflict(r engine.Reader, m Mutation, startTS timestamp.Timestamp) (checked, error) {
+	marked, err := hasMark(r, m.Key, startTS)
+	if err != nil {
+		return checked{}, err
+	}
+	if marked {
+		return checked{}, &AbortedError{Key: bytes.Clone(m.Key), StartTS: startTS}
+	}
+	limit := max(startTS, m.ForUpdateTS)
+	var (
+		newest, value       Version // newest of all; newest put or delete
+		committed           timestamp.Timestamp
+		haveNewest, haveVal bool
+	)
+	err = versions(r, m.Key, timestamp.Max, func(v Version) bool {
+		if !haveNewest {
+			newest, haveNewest = v, true
+			newest.Value = nil
+		}
+		if v.CommitTS > startTS && v.StartTS == startTS {
+			committed = v.CommitTS
+			return false
+		}
+		if !haveVal && v.Kind != LockOnly {
+			value, haveVal = v, true
+			value.Value = nil
+			if m.Constraint == MustNotExist {
+				value.Value = bytes.Clone(v.Value) // for the error
+			}
+		}
+		// Above the limit the transaction's own commit may follow; below it only the
+		// newest value matters, if at all.
+		return v.CommitTS > limit || (!haveVal && m.Constraint != NoConstraint)
+	})
+	if err != nil {
+		return checked{}, err
+	}
+	if committed != 0 {
+		return checked{committed: committed}, nil
+	}
+	if haveNewest && newest.CommitTS > limit {
+		return checked{}, &WriteConflictError{
+			Key: bytes.Clone(m.Key), StartTS: startTS,
+			ConflictStartTS: newest.StartTS, ConflictCommitTS: newest.CommitTS,
+		}
+	}
+	exists := haveVal && value.Kind == Put
+	switch {
+	case m.Constraint == MustNotExist && exists:
+		return checked{}, &AlreadyExistsError{Key: bytes.Clone(m.Key), Value: value.Value, CommitTS: value.CommitTS}
+	case m.Constraint == MustExist && !exists:
+		return checked{}, &NotExistsError{Key: bytes.Clone(m.Key)}
+	}
+	return checked{above: limit + 1}, nil
+}
+
+// OnePC checks each mutation as Prewrite does and writes versions at commitTS
+// directly. It returns commitTS, or the timestamp at which the transaction turns
+// out to have committed before; nothing was written then. Beyond Prewrite's
+// errors it returns *OwnLockError and *CommitTSTooSmallError. The keys must be
+// distinct.
+func OnePC(b engine.Writer, r engine.Reader, muts []Mutation, startTS, commitTS timestamp.Timestamp) (timestamp.Timestamp, error) {
+	if commitTS <= startTS || commitTS >= timestamp.Max {
+		return 0, fmt.Errorf("one-phase commit: commit timestamp %v does not follow %v", commitTS, startTS)
+	}
+	for _, m := range muts {
+		if err := checkMutation(m, startTS); err != nil {
+			return 0, fmt.Errorf("one-phase commit of %v: %w", m.Key, err)
+		}
+		own, err := foreignLock(r, m.Key, startTS)
+		if err != nil {
+			return 0, err
+		}
+		if own != nil {
+			return 0, &OwnLockError{Key: bytes.Clone(m.Key), StartTS: startTS}
+		}
+		c, err := checkConflict(r, m, startTS)
+		if err != nil {
+			return 0, err
+		}
+		if c.committed != 0 {
+			return c.committed, nil
+		}
+		if c.above > commitTS {
+			return 0, &CommitTSTooSmallError{Key: bytes.Clone(m.Key), StartTS: startTS, CommitTS: commitTS, MinCommitTS: c.above}
+		}
+	}
+	for _, m := range muts {
+		v := Version{Kind: m.Kind, StartTS: startTS, CommitTS: commitTS}
+		if m.Kind == Put {
+			v.Value = m.Value
+		}
+		if err := putVersion(b, m.Key, v); err != nil {
+			return 0, err
+		}
+	}
+	return commitTS, nil
+}
+
+// Commit turns the transaction's lock on key into a version. Repeating it is
+// harmless. It refuses with *CommitTSTooSmallError, *AbortedError if a mark
+// stands, *CommittedError if the key was committed at another timestamp, and
+// *TxnNotFoundError.
+func Commit(b engine.Writer, r engine.Reader, key keys.User, startTS, commitTS timestamp.Timestamp) error {
+	if startTS == 0 || commitTS <= startTS || commitTS >= timestamp.Max {
+		return fmt.Errorf("commit %v: commit timestamp %v does not follow %v", key, commitTS, startTS)
+	}
+	l, err := GetLock(r, key)
+	if err != nil {
+		return err
+	}
+	if l == nil || l.StartTS != startTS {
+		return commitWithoutLock(r, key, startTS, commitTS)
+	}
+	if l.MinCommitTS > commitTS {
+		return &CommitTSTooSmallError{Key: bytes.Clone(key), StartTS: startTS, CommitTS: commitTS, MinCommitTS: l.MinCommitTS}
+	}
+	v := Version{Kind: l.Kind, StartTS: startTS, CommitTS: commitTS, Value: l.Value}
+	if err := putVersion(b, key, v); err != nil {
+		return err
+	}
+	return dropLock(b, key)
+}
+
+func commitWithoutLock(r engine.Reader, key keys.User, startTS, commitTS timestamp.Timestamp) error {
+	was, found, err := FindCommit(r, key, startTS)
+	if err != nil {
+		return err
+	}
+	if found {
+		if was == commitTS {
+			return nil
+		}
+		return &CommittedError{Key: bytes.Clone(key), StartTS: startTS, CommitTS: was}
+	}
+	marked, err := hasMark(r, key, startTS)
+	if err != nil {
+		return err
+	}
+	if marked {
+		return &AbortedError{Key: bytes.Clone(key), StartTS: startTS}
+	}
+	return &TxnNotFoundError{Key: bytes.Clone(key), StartTS: startTS}
+}
+
+// Rollback removes the transaction's lock on key and, with mark, leaves a mark
+// that refuses every later prewrite. Without mark the caller vouches that no
+// prewrite is on its way. It returns *CommittedError if the transaction has
+// committed the key. Repeating it is harmless.
+func Rollback(b engine.Writer, r engine.Reader, key keys.User, startTS timestamp.Timestamp, mark bool) error {
+	l, err := GetLock(r, key)
+	if err != nil {
+		return err
+	}
+	if l != nil && l.StartTS == startTS {
+		if err := dropLock(b, key); err != nil {
+			return err
+		}
+	} else {
+		commitTS, found, err := FindCommit(r, key, startTS)
+		if err != nil {
+			return err
+		}
+		if found {
+			return &CommittedError{Key: bytes.Clone(key), StartTS: startTS, CommitTS: commitTS}
+		}
+	}
+	if !mark {
+		return nil
+	}
+	return putMark(b, key, startTS)
+}
+
+func putLock(b engine.Writer, key keys.User, l *Lock) error {
+	if err := b.Set(keys.Lock(key), encodeLock(l)); err != nil {
+		return fmt.Errorf("write lock of %v: %w", key, err)
+	}
+	return nil
+}
+
+func dropLock(b engine.Writer, key keys.User) error {
+	if err := b.Delete(keys.Lock(key)); err != nil {
+		return fmt.Errorf("remove lock of %v: %w", key, err)
+	}
+	return nil
+}
+
+func putVersion(b engine.Writer, key keys.User, v Version) error {
+	invariants.Assert(v.CommitTS > v.StartTS, "version of %v: commit %v, start %v", key, v.CommitTS, v.StartTS)
+	if err := b.Set(keys.DataVersion(key, v.CommitTS), encodeVersion(v)); err != nil {
+		return fmt.Errorf("write version of %v: %w", key, err)
+	}
+	return nil
+}
+
+func putMark(b engine.Writer, key keys.User, startTS timestamp.Timestamp) error {
+	if err := b.Set(keys.RollbackMark(key, startTS), encodeMark()); err != nil {
+		return fmt.Errorf("write rollback mark of %v: %w", key, err)
+	}
+	return nil
+}
