@@ -22,3 +22,12 @@ func TestClusterCommitsInProcess(t *testing.T) {
 	})
 	c.commitEverywhere(10)
 }
+
+// The same over gRPC on loopback.
+func TestClusterCommitsOverGRPC(t *testing.T) {
+	net := newGRPCNet(t)
+	c := newToyCluster(t, toyOptions{stores: 3, groups: 20, tick: 20 * time.Millisecond}, func(s *toyStore) multiraft.Transport {
+		return net.join(s.id, s, nil)
+	})
+	c.commitEverywhere(10)
+}

@@ -126,6 +126,7 @@ func (l *Local) SendSnapshot(ctx context.Context, toStore uint64, header multira
 	}
 	pace := newPacer(l.net.clock, bytesPerSecond)
 	var failed error // of the sender's side, which the receiver saw as its end
+	ended := false
 	next := func() ([]byte, error) {
 		if failed == nil {
 			failed = ctx.Err()
@@ -137,7 +138,10 @@ func (l *Local) SendSnapshot(ctx context.Context, toStore uint64, header multira
 		if err == nil {
 			err = pace.wait(ctx, len(c))
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
+			ended = true
+		case err != nil:
 			failed = err
 		}
 		return c, err
@@ -146,6 +150,9 @@ func (l *Local) SendSnapshot(ctx context.Context, toStore uint64, header multira
 	err := to.snapshots.HandleSnapshot(ctx, h, next)
 	if failed != nil {
 		err = failed
+	}
+	if err == nil && !ended {
+		err = errNotRead
 	}
 	if err != nil {
 		return fmt.Errorf("send raft snapshot to store %d: %w", toStore, err)

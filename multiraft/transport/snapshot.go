@@ -2,19 +2,223 @@ package transport
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
 
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/multiraft"
 )
 
-// ErrUnreachable is returned by SendSnapshot when the store is not there.
+// ErrUnreachable is wrapped by SendSnapshot's error when the store is not there
+// or takes no snapshots.
 var ErrUnreachable = errors.New("store is unreachable")
+
+// errNotRead is the answer to a handler that says yes to half a snapshot.
+var errNotRead = errors.New("the raft snapshot was not read to its end")
 
 // snapshotMetaBytesMax bounds SnapshotHeader.Meta.
 const snapshotMetaBytesMax = 1 << 20
+
+// Kinds of frames on a snapshot's stream, each the first byte of its frame: one
+// header, chunks, one end. The end carries the number of bytes in all chunks: a
+// stream that breaks off is never taken for a whole one.
+const (
+	snapshotHeader = 'H' // length of the envelope, envelope, meta
+	snapshotChunk  = 'C' // bytes
+	snapshotEnd    = 'E' // number of bytes
+)
+
+// SendSnapshot implements multiraft.Transport.
+func (t *GRPC) SendSnapshot(ctx context.Context, toStore uint64, header multiraft.SnapshotHeader,
+	bytesPerSecond int64, chunks func() ([]byte, error)) error {
+	if err := checkHeader(header); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.group.Context(), cancel)()
+	if err := t.sendSnapshot(ctx, toStore, header, bytesPerSecond, chunks); err != nil {
+		switch status.Code(err) {
+		case codes.Unavailable, codes.Unimplemented:
+			err = fmt.Errorf("%w: %w", ErrUnreachable, err)
+		}
+		return fmt.Errorf("send raft snapshot to store %d: %w", toStore, err)
+	}
+	return nil
+}
+
+func (t *GRPC) sendSnapshot(ctx context.Context, toStore uint64, header multiraft.SnapshotHeader,
+	bytesPerSecond int64, chunks func() ([]byte, error)) error {
+	h, err := appendHeader([]byte{snapshotHeader}, header)
+	if err != nil {
+		return err
+	}
+	s, err := t.open(ctx, toStore, methodSnapshot, false)
+	if err != nil {
+		return err
+	}
+	send := func(out mem.BufferSlice) error {
+		if err := s.SendMsg(&frame{out: out}); err == nil || !errors.Is(err, io.EOF) {
+			return err
+		}
+		return streamError(s) // the receiver has given up and says why
+	}
+	if err := send(mem.BufferSlice{mem.SliceBuffer(h)}); err != nil {
+		return err
+	}
+	pace := newPacer(t.o.Clock, bytesPerSecond)
+	total := uint64(0)
+	for {
+		c, err := nextChunk(chunks)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err // the deferred cancel tells the receiver
+		}
+		if err := pace.wait(ctx, len(c)); err != nil {
+			return err
+		}
+		total += uint64(len(c))
+		// gRPC may still hold the last chunk when the caller makes the next.
+		out := mem.BufferSlice{mem.SliceBuffer{snapshotChunk}, mem.Copy(c, mem.DefaultBufferPool())}
+		if err := send(out); err != nil {
+			return err
+		}
+	}
+	if err := send(mem.BufferSlice{mem.SliceBuffer(binary.AppendUvarint([]byte{snapshotEnd}, total))}); err != nil {
+		return err
+	}
+	if err := s.CloseSend(); err != nil {
+		return err
+	}
+	var f frame
+	defer f.free()
+	if err := s.RecvMsg(&f); err != nil {
+		return err
+	}
+	return nil
+}
+
+// handleSnapshot is the receiving side.
+func (t *GRPC) handleSnapshot(s grpc.ServerStream) error {
+	if t.o.Snapshots == nil {
+		return status.Error(codes.Unimplemented, "this store takes no raft snapshots")
+	}
+	return t.serve(func() error {
+		in := snapshotReader{s: s}
+		defer in.f.free()
+		header, err := in.header()
+		if err != nil {
+			return status.Error(codes.InvalidArgument, err.Error())
+		}
+		if to := header.Envelope.ToStore; to != t.o.StoreID {
+			return errWrongStore(to, t.o.StoreID)
+		}
+		// The stream's context ends when the sender gives up, and when serve
+		// returns because the transport closes.
+		if err := t.o.Snapshots.HandleSnapshot(s.Context(), header, in.next); err != nil {
+			return status.Error(codes.Aborted, err.Error())
+		}
+		if !in.ended {
+			return status.Error(codes.Internal, errNotRead.Error())
+		}
+		return s.SendMsg(&frame{out: mem.BufferSlice{mem.SliceBuffer{0}}})
+	})
+}
+
+// snapshotReader takes a snapshot's frames apart.
+type snapshotReader struct {
+	s     grpc.ServerStream
+	f     frame
+	total uint64
+	ended bool
+	err   error
+}
+
+// recv returns the next frame's kind and content, valid until the next call.
+func (r *snapshotReader) recv() (byte, []byte, error) {
+	if err := r.s.RecvMsg(&r.f); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return 0, nil, fmt.Errorf("receive raft snapshot: %w", err)
+	}
+	b := r.f.in.ReadOnlyData()
+	if len(b) == 0 {
+		return 0, nil, errCorruptFrame
+	}
+	return b[0], b[1:], nil
+}
+
+func (r *snapshotReader) header() (multiraft.SnapshotHeader, error) {
+	kind, b, err := r.recv()
+	if err == nil && kind != snapshotHeader {
+		err = fmt.Errorf("%w: no raft snapshot header", errCorruptFrame)
+	}
+	if err != nil {
+		return multiraft.SnapshotHeader{}, err
+	}
+	return decodeHeader(b)
+}
+
+// next returns a chunk, io.EOF at the end, or an error that it goes on
+// returning.
+func (r *snapshotReader) next() ([]byte, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	kind, b, err := r.recv()
+	switch {
+	case err != nil:
+	case kind == snapshotChunk && len(b) <= multiraft.SnapshotChunkBytesMax:
+		r.total += uint64(len(b))
+		return b, nil
+	case kind == snapshotEnd:
+		if total, n := binary.Uvarint(b); n == len(b) && n > 0 && total == r.total {
+			r.ended, err = true, io.EOF
+		} else {
+			err = fmt.Errorf("%w: raft snapshot ends after %d bytes", errCorruptFrame, r.total)
+		}
+	default:
+		err = fmt.Errorf("%w: raft snapshot frame of kind %q with %d bytes", errCorruptFrame, kind, len(b))
+	}
+	r.err = err
+	return nil, err
+}
+
+func appendHeader(dst []byte, h multiraft.SnapshotHeader) ([]byte, error) {
+	e, err := multiraft.AppendEnvelope(nil, h.Envelope)
+	if err != nil {
+		return nil, err
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(e)))
+	dst = append(dst, e...)
+	return append(dst, h.Meta...), nil
+}
+
+func decodeHeader(b []byte) (multiraft.SnapshotHeader, error) {
+	var h multiraft.SnapshotHeader
+	n, k := binary.Uvarint(b)
+	if k <= 0 || n > uint64(len(b)-k) {
+		return h, fmt.Errorf("%w: raft snapshot header", errCorruptFrame)
+	}
+	b = b[k:]
+	env, err := multiraft.DecodeEnvelope(b[:n])
+	if err != nil {
+		return h, err
+	}
+	h.Envelope, h.Meta = env, append([]byte(nil), b[n:]...)
+	return h, checkHeader(h)
+}
 
 func checkHeader(h multiraft.SnapshotHeader) error {
 	switch {
@@ -40,8 +244,9 @@ func nextChunk(chunks func() ([]byte, error)) ([]byte, error) {
 	return c, nil
 }
 
-// pacer keeps a stream at a number of bytes a second. It sleeps after what was
-// sent, and forgives what it slept too long: there is no burst after a pause.
+// pacer keeps a stream at a number of bytes a second. It pays for the last chunk
+// before the next, and forgives what it waited too long: there is no burst after
+// a pause.
 type pacer struct {
 	clock env.Clock
 	rate  int64

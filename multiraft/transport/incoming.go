@@ -1,0 +1,76 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/quorate-db/quorate/multiraft"
+)
+
+// serve runs f on a goroutine of the transport and returns its error, or another
+// one as soon as the transport closes. Returning from the handler is what ends a
+// stream from this side: it makes f's next call on the stream fail.
+func (t *GRPC) serve(f func() error) error {
+	done := make(chan error, 1)
+	if !t.group.Go("raft-receive", func(context.Context) { done <- f() }) {
+		return errClosing()
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-t.group.Context().Done():
+		return errClosing()
+	}
+}
+
+func errClosing() error { return status.Error(codes.Unavailable, "the store is stopping") }
+
+// handleMessages takes frames until the stream ends.
+func (t *GRPC) handleMessages(s grpc.ServerStream) error {
+	return t.serve(func() error {
+		var f frame
+		defer f.free()
+		for {
+			if err := s.RecvMsg(&f); err != nil {
+				if errors.Is(err, io.EOF) {
+					return nil
+				}
+				return err
+			}
+			from, to, err := decodeFrame(f.in.ReadOnlyData(), t.accept)
+			f.free()
+			if err == nil && to != t.o.StoreID {
+				err = errWrongStore(to, t.o.StoreID)
+			}
+			if err != nil {
+				t.o.Logger.Warn("raft stream refused", "from_store", from, "error", err)
+				if _, ok := status.FromError(err); ok {
+					return err
+				}
+				return status.Error(codes.InvalidArgument, err.Error())
+			}
+		}
+	})
+}
+
+// accept hands one message to the store.
+func (t *GRPC) accept(env *multiraft.Envelope) error {
+	if env.ToStore != t.o.StoreID {
+		return errWrongStore(env.ToStore, t.o.StoreID)
+	}
+	if multiraft.ClassOf(env.Message) == multiraft.ClassSnapshot {
+		return errors.New("raft snapshot among ordinary messages")
+	}
+	t.o.Receiver.Receive(env)
+	return nil
+}
+
+// errWrongStore tells a sender that an address is no longer who it thinks.
+func errWrongStore(want, have uint64) error {
+	return status.Errorf(codes.FailedPrecondition, "message for store %d arrived at store %d", want, have)
+}
