@@ -187,41 +187,61 @@ func VisitRepr(repr []byte, visit func(Op) error) error {
 	if len(repr) > batchBytesMax {
 		return fmt.Errorf("%w: %d bytes exceed the limit of %d", ErrBadRepr, len(repr), batchBytesMax)
 	}
-	r := batchrepr.Read(repr)
+	rest := repr[batchrepr.HeaderLen:]
 	var n uint32
-	for ; ; n++ {
-		kind, key, value, ok, err := r.Next()
+	for ; len(rest) > 0; n++ {
+		op, next, err := readOp(rest)
 		if err != nil {
 			return fmt.Errorf("%w: operation %d: %v", ErrBadRepr, n, err)
-		}
-		if !ok {
-			break
-		}
-		op := Op{Key: key}
-		switch kind {
-		case pebble.InternalKeyKindSet:
-			op.Kind, op.Value = OpSet, value
-		case pebble.InternalKeyKindDelete:
-			op.Kind = OpDelete
-		case pebble.InternalKeyKindRangeDelete:
-			op.Kind, op.End = OpDeleteRange, value
-			if bytes.Equal(key, value) {
-				return fmt.Errorf("%w: operation %d: empty range", ErrBadRepr, n)
-			}
-		default:
-			return fmt.Errorf("%w: operation %d: kind %d", ErrBadRepr, n, kind)
-		}
-		if len(key) == 0 {
-			return fmt.Errorf("%w: operation %d: empty key", ErrBadRepr, n)
 		}
 		if err := visit(op); err != nil {
 			return err
 		}
+		rest = next
 	}
 	if n != h.Count {
 		return fmt.Errorf("%w: %d operations, header says %d", ErrBadRepr, n, h.Count)
 	}
 	return nil
+}
+
+// readOp reads the first operation of b: a kind, the key, and for some kinds a
+// second string, each string after its length as a varint. Pebble's own reader
+// panics on bytes that end early.
+func readOp(b []byte) (op Op, rest []byte, err error) {
+	kind := pebble.InternalKeyKind(b[0])
+	op.Key, rest, err = readString(b[1:])
+	if err != nil {
+		return Op{}, nil, err
+	}
+	if len(op.Key) == 0 {
+		return Op{}, nil, errors.New("empty key")
+	}
+	switch kind {
+	case pebble.InternalKeyKindSet:
+		op.Kind = OpSet
+		op.Value, rest, err = readString(rest)
+	case pebble.InternalKeyKindDelete:
+		op.Kind = OpDelete
+	case pebble.InternalKeyKindRangeDelete:
+		op.Kind = OpDeleteRange
+		op.End, rest, err = readString(rest)
+		if err == nil && bytes.Equal(op.Key, op.End) {
+			err = errors.New("empty range")
+		}
+	default:
+		err = fmt.Errorf("kind %d", kind)
+	}
+	return op, rest, err
+}
+
+func readString(b []byte) (s, rest []byte, err error) {
+	n, w := binary.Uvarint(b)
+	if w <= 0 || w > binary.MaxVarintLen32 || n > uint64(len(b)-w) {
+		return nil, nil, errors.New("truncated")
+	}
+	end := w + int(n)
+	return b[w:end:end], b[end:], nil
 }
 
 // EmptyRepr returns the bytes of a batch without operations.

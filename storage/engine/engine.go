@@ -132,10 +132,9 @@ func (e *Engine) guard(write func() error) (err error) {
 			err = e.fail(cause)
 		}
 	}()
-	if err = write(); err == nil {
-		if f := e.fatal.Load(); f != nil {
-			return f
-		}
+	err = write()
+	if f := e.fatal.Load(); f != nil {
+		return f
 	}
 	return err
 }

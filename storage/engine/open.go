@@ -130,7 +130,14 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 }
 
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	l.e.fail(fmt.Errorf(format, args...))
+	err := fmt.Errorf(format, args...)
+	for _, a := range args {
+		// Pebble formats with %v; keep the cause for errors.Is.
+		if cause, ok := a.(error); ok {
+			err = fmt.Errorf("%v: %w", strings.TrimSuffix(err.Error(), ": "+cause.Error()), cause)
+		}
+	}
+	l.e.fail(err)
 }
 
 // prepareDir creates the directory, the staging directory and the format

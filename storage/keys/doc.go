@@ -7,6 +7,7 @@
 //   - A user key (type User) is what routers, regions and transactions address:
 //     a plain byte string, ordered bytewise. See user.go for its first bytes and
 //     datum.go for the encoding of SQL values inside it.
+//
 //   - A state engine key (type Encoded) is what the state engine stores. It wraps
 //     a user key:
 //
@@ -17,6 +18,7 @@
 //     engine splits a key without scanning it; 0x00 is both the sentinel and
 //     "no suffix". Because of the sentinel, a user key and its extension keep
 //     their order. The timestamp is stored inverted, big endian: newest first.
+//
 //   - A log engine key is what the raft log engine stores. It is ordered bytewise
 //     and starts with a region id. See log.go.
 //
