@@ -75,13 +75,17 @@ func (e *UnknownOutcomeError) Error() string {
 
 func (e *UnknownOutcomeError) Unwrap() error { return e.Err }
 
-// TooLargeError says that the write buffer would pass its limit (54000). The
-// write was not taken; the transaction is still usable.
+// TooLargeError says that the write buffer, or one value, would pass its limit
+// (54000). The write was not taken; the transaction is still usable.
 type TooLargeError struct {
+	Key          []byte // set if it is about one value
 	Bytes, Limit int64
 }
 
 func (e *TooLargeError) Error() string {
+	if e.Key != nil {
+		return fmt.Sprintf("value of key %x is too large: %d bytes, the limit is %d", e.Key, e.Bytes, e.Limit)
+	}
 	return fmt.Sprintf("transaction is too large: %d bytes of writes, the limit is %d", e.Bytes, e.Limit)
 }
 

@@ -34,8 +34,8 @@ type Directory interface {
 }
 
 // Sender carries a request to a store and brings its answer. An error of type
-// *NotSentError means that the request never got there; any other error leaves
-// open whether it ran. A Sender must be safe for concurrent use and must not
+// *NotSentError means that the request never got there, one of type *RegionError
+// that trying again is of no use; any other error leaves open whether it ran. A Sender must be safe for concurrent use and must not
 // change the request.
 type Sender interface {
 	Send(ctx context.Context, storeID uint64, req *kvpb.Request) (*kvpb.Response, error)
@@ -134,21 +134,13 @@ func (r *Router) MarkSuspect(storeID uint64) {
 
 // Lookup returns the route of the region that contains key.
 func (r *Router) Lookup(ctx context.Context, key []byte) (Route, error) {
-	e, err := r.find(ctx, key, false)
-	if err != nil {
-		return Route{}, err
-	}
-	return e, nil
+	return r.find(ctx, key, false)
 }
 
 // LookupBefore returns the route of the region that holds the keys right below
 // key; an empty key stands for infinity, so that it finds the last region.
 func (r *Router) LookupBefore(ctx context.Context, key []byte) (Route, error) {
-	e, err := r.find(ctx, key, true)
-	if err != nil {
-		return Route{}, err
-	}
-	return e, nil
+	return r.find(ctx, key, true)
 }
 
 // LookupID returns the route of the region with that id.
@@ -156,28 +148,35 @@ func (r *Router) LookupID(ctx context.Context, regionID uint64) (Route, error) {
 	r.mu.RLock()
 	e := r.mu.table.byID(regionID)
 	var rt Route
-	if e != nil && !e.stale {
-		rt = e.route()
+	stale := true
+	if e != nil {
+		rt, stale = e.route(), e.stale
 	}
 	r.mu.RUnlock()
-	if rt.Region != nil {
+	if rt.Region != nil && (!stale || r.opts.Directory == nil) {
 		return rt, nil
 	}
 	if r.opts.Directory == nil {
-		if e != nil {
-			return e.route(), nil
-		}
 		return Route{}, fmt.Errorf("region %d is not known", regionID)
 	}
-	rt, err := r.opts.Directory.LookupID(ctx, regionID)
+	fresh, err := r.opts.Directory.LookupID(ctx, regionID)
+	if err == nil && (fresh.Region == nil || fresh.Region.GetId() != regionID) {
+		err = fmt.Errorf("the directory answered with region %d", fresh.Region.GetId())
+	}
 	if err != nil {
+		if rt.Region != nil && ctx.Err() == nil {
+			return rt, nil
+		}
 		return Route{}, fmt.Errorf("look up region %d: %w", regionID, err)
 	}
-	if rt.Region == nil || rt.Region.GetId() != regionID {
-		return Route{}, fmt.Errorf("look up region %d: directory answered with region %d", regionID, rt.Region.GetId())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.table.insert(fresh)
+	if e := r.mu.table.byID(regionID); e != nil {
+		e.stale = false
+		return e.route(), nil
 	}
-	r.Update([]Route{rt}, false)
-	return rt, nil
+	return fresh, nil
 }
 
 // contains reports whether key lies in the region; with before set, whether the

@@ -100,8 +100,13 @@ func (r *Router) send(ctx context.Context, req *kvpb.Request, target func() (Rou
 		}
 		resp, err := r.attempt(ctx, store, rt, req)
 		if err != nil {
-			var notSent *NotSentError
+			var (
+				notSent *NotSentError
+				final   *RegionError
+			)
 			switch {
+			case errors.As(err, &final):
+				return nil, err
 			case errors.As(err, &notSent):
 			case !read:
 				r.notLeading(rt, store)
@@ -178,10 +183,7 @@ func (r *Router) learn(rt Route, store uint64, re *kvpb.RegionError, st *attempt
 		}
 		r.distrust(rt)
 		return 0, nil
-	case *kvpb.RegionError_RegionNotFound, *kvpb.RegionError_StoreNotMatch:
-		r.notLeading(rt, store)
-		return 0, nil
-	case *kvpb.RegionError_Unavailable:
+	case *kvpb.RegionError_RegionNotFound, *kvpb.RegionError_StoreNotMatch, *kvpb.RegionError_Unavailable:
 		r.notLeading(rt, store)
 		return 0, nil
 	case *kvpb.RegionError_ServerBusy:

@@ -87,8 +87,13 @@ func (t *Transport) Send(ctx context.Context, storeID uint64, req *kvpb.Request)
 	if err == nil {
 		return resp, nil
 	}
-	if at.Addr == nil || status.Code(err) == codes.Unimplemented {
+	switch {
+	case at.Addr == nil:
 		return nil, &NotSentError{StoreID: storeID, Err: err}
+	case status.Code(err) == codes.ResourceExhausted, status.Code(err) == codes.Unimplemented:
+		// A message above gRPC's limits, or a peer that is no store: trying again
+		// does not help. Answers to writes are small, so nothing ran.
+		return nil, &RegionError{RegionID: req.GetHeader().GetRegionId(), StoreID: storeID, Message: err.Error()}
 	}
 	return nil, fmt.Errorf("send to store %d: %w", storeID, err)
 }
