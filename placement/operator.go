@@ -82,16 +82,19 @@ func (s *Service) schedule() {
 	}
 	now := s.o.Clock.Now()
 	for _, st := range l.stores {
-		if !st.lastSeen.IsZero() && now.Sub(st.lastSeen) >= storeLiveFor {
+		seen := st.lastSeen
+		if seen.IsZero() {
+			seen = l.since
+		}
+		if !st.silent && now.Sub(seen) >= storeLiveFor {
+			st.silent = true
 			st.lastSeen = time.Time{}
 			st.full = false
-			up := &placementpb.DirectoryUpdate{}
+			up := &placementpb.DirectoryUpdate{Stores: l.storeList()}
 			for _, e := range l.dir.dropLeader(st.rec.Store.Id) {
 				up.Regions = append(up.Regions, e.route())
 			}
-			if len(up.Regions) > 0 {
-				s.publishLocked(l, up)
-			}
+			s.publishLocked(l, up)
 		}
 	}
 	if now.Sub(l.since) < settleFor && len(l.stores) > 1 || !l.dir.complete() {

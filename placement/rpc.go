@@ -13,7 +13,9 @@ import (
 )
 
 // Register adds the service to a gRPC server.
-func (s *Service) Register(r grpc.ServiceRegistrar) { placementpb.RegisterPlacementServer(r, &rpc{s: s}) }
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	placementpb.RegisterPlacementServer(r, &rpc{s: s})
+}
 
 // rpc is the gRPC face of a Service. Errors that a caller acts on travel in the
 // answer; cancelled calls end with gRPC's own codes.

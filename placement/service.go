@@ -104,6 +104,7 @@ type storeState struct {
 	stats    *placementpb.StoreStats
 	lastSeen time.Time // zero: not in this term
 	full     bool      // sent a full report in this term
+	silent   bool      // has not reported for storeLiveFor
 }
 
 // leadership is the state of one term. It is dropped when the term ends.

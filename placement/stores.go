@@ -95,11 +95,18 @@ func (s *Service) putStore(ctx context.Context, l *leadership, rec *placementpb.
 	return nil
 }
 
-// storeList returns the members by id. Requires: Service.mu held.
+// storeList returns the members by id. A member that should be up and has fallen
+// silent is suspect; a new leader gives all of them time to report. Requires:
+// Service.mu held.
 func (l *leadership) storeList() []*metapb.Store {
 	out := make([]*metapb.Store, 0, len(l.stores))
 	for _, st := range l.stores {
-		out = append(out, st.rec.Store)
+		s := st.rec.Store
+		if s.State == metapb.StoreState_UP && st.silent {
+			s = cloneStore(s)
+			s.State = metapb.StoreState_SUSPECT
+		}
+		out = append(out, s)
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Id < out[j].Id })
 	return out
@@ -121,8 +128,12 @@ func (s *Service) Report(ctx context.Context, req *placementpb.ReportRequest) (*
 	if st == nil {
 		return nil, fmt.Errorf("store %d is not a member of this cluster", req.GetStore().GetId())
 	}
-	wasLive := !st.lastSeen.IsZero() && now.Sub(st.lastSeen) < storeLiveFor
+	wasLive := !st.lastSeen.IsZero()
 	st.lastSeen = now
+	if st.silent {
+		st.silent = false
+		s.publishLocked(l, &placementpb.DirectoryUpdate{Stores: l.storeList()})
+	}
 	if req.Stats != nil {
 		st.stats = req.Stats
 	}
@@ -170,7 +181,7 @@ func (s *Service) snapshotLocked(l *leadership) *scheduler.Snapshot {
 		st := l.stores[m.Id]
 		live := !st.lastSeen.IsZero() && now.Sub(st.lastSeen) < storeLiveFor
 		snap.Stores = append(snap.Stores, scheduler.Store{ID: m.Id, Live: live,
-			Accepts: m.State == metapb.StoreState_UP, Replicas: replicas[m.Id], Leaders: leaders[m.Id]})
+			Accepts: m.State == metapb.StoreState_UP || m.State == metapb.StoreState_SUSPECT, Replicas: replicas[m.Id], Leaders: leaders[m.Id]})
 	}
 	return snap
 }

@@ -775,6 +775,120 @@ func (x *RegionsResponse) GetErrorCode() string {
 	return ""
 }
 
+// SplitRequest: at is 0x… or (v1,v2,…) in the columns of the region's table;
+// empty lets the node choose the middle of the region's keys.
+type SplitRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RegionId      uint64                 `protobuf:"varint,1,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
+	At            string                 `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SplitRequest) Reset() {
+	*x = SplitRequest{}
+	mi := &file_adminpb_admin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SplitRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SplitRequest) ProtoMessage() {}
+
+func (x *SplitRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SplitRequest.ProtoReflect.Descriptor instead.
+func (*SplitRequest) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SplitRequest) GetRegionId() uint64 {
+	if x != nil {
+		return x.RegionId
+	}
+	return 0
+}
+
+func (x *SplitRequest) GetAt() string {
+	if x != nil {
+		return x.At
+	}
+	return ""
+}
+
+type SplitResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Regions       []*RegionInfo          `protobuf:"bytes,1,rep,name=regions,proto3" json:"regions,omitempty"`
+	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Refused       bool                   `protobuf:"varint,3,opt,name=refused,proto3" json:"refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SplitResponse) Reset() {
+	*x = SplitResponse{}
+	mi := &file_adminpb_admin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SplitResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SplitResponse) ProtoMessage() {}
+
+func (x *SplitResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SplitResponse.ProtoReflect.Descriptor instead.
+func (*SplitResponse) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SplitResponse) GetRegions() []*RegionInfo {
+	if x != nil {
+		return x.Regions
+	}
+	return nil
+}
+
+func (x *SplitResponse) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *SplitResponse) GetRefused() bool {
+	if x != nil {
+		return x.Refused
+	}
+	return false
+}
+
 type DescribeRegionRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RegionId      uint64                 `protobuf:"varint,1,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
@@ -784,7 +898,7 @@ type DescribeRegionRequest struct {
 
 func (x *DescribeRegionRequest) Reset() {
 	*x = DescribeRegionRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[11]
+	mi := &file_adminpb_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -796,7 +910,7 @@ func (x *DescribeRegionRequest) String() string {
 func (*DescribeRegionRequest) ProtoMessage() {}
 
 func (x *DescribeRegionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[11]
+	mi := &file_adminpb_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -809,7 +923,7 @@ func (x *DescribeRegionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRegionRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRegionRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{11}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DescribeRegionRequest) GetRegionId() uint64 {
@@ -832,7 +946,7 @@ type ReplicaInfo struct {
 
 func (x *ReplicaInfo) Reset() {
 	*x = ReplicaInfo{}
-	mi := &file_adminpb_admin_proto_msgTypes[12]
+	mi := &file_adminpb_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -844,7 +958,7 @@ func (x *ReplicaInfo) String() string {
 func (*ReplicaInfo) ProtoMessage() {}
 
 func (x *ReplicaInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[12]
+	mi := &file_adminpb_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -857,7 +971,7 @@ func (x *ReplicaInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaInfo.ProtoReflect.Descriptor instead.
 func (*ReplicaInfo) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{12}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReplicaInfo) GetPeerId() uint64 {
@@ -909,7 +1023,7 @@ type DescribeRegionResponse struct {
 
 func (x *DescribeRegionResponse) Reset() {
 	*x = DescribeRegionResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[13]
+	mi := &file_adminpb_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -921,7 +1035,7 @@ func (x *DescribeRegionResponse) String() string {
 func (*DescribeRegionResponse) ProtoMessage() {}
 
 func (x *DescribeRegionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[13]
+	mi := &file_adminpb_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -934,7 +1048,7 @@ func (x *DescribeRegionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRegionResponse.ProtoReflect.Descriptor instead.
 func (*DescribeRegionResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{13}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DescribeRegionResponse) GetRegion() *RegionInfo {
@@ -1049,7 +1163,14 @@ const file_adminpb_admin_proto_rawDesc = "" +
 	"\aregions\x18\x01 \x03(\v2\x19.quorate.admin.RegionInfoR\aregions\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x12\x1d\n" +
 	"\n" +
-	"error_code\x18\x03 \x01(\tR\terrorCode\"4\n" +
+	"error_code\x18\x03 \x01(\tR\terrorCode\";\n" +
+	"\fSplitRequest\x12\x1b\n" +
+	"\tregion_id\x18\x01 \x01(\x04R\bregionId\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\tR\x02at\"t\n" +
+	"\rSplitResponse\x123\n" +
+	"\aregions\x18\x01 \x03(\v2\x19.quorate.admin.RegionInfoR\aregions\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\x12\x18\n" +
+	"\arefused\x18\x03 \x01(\bR\arefused\"4\n" +
 	"\x15DescribeRegionRequest\x12\x1b\n" +
 	"\tregion_id\x18\x01 \x01(\x04R\bregionId\"\x94\x01\n" +
 	"\vReplicaInfo\x12\x17\n" +
@@ -1065,14 +1186,15 @@ const file_adminpb_admin_proto_rawDesc = "" +
 	"\n" +
 	"last_index\x18\x04 \x01(\x04R\tlastIndex\x126\n" +
 	"\breplicas\x18\x05 \x03(\v2\x1a.quorate.admin.ReplicaInfoR\breplicas\x12\x14\n" +
-	"\x05error\x18\x06 \x01(\tR\x05error2\xa9\x04\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error2\xed\x04\n" +
 	"\x05Admin\x12E\n" +
 	"\x06Status\x12\x1c.quorate.admin.StatusRequest\x1a\x1d.quorate.admin.StatusResponse\x12B\n" +
 	"\x05Nodes\x12\x1b.quorate.admin.NodesRequest\x1a\x1c.quorate.admin.NodesResponse\x12H\n" +
 	"\aRegions\x12\x1d.quorate.admin.RegionsRequest\x1a\x1e.quorate.admin.RegionsResponse\x12]\n" +
 	"\x0eDescribeRegion\x12$.quorate.admin.DescribeRegionRequest\x1a%.quorate.admin.DescribeRegionResponse\x12B\n" +
 	"\x05Hello\x12\x1b.quorate.admin.HelloRequest\x1a\x1c.quorate.admin.HelloResponse\x12P\n" +
-	"\aOperate\x12!.quorate.placement.OperateRequest\x1a\".quorate.placement.OperateResponse\x12V\n" +
+	"\aOperate\x12!.quorate.placement.OperateRequest\x1a\".quorate.placement.OperateResponse\x12B\n" +
+	"\x05Split\x12\x1b.quorate.admin.SplitRequest\x1a\x1c.quorate.admin.SplitResponse\x12V\n" +
 	"\tOperators\x12#.quorate.placement.OperatorsRequest\x1a$.quorate.placement.OperatorsResponseB-Z+github.com/quorate-db/quorate/proto/adminpbb\x06proto3"
 
 var (
@@ -1087,7 +1209,7 @@ func file_adminpb_admin_proto_rawDescGZIP() []byte {
 	return file_adminpb_admin_proto_rawDescData
 }
 
-var file_adminpb_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_adminpb_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_adminpb_admin_proto_goTypes = []any{
 	(*HelloRequest)(nil),                  // 0: quorate.admin.HelloRequest
 	(*HelloResponse)(nil),                 // 1: quorate.admin.HelloResponse
@@ -1100,45 +1222,50 @@ var file_adminpb_admin_proto_goTypes = []any{
 	(*RegionsRequest)(nil),                // 8: quorate.admin.RegionsRequest
 	(*RegionInfo)(nil),                    // 9: quorate.admin.RegionInfo
 	(*RegionsResponse)(nil),               // 10: quorate.admin.RegionsResponse
-	(*DescribeRegionRequest)(nil),         // 11: quorate.admin.DescribeRegionRequest
-	(*ReplicaInfo)(nil),                   // 12: quorate.admin.ReplicaInfo
-	(*DescribeRegionResponse)(nil),        // 13: quorate.admin.DescribeRegionResponse
-	(*metapb.Store)(nil),                  // 14: quorate.meta.Store
-	(*metapb.Region)(nil),                 // 15: quorate.meta.Region
-	(*placementpb.OperateRequest)(nil),    // 16: quorate.placement.OperateRequest
-	(*placementpb.OperatorsRequest)(nil),  // 17: quorate.placement.OperatorsRequest
-	(*placementpb.OperateResponse)(nil),   // 18: quorate.placement.OperateResponse
-	(*placementpb.OperatorsResponse)(nil), // 19: quorate.placement.OperatorsResponse
+	(*SplitRequest)(nil),                  // 11: quorate.admin.SplitRequest
+	(*SplitResponse)(nil),                 // 12: quorate.admin.SplitResponse
+	(*DescribeRegionRequest)(nil),         // 13: quorate.admin.DescribeRegionRequest
+	(*ReplicaInfo)(nil),                   // 14: quorate.admin.ReplicaInfo
+	(*DescribeRegionResponse)(nil),        // 15: quorate.admin.DescribeRegionResponse
+	(*metapb.Store)(nil),                  // 16: quorate.meta.Store
+	(*metapb.Region)(nil),                 // 17: quorate.meta.Region
+	(*placementpb.OperateRequest)(nil),    // 18: quorate.placement.OperateRequest
+	(*placementpb.OperatorsRequest)(nil),  // 19: quorate.placement.OperatorsRequest
+	(*placementpb.OperateResponse)(nil),   // 20: quorate.placement.OperateResponse
+	(*placementpb.OperatorsResponse)(nil), // 21: quorate.placement.OperatorsResponse
 }
 var file_adminpb_admin_proto_depIdxs = []int32{
-	14, // 0: quorate.admin.HelloRequest.store:type_name -> quorate.meta.Store
-	14, // 1: quorate.admin.HelloResponse.stores:type_name -> quorate.meta.Store
+	16, // 0: quorate.admin.HelloRequest.store:type_name -> quorate.meta.Store
+	16, // 1: quorate.admin.HelloResponse.stores:type_name -> quorate.meta.Store
 	4,  // 2: quorate.admin.StatusResponse.problems:type_name -> quorate.admin.Problem
-	14, // 3: quorate.admin.Node.store:type_name -> quorate.meta.Store
+	16, // 3: quorate.admin.Node.store:type_name -> quorate.meta.Store
 	6,  // 4: quorate.admin.NodesResponse.nodes:type_name -> quorate.admin.Node
-	15, // 5: quorate.admin.RegionInfo.region:type_name -> quorate.meta.Region
+	17, // 5: quorate.admin.RegionInfo.region:type_name -> quorate.meta.Region
 	9,  // 6: quorate.admin.RegionsResponse.regions:type_name -> quorate.admin.RegionInfo
-	9,  // 7: quorate.admin.DescribeRegionResponse.region:type_name -> quorate.admin.RegionInfo
-	12, // 8: quorate.admin.DescribeRegionResponse.replicas:type_name -> quorate.admin.ReplicaInfo
-	2,  // 9: quorate.admin.Admin.Status:input_type -> quorate.admin.StatusRequest
-	5,  // 10: quorate.admin.Admin.Nodes:input_type -> quorate.admin.NodesRequest
-	8,  // 11: quorate.admin.Admin.Regions:input_type -> quorate.admin.RegionsRequest
-	11, // 12: quorate.admin.Admin.DescribeRegion:input_type -> quorate.admin.DescribeRegionRequest
-	0,  // 13: quorate.admin.Admin.Hello:input_type -> quorate.admin.HelloRequest
-	16, // 14: quorate.admin.Admin.Operate:input_type -> quorate.placement.OperateRequest
-	17, // 15: quorate.admin.Admin.Operators:input_type -> quorate.placement.OperatorsRequest
-	3,  // 16: quorate.admin.Admin.Status:output_type -> quorate.admin.StatusResponse
-	7,  // 17: quorate.admin.Admin.Nodes:output_type -> quorate.admin.NodesResponse
-	10, // 18: quorate.admin.Admin.Regions:output_type -> quorate.admin.RegionsResponse
-	13, // 19: quorate.admin.Admin.DescribeRegion:output_type -> quorate.admin.DescribeRegionResponse
-	1,  // 20: quorate.admin.Admin.Hello:output_type -> quorate.admin.HelloResponse
-	18, // 21: quorate.admin.Admin.Operate:output_type -> quorate.placement.OperateResponse
-	19, // 22: quorate.admin.Admin.Operators:output_type -> quorate.placement.OperatorsResponse
-	16, // [16:23] is the sub-list for method output_type
-	9,  // [9:16] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	9,  // 7: quorate.admin.SplitResponse.regions:type_name -> quorate.admin.RegionInfo
+	9,  // 8: quorate.admin.DescribeRegionResponse.region:type_name -> quorate.admin.RegionInfo
+	14, // 9: quorate.admin.DescribeRegionResponse.replicas:type_name -> quorate.admin.ReplicaInfo
+	2,  // 10: quorate.admin.Admin.Status:input_type -> quorate.admin.StatusRequest
+	5,  // 11: quorate.admin.Admin.Nodes:input_type -> quorate.admin.NodesRequest
+	8,  // 12: quorate.admin.Admin.Regions:input_type -> quorate.admin.RegionsRequest
+	13, // 13: quorate.admin.Admin.DescribeRegion:input_type -> quorate.admin.DescribeRegionRequest
+	0,  // 14: quorate.admin.Admin.Hello:input_type -> quorate.admin.HelloRequest
+	18, // 15: quorate.admin.Admin.Operate:input_type -> quorate.placement.OperateRequest
+	11, // 16: quorate.admin.Admin.Split:input_type -> quorate.admin.SplitRequest
+	19, // 17: quorate.admin.Admin.Operators:input_type -> quorate.placement.OperatorsRequest
+	3,  // 18: quorate.admin.Admin.Status:output_type -> quorate.admin.StatusResponse
+	7,  // 19: quorate.admin.Admin.Nodes:output_type -> quorate.admin.NodesResponse
+	10, // 20: quorate.admin.Admin.Regions:output_type -> quorate.admin.RegionsResponse
+	15, // 21: quorate.admin.Admin.DescribeRegion:output_type -> quorate.admin.DescribeRegionResponse
+	1,  // 22: quorate.admin.Admin.Hello:output_type -> quorate.admin.HelloResponse
+	20, // 23: quorate.admin.Admin.Operate:output_type -> quorate.placement.OperateResponse
+	12, // 24: quorate.admin.Admin.Split:output_type -> quorate.admin.SplitResponse
+	21, // 25: quorate.admin.Admin.Operators:output_type -> quorate.placement.OperatorsResponse
+	18, // [18:26] is the sub-list for method output_type
+	10, // [10:18] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_adminpb_admin_proto_init() }
@@ -1152,7 +1279,7 @@ func file_adminpb_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_adminpb_admin_proto_rawDesc), len(file_adminpb_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,7 @@ const (
 	Admin_DescribeRegion_FullMethodName = "/quorate.admin.Admin/DescribeRegion"
 	Admin_Hello_FullMethodName          = "/quorate.admin.Admin/Hello"
 	Admin_Operate_FullMethodName        = "/quorate.admin.Admin/Operate"
+	Admin_Split_FullMethodName          = "/quorate.admin.Admin/Split"
 	Admin_Operators_FullMethodName      = "/quorate.admin.Admin/Operators"
 )
 
@@ -44,6 +45,8 @@ type AdminClient interface {
 	// Hello is how nodes learn each other's addresses before placement is reachable.
 	Hello(ctx context.Context, in *HelloRequest, opts ...grpc.CallOption) (*HelloResponse, error)
 	Operate(ctx context.Context, in *placementpb.OperateRequest, opts ...grpc.CallOption) (*placementpb.OperateResponse, error)
+	// Split cuts a region by hand and answers when the parts are listed.
+	Split(ctx context.Context, in *SplitRequest, opts ...grpc.CallOption) (*SplitResponse, error)
 	Operators(ctx context.Context, in *placementpb.OperatorsRequest, opts ...grpc.CallOption) (*placementpb.OperatorsResponse, error)
 }
 
@@ -115,6 +118,16 @@ func (c *adminClient) Operate(ctx context.Context, in *placementpb.OperateReques
 	return out, nil
 }
 
+func (c *adminClient) Split(ctx context.Context, in *SplitRequest, opts ...grpc.CallOption) (*SplitResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SplitResponse)
+	err := c.cc.Invoke(ctx, Admin_Split_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminClient) Operators(ctx context.Context, in *placementpb.OperatorsRequest, opts ...grpc.CallOption) (*placementpb.OperatorsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(placementpb.OperatorsResponse)
@@ -137,6 +150,8 @@ type AdminServer interface {
 	// Hello is how nodes learn each other's addresses before placement is reachable.
 	Hello(context.Context, *HelloRequest) (*HelloResponse, error)
 	Operate(context.Context, *placementpb.OperateRequest) (*placementpb.OperateResponse, error)
+	// Split cuts a region by hand and answers when the parts are listed.
+	Split(context.Context, *SplitRequest) (*SplitResponse, error)
 	Operators(context.Context, *placementpb.OperatorsRequest) (*placementpb.OperatorsResponse, error)
 	mustEmbedUnimplementedAdminServer()
 }
@@ -165,6 +180,9 @@ func (UnimplementedAdminServer) Hello(context.Context, *HelloRequest) (*HelloRes
 }
 func (UnimplementedAdminServer) Operate(context.Context, *placementpb.OperateRequest) (*placementpb.OperateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Operate not implemented")
+}
+func (UnimplementedAdminServer) Split(context.Context, *SplitRequest) (*SplitResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Split not implemented")
 }
 func (UnimplementedAdminServer) Operators(context.Context, *placementpb.OperatorsRequest) (*placementpb.OperatorsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Operators not implemented")
@@ -298,6 +316,24 @@ func _Admin_Operate_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_Split_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SplitRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Split(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Split_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Split(ctx, req.(*SplitRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Admin_Operators_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(placementpb.OperatorsRequest)
 	if err := dec(in); err != nil {
@@ -346,6 +382,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Operate",
 			Handler:    _Admin_Operate_Handler,
+		},
+		{
+			MethodName: "Split",
+			Handler:    _Admin_Split_Handler,
 		},
 		{
 			MethodName: "Operators",
