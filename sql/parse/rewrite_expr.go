@@ -1,0 +1,599 @@
+package parse
+
+import (
+	"github.com/quorate-db/quorate/sql/ast"
+)
+
+// level is an operator's precedence, PostgreSQL's table from the bottom up. The grammar engine has its own precedences; the
+// emitted text is chosen so that both agree.
+type level uint8
+
+const (
+	levelOr level = iota + 1
+	levelAnd
+	levelNot
+	levelIs
+	levelCompare // not associative
+	levelLike    // LIKE, BETWEEN, IN: not associative
+	levelOther   // every operator without a line of its own
+	levelAdd
+	levelMul
+	levelPower
+)
+
+// expr rewrites a whole a_expr.
+func (p *parser) expr() { p.exprLevel(levelOr, false) }
+
+// exprB rewrites a b_expr: an expression that stops at AND, NOT, IN, LIKE, BETWEEN and IS NULL, as the grammar needs it where such a
+// word may follow (DEFAULT of a column, POSITION(a IN b)).
+func (p *parser) exprB() { p.exprLevel(levelOr, true) }
+
+// exprState is what one run of exprLevel knows about the operators before the current token.
+type exprState struct {
+	min    level
+	bOnly  bool
+	isFrom int  // where the left operand of an IS would begin
+	cmp    bool // a comparison is open: another one would be a syntax error
+	pred   bool // a LIKE, BETWEEN or IN is open
+	like   bool // a LIKE that may take ESCAPE is open
+	isOpen bool // an IS DISTINCT FROM is open
+	height int
+}
+
+// exprLevel rewrites operands and operators of at least the given level. It stops at the first token that continues
+// nothing, which the caller checks.
+func (p *parser) exprLevel(min level, bOnly bool) {
+	p.enter()
+	s := exprState{min: min, bOnly: bOnly, isFrom: len(p.cur.out)}
+	first := true
+	for {
+		p.operandOrNot(&s, first)
+		first = false
+		s.height = max(s.height, p.height)
+		for {
+			again, lower := p.operator(&s)
+			s.height = max(s.height, p.height) + 1
+			if s.height > heightMax {
+				p.tooDeep()
+			}
+			if again == exprDone {
+				p.height = s.height
+				p.leave()
+				return
+			}
+			if again == exprOperand {
+				first = lower
+				break
+			}
+		}
+	}
+}
+
+// operandOrNot rewrites an operand with the NOTs before it. The grammar engine knows NOT only at the start of an expression and
+// after AND, OR and NOT; elsewhere it is wrapped.
+func (p *parser) operandOrNot(s *exprState, native bool) {
+	if native && s.min <= levelNot && !s.bOnly {
+		for p.isKw(kwNot) {
+			p.emitMarked("NOT", p.i)
+			p.next()
+			s.height++
+			s.isFrom = len(p.cur.out)
+		}
+	} else if p.isKw(kwNot) && !s.bOnly {
+		p.emitSentinel("not", p.i)
+		p.emitTight("(")
+		p.next()
+		p.exprLevel(levelNot, false)
+		p.emitTight(")")
+		p.height++
+		return
+	}
+	p.operand()
+}
+
+type exprNext uint8
+
+const (
+	exprDone     exprNext = iota // the expression ends before the current token
+	exprOperand                  // an infix operator was rewritten, its right operand follows
+	exprOperator                 // a postfix operator was rewritten, another operator may follow
+)
+
+// operator rewrites the operator at the current token. lower is true after AND and OR, where NOT may follow natively.
+func (p *parser) operator(s *exprState) (next exprNext, lower bool) {
+	t := p.tok()
+	p.height = 0
+	switch t.kind {
+	case '+', '-':
+		return p.infix(s, levelAdd, t.text), false
+	case '*', '/', '%':
+		return p.infix(s, levelMul, t.text), false
+	case '^':
+		return p.infix(s, levelPower, t.text), false
+	case '<', '>', '=', tLE, tGE, tNE:
+		return p.comparison(s, t), false
+	case tOp:
+		if s.min > levelOther {
+			return exprDone, false
+		}
+		return p.otherOperator(s, ast.OpName{Name: t.text}, 1), false
+	case tKeyword:
+		return p.wordOperator(s, t)
+	}
+	return exprDone, false
+}
+
+func (p *parser) infix(s *exprState, l level, text string) exprNext {
+	if l < s.min {
+		return exprDone
+	}
+	p.emitMarked(text, p.i)
+	p.next()
+	return exprOperand
+}
+
+func (p *parser) comparison(s *exprState, t *token) exprNext {
+	if levelCompare < s.min {
+		return exprDone
+	}
+	if s.cmp {
+		p.syntaxError() // a < b < c
+	}
+	p.emitMarked(t.text, p.i)
+	p.next()
+	s.cmp, s.pred, s.like = true, false, false
+	if p.anyAll() {
+		s.cmp = false
+		return exprOperator
+	}
+	return exprOperand
+}
+
+// otherOperator rewrites an operator of the big left-associative level as a sentinel between two <<, which the grammar engine has
+// exactly there. The operator takes n tokens.
+func (p *parser) otherOperator(s *exprState, op ast.OpName, n int) exprNext {
+	at := p.i
+	p.i += n
+	p.emit("<<")
+	name := "op:" + op.Name
+	if op.Schema != "" {
+		name = "op" + p.addSide(&op)
+	}
+	p.emitMarked(string(appendName(nil, "\x00"+name)), at)
+	p.emit("<<")
+	if p.anyAll() {
+		s.pred, s.cmp, s.like = false, false, false
+		return exprOperator
+	}
+	return exprOperand
+}
+
+// anyAll rewrites ANY, SOME or ALL with its parentheses as right operand, if it follows.
+func (p *parser) anyAll() bool {
+	if !(p.isKw(kwAny) || p.isKw(kwSome) || p.isKw(kwAll)) {
+		return false
+	}
+	name := "any"
+	if p.isKw(kwAll) {
+		name = "all"
+	}
+	p.emitSentinel(name, p.i)
+	p.emitTight("(")
+	p.next()
+	if p.kind() == '(' && p.isQueryParen(p.i) {
+		p.subquery()
+	} else {
+		p.expect('(')
+		p.expr()
+		p.expect(')')
+	}
+	p.emitTight(")")
+	p.height++
+	return true
+}
+
+// wordOperator rewrites the operators that are key words.
+func (p *parser) wordOperator(s *exprState, t *token) (next exprNext, lower bool) {
+	if t.kw == kwOperator && p.peek(1).kind == '(' {
+		if s.min > levelOther {
+			return exprDone, false
+		}
+		op, n := p.qualifiedOperator()
+		return p.otherOperator(s, op, n), false
+	}
+	if t.kw == kwIs {
+		return p.is(s), false
+	}
+	if s.bOnly {
+		return exprDone, false
+	}
+	switch t.kw {
+	case kwAnd, kwOr:
+		l := levelAnd
+		if t.kw == kwOr {
+			l = levelOr
+		}
+		if p.infix(s, l, t.text) == exprDone {
+			return exprDone, false
+		}
+		s.cmp, s.pred, s.like, s.isOpen = false, false, false, false
+		s.isFrom = len(p.cur.out)
+		return exprOperand, true
+	case kwIsnull, kwNotnull:
+		if s.min > levelIs {
+			return exprDone, false
+		}
+		p.isTestAllowed(s)
+		text := "IS NULL"
+		if t.kw == kwNotnull {
+			text = "IS NOT NULL"
+		}
+		p.emitMarked(text, p.i)
+		p.next()
+		return exprOperator, false
+	case kwEscape:
+		if !s.like {
+			return exprDone, false
+		}
+		p.next()
+		p.emit("| " + sentinel("esc") + " |")
+		s.like = false
+		return exprOperand, false
+	case kwNot:
+		switch p.peek(1).kw {
+		case kwLike, kwIlike, kwSimilar, kwIn, kwBetween:
+			return p.predicate(s, p.peek(1).kw, true), false
+		}
+	case kwLike, kwIlike, kwSimilar, kwIn, kwBetween:
+		return p.predicate(s, t.kw, false), false
+	}
+	return exprDone, false
+}
+
+// predicate rewrites [NOT] LIKE, ILIKE, SIMILAR TO, IN and BETWEEN.
+func (p *parser) predicate(s *exprState, kw keyword, not bool) exprNext {
+	if s.min > levelLike {
+		return exprDone
+	}
+	if s.pred {
+		p.syntaxError()
+	}
+	at := p.i
+	if not {
+		p.next()
+	}
+	p.next()
+	s.pred = true
+	word := ""
+	if not {
+		word = "NOT "
+	}
+	switch kw {
+	case kwIn:
+		p.in(at, word)
+		s.pred = false
+		return exprOperator
+	case kwBetween:
+		p.between(at, word)
+		return exprOperator
+	}
+	name := "like"
+	switch kw {
+	case kwIlike:
+		name = "ilike"
+	case kwSimilar:
+		p.expectKw(kwTo)
+		name = "similar"
+	}
+	if not {
+		name = "not" + name
+	}
+	p.emit("|")
+	p.emitSentinel(name, at)
+	p.emit("|")
+	s.like = true
+	if p.anyAll() {
+		s.pred, s.like = false, false
+		return exprOperator
+	}
+	return exprOperand
+}
+
+func (p *parser) in(at int, word string) {
+	p.emitMarked(word+"IN", at)
+	if p.kind() == '(' && p.isQueryParen(p.i) {
+		p.subquery()
+		return
+	}
+	p.expect('(')
+	p.emit("(")
+	p.exprList()
+	p.expect(')')
+	p.emitTight(")")
+}
+
+func (p *parser) between(at int, word string) {
+	p.emitMarked(word+"BETWEEN", at)
+	symmetric := p.acceptKw(kwSymmetric)
+	if symmetric {
+		p.emit(sentinel("sym") + "(")
+	} else {
+		p.acceptKw(kwAsymmetric)
+	}
+	p.exprLevel(levelOther, true)
+	if symmetric {
+		p.emitTight(")")
+	}
+	h := p.height
+	p.expectKw(kwAnd)
+	p.emit("AND")
+	p.exprLevel(levelOther, false)
+	p.height = max(h, p.height)
+}
+
+// isTestAllowed refuses an IS test right after an IS DISTINCT FROM: PostgreSQL's IS is not associative.
+func (p *parser) isTestAllowed(s *exprState) {
+	if s.isOpen {
+		p.syntaxError()
+	}
+	s.cmp, s.pred, s.like = false, false, false
+}
+
+// is rewrites the IS tests. Only IS [NOT] NULL is left to the grammar engine; the others become functions of all that stands
+// before them at this level.
+func (p *parser) is(s *exprState) exprNext {
+	if s.min > levelIs {
+		return exprDone
+	}
+	at := p.i
+	n := 1
+	not := p.peekKw(n, kwNot)
+	if not {
+		n++
+	}
+	what := p.peek(n).kw
+	if s.bOnly && what != kwDistinct && what != kwDocument {
+		return exprDone
+	}
+	p.isTestAllowed(s)
+	p.i += n
+	switch what {
+	case kwNull:
+		p.next()
+		text := "IS NULL"
+		if not {
+			text = "IS NOT NULL"
+		}
+		p.emitMarked(text, at)
+	case kwTrue, kwFalse, kwUnknown:
+		p.next()
+		test := ast.TestTrue
+		switch what {
+		case kwFalse:
+			test = ast.TestFalse
+		case kwUnknown:
+			test = ast.TestUnknown
+		}
+		p.wrap(s.isFrom, "is"+p.addSide(&ast.IsBool{At: p.atToken(at), Test: test, Not: not}))
+		p.emitTight(")")
+	case kwDistinct:
+		p.next()
+		p.expectKw(kwFrom)
+		p.wrap(s.isFrom, "dist"+p.addSide(&ast.IsDistinct{At: p.atToken(at), Not: not}))
+		p.emitTight(",")
+		p.exprLevel(levelCompare, s.bOnly)
+		p.emitTight(")")
+		s.isOpen = true
+	case kwNormalized, kwNfc, kwNfd, kwNfkc, kwNfkd:
+		p.unsupportedAt(p.atToken(at).Pos, "IS NORMALIZED")
+	case kwDocument:
+		p.unsupportedAt(p.atToken(at).Pos, "IS DOCUMENT")
+	default:
+		p.syntaxError()
+	}
+	return exprOperator
+}
+
+func (p *parser) atToken(i int) ast.At { return ast.At{Pos: ast.PosAt(int(p.toks[i].start))} }
+
+// qualifiedOperator reads OPERATOR(schema.op) at the current token without moving; n is its length in tokens.
+func (p *parser) qualifiedOperator() (op ast.OpName, n int) {
+	start := p.i
+	p.i += 2
+	var parts []string
+	for p.tok().isColID() && p.peek(1).kind == '.' {
+		parts = append(parts, p.tok().text)
+		p.i += 2
+	}
+	op.Name = p.operatorName()
+	switch len(parts) {
+	case 0:
+	case 1:
+		op.Schema = parts[0]
+	case 2:
+		op.Catalog, op.Schema = parts[0], parts[1]
+	default:
+		p.syntaxError()
+	}
+	p.expect(')')
+	n = p.i - start
+	p.i = start
+	return op, n
+}
+
+// operatorName reads any operator.
+func (p *parser) operatorName() string {
+	t := p.tok()
+	switch t.kind {
+	case tOp, '+', '-', '*', '/', '%', '^', '<', '>', '=', tLE, tGE, tNE:
+		p.next()
+		return t.text
+	}
+	p.syntaxError()
+	return ""
+}
+
+// operand rewrites a primary with its signs, casts, subscripts, COLLATE and AT TIME ZONE.
+func (p *parser) operand() {
+	start := len(p.cur.out)
+	signs := 0
+	for p.kind() == '+' || p.kind() == '-' {
+		p.emitMarked(p.tok().text, p.i)
+		p.next()
+		if signs++; signs > nestingMax {
+			p.tooDeep()
+		}
+	}
+	switch t := p.tok(); {
+	case t.kind == tOp:
+		p.prefixOperator(ast.OpName{Name: t.text}, 1)
+	case t.kw == kwOperator && p.peek(1).kind == '(':
+		op, n := p.qualifiedOperator()
+		p.prefixOperator(op, n)
+	case t.kw == kwNot:
+		p.operandOrNot(&exprState{min: levelOr}, false)
+	default:
+		p.primary()
+	}
+	p.height += signs
+	for {
+		at := p.at()
+		switch {
+		case p.acceptKw(kwCollate):
+			n := p.anyName()
+			p.wrap(start, "collate"+p.addSide(&ast.Collate{At: at, Collation: n}))
+			p.emitTight(")")
+		case p.isKw(kwAt):
+			p.next()
+			p.expectKws(kwTime, kwZone)
+			p.wrap(start, "attz"+p.addSide(&ast.AtTimeZone{At: at}))
+			p.emitTight(",")
+			h := p.height
+			p.enter()
+			p.zoneOperand()
+			p.leave()
+			p.emitTight(")")
+			p.height = max(h, p.height)
+		default:
+			return
+		}
+		p.postfixHeight()
+	}
+}
+
+// postfixHeight counts one more level around the current operand; postfix chains nest the tree like parentheses do.
+func (p *parser) postfixHeight() {
+	p.height++
+	if p.height > heightMax {
+		p.tooDeep()
+	}
+}
+
+// zoneOperand is the right side of AT TIME ZONE: an operand whose own AT TIME ZONE belongs to the outer one.
+func (p *parser) zoneOperand() {
+	for p.kind() == '+' || p.kind() == '-' {
+		p.emitMarked(p.tok().text, p.i)
+		p.next()
+	}
+	start := len(p.cur.out)
+	p.primary()
+	for p.isKw(kwCollate) {
+		at := p.at()
+		p.next()
+		n := p.anyName()
+		p.wrap(start, "collate"+p.addSide(&ast.Collate{At: at, Collation: n}))
+		p.emitTight(")")
+		p.postfixHeight()
+	}
+}
+
+// prefixOperator rewrites any prefix operator but + and -. It binds weaker than arithmetic, so everything of a higher level
+// belongs to it.
+func (p *parser) prefixOperator(op ast.OpName, n int) {
+	p.emitSentinel("pre"+p.addSide(&ast.UnaryOp{At: p.at(), Op: op}), p.i)
+	p.emitTight("(")
+	p.i += n
+	p.exprLevel(levelAdd, false)
+	p.emitTight(")")
+	p.height++
+}
+
+// exprList rewrites expressions up to the first token that is no comma.
+func (p *parser) exprList() {
+	h := 0
+	for {
+		p.expr()
+		h = max(h, p.height)
+		if !p.accept(',') {
+			break
+		}
+		p.emitTight(",")
+	}
+	p.height = h
+}
+
+// exprTo parses an expression outside any other text, into *dst. Plain literals and parameters need no grammar.
+func (p *parser) exprTo(dst *ast.Expr) {
+	if e := p.simpleExpr(); e != nil {
+		*dst = e
+		return
+	}
+	outer := p.begin(fragExpr, dst)
+	p.emitTight("SELECT")
+	p.expr()
+	p.end(outer)
+}
+
+// exprBTo is exprTo for a b_expr.
+func (p *parser) exprBTo(dst *ast.Expr) {
+	outer := p.begin(fragExpr, dst)
+	p.emitTight("SELECT")
+	p.exprB()
+	p.end(outer)
+}
+
+// exprsTo parses a list of expressions into *dst.
+func (p *parser) exprsTo(dst *[]ast.Expr) {
+	outer := p.begin(fragExprs, dst)
+	p.emitTight("SELECT")
+	p.exprList()
+	p.end(outer)
+}
+
+// simpleExpr reads an expression of a single token, or none.
+func (p *parser) simpleExpr() ast.Expr {
+	switch k := p.peek(1).kind; k {
+	case ',', ')', ']', ';', tEOF:
+	case tKeyword:
+		switch p.peek(1).kw {
+		case kwOffset, kwLimit, kwFor, kwFetch, kwRow, kwRows, kwReturning:
+		default:
+			return nil
+		}
+	default:
+		return nil
+	}
+	t, at := p.tok(), p.at()
+	var e ast.Expr
+	switch t.kind {
+	case tInt:
+		e = &ast.Const{At: at, Kind: ast.ConstInt, Text: t.text}
+	case tString:
+		e = &ast.Const{At: at, Kind: ast.ConstString, Text: t.text}
+	case tParam:
+		e = p.param()
+		return e
+	default:
+		return nil
+	}
+	p.next()
+	return e
+}
+
+func (p *parser) param() *ast.Param {
+	t := p.tok()
+	e := &ast.Param{At: p.at(), N: int(t.num)}
+	p.numParams = max(p.numParams, e.N)
+	p.next()
+	return e
+}
