@@ -299,6 +299,8 @@ func (d *decoder) otherOperator(n *tast.BinaryOperationExpr) ast.Expr {
 		op.Name = kind[len("op:"):]
 	case kind == "op":
 		op = *side.(*ast.OpName)
+	case kind == "overlaps":
+		return d.overlaps(d.at(l.R), l.L, n.R)
 	default:
 		d.unexpected(n)
 	}
@@ -307,6 +309,27 @@ func (d *decoder) otherOperator(n *tast.BinaryOperationExpr) ast.Expr {
 		return d.anyAll(at, op, l.L, n.R)
 	}
 	return &ast.BinaryOp{At: at, Op: op, Left: d.expr(l.L), Right: d.expr(n.R)}
+}
+
+// overlaps decodes (a, b) OVERLAPS (c, d), a function of four arguments.
+func (d *decoder) overlaps(at ast.At, left, right tast.ExprNode) ast.Expr {
+	f := &ast.FuncCall{At: at, Form: ast.FormOverlaps, Func: ast.Name{At: at, Schema: "pg_catalog", Name: "overlaps"}}
+	for i, e := range []tast.ExprNode{left, right} {
+		row, ok := d.expr(e).(*ast.Row)
+		if !ok {
+			tok, _ := d.f.source(e.OriginTextPosition())
+			d.p.syntaxErrorAt(max(tok, 0))
+		}
+		if len(row.Elems) != 2 {
+			side := "left"
+			if i == 1 {
+				side = "right"
+			}
+			d.p.fail(sqlerr.SyntaxError, row.Pos, "wrong number of parameters on %s side of OVERLAPS expression", side)
+		}
+		f.Args = append(f.Args, row.Elems...)
+	}
+	return f
 }
 
 // isAnyAll reports whether e is the right side of op ANY or op ALL.

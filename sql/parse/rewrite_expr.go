@@ -204,6 +204,16 @@ func (p *parser) wordOperator(s *exprState, t *token) (next exprNext, lower bool
 	if t.kw == kwIs {
 		return p.is(s), false
 	}
+	if t.kw == kwOverlaps && s.min <= levelOther {
+		p.emit("<<")
+		p.emitSentinel("overlaps", p.i)
+		p.emit("<<")
+		p.next()
+		if p.kind() != '(' && !p.isKw(kwRow) {
+			p.syntaxError()
+		}
+		return exprOperand, false
+	}
 	if s.bOnly {
 		return exprDone, false
 	}
