@@ -1,0 +1,593 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quorate-db/quorate/proto/adminpb"
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/proto/placementpb"
+	"github.com/quorate-db/quorate/server"
+)
+
+// dial returns a client of the node that --host names.
+func (g *globals) dial() (adminpb.AdminClient, func(), error) {
+	c, err := server.Dial(g.host)
+	if err != nil {
+		return nil, nil, err
+	}
+	return adminpb.NewAdminClient(c), func() { _ = c.Close() }, nil
+}
+
+// call runs f with a client and the command's timeout.
+func (g *globals) call(ctx context.Context, f func(context.Context, adminpb.AdminClient) error) error {
+	if g.timeout <= 0 {
+		return usageFault{fmt.Errorf("--timeout %v is not a time", g.timeout)}
+	}
+	cl, done, err := g.dial()
+	if err != nil {
+		return err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, g.timeout)
+	defer cancel()
+	if err := f(ctx, cl); err != nil {
+		return callFailed(g.host, err)
+	}
+	return nil
+}
+
+// ---- status, wait ----
+
+func newStatus(g *globals) *cobra.Command {
+	cmd := &cobra.Command{Use: "status", Short: "Say whether the cluster is healthy, and if not, what to do", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return g.call(cmd.Context(), func(ctx context.Context, cl adminpb.AdminClient) error {
+				st, err := cl.Status(ctx, &adminpb.StatusRequest{})
+				if err != nil {
+					return err
+				}
+				if err := show(cmd.OutOrStdout(), g.output, statusJSON(st), func(w io.Writer, _ bool) { statusText(w, st) }); err != nil {
+					return err
+				}
+				if len(st.Problems) > 0 {
+					return &exitError{code: exitDegraded, quiet: true}
+				}
+				return nil
+			})
+		}}
+	outputFlag(cmd, g)
+	timeoutFlag(cmd, g, 10*time.Second)
+	return cmd
+}
+
+func statusJSON(st *adminpb.StatusResponse) any {
+	type problem struct {
+		What string `json:"what"`
+		Why  string `json:"why"`
+		Try  string `json:"try"`
+	}
+	problems := []problem{}
+	for _, p := range st.Problems {
+		problems = append(problems, problem{p.What, p.Why, p.Try})
+	}
+	return struct {
+		ClusterID       uint64    `json:"cluster_id"`
+		NodeID          uint64    `json:"node_id"`
+		Version         string    `json:"version"`
+		Healthy         bool      `json:"healthy"`
+		Ready           bool      `json:"ready"`
+		Balanced        bool      `json:"balanced"`
+		NodesLive       uint32    `json:"nodes_live"`
+		NodesTotal      uint32    `json:"nodes_total"`
+		Regions         uint32    `json:"regions"`
+		UnderReplicated uint32    `json:"regions_under_replicated"`
+		WithoutLeader   uint32    `json:"regions_without_leader"`
+		WithLearner     uint32    `json:"regions_with_learner"`
+		Operators       uint32    `json:"operators_running"`
+		PlacementLeader uint64    `json:"placement_leader"`
+		Problems        []problem `json:"problems"`
+	}{st.ClusterId, st.NodeId, st.Version, len(st.Problems) == 0, st.Ready, st.Balanced, st.NodesLive, st.NodesTotal, st.Regions,
+		st.RegionsUnderReplicated, st.RegionsWithoutLeader, st.RegionsWithLearner, st.OperatorsRunning, st.PlacementLeader, problems}
+}
+
+func statusText(w io.Writer, st *adminpb.StatusResponse) {
+	state := "healthy"
+	if len(st.Problems) > 0 {
+		state = "DEGRADED"
+	}
+	fmt.Fprintf(w, "cluster\t%016x\t%s\tversion %s\tseen from node %d\n", st.ClusterId, state, st.Version, st.NodeId)
+	fmt.Fprintf(w, "nodes\t%d live of %d\tplacement led by node %d\n", st.NodesLive, st.NodesTotal, st.PlacementLeader)
+	fmt.Fprintf(w, "regions\t%d\tunder-replicated %d\twithout leader %d\toperators running %d\n", st.Regions, st.RegionsUnderReplicated, st.RegionsWithoutLeader, st.OperatorsRunning)
+	for _, p := range st.Problems {
+		fmt.Fprintf(w, "\n!  %s: %s\n   try: %s\n", p.What, p.Why, p.Try)
+	}
+}
+
+const waitPoll = 100 * time.Millisecond
+
+func newWait(g *globals) *cobra.Command {
+	var what string
+	cmd := &cobra.Command{Use: "wait --for ready|healthy|replicated|balanced", Short: "Wait for a state of the cluster", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cond, ok := waitFor[what]
+			if !ok {
+				return usageFault{fmt.Errorf("--for %q: there are ready, healthy, replicated and balanced", what)}
+			}
+			return g.waitUntil(cmd.Context(), what, cond)
+		}}
+	cmd.Flags().StringVar(&what, "for", "", "ready, healthy, replicated or balanced")
+	timeoutFlag(cmd, g, time.Minute)
+	return cmd
+}
+
+var waitFor = map[string]func(*adminpb.StatusResponse, *adminpb.RegionsResponse) bool{
+	"ready":      func(st *adminpb.StatusResponse, _ *adminpb.RegionsResponse) bool { return st.Ready },
+	"healthy":    func(st *adminpb.StatusResponse, _ *adminpb.RegionsResponse) bool { return len(st.Problems) == 0 },
+	"replicated": func(st *adminpb.StatusResponse, r *adminpb.RegionsResponse) bool { return replicated(st, r) },
+	"balanced": func(st *adminpb.StatusResponse, r *adminpb.RegionsResponse) bool {
+		return st.Balanced && replicated(st, r)
+	},
+}
+
+// replicated: every region has min(3, live stores) voters and nothing else.
+func replicated(st *adminpb.StatusResponse, rs *adminpb.RegionsResponse) bool {
+	if len(rs.Regions) == 0 {
+		return false
+	}
+	want := min(3, int(st.NodesLive))
+	for _, r := range rs.Regions {
+		voters := 0
+		for _, p := range r.Region.Peers {
+			if p.Role != metapb.PeerRole_VOTER {
+				return false
+			}
+			voters++
+		}
+		if voters < want {
+			return false
+		}
+	}
+	return true
+}
+
+// waitUntil asks until the condition holds or the time is over. A node that
+// cannot be reached yet is waited for too.
+func (g *globals) waitUntil(ctx context.Context, what string, cond func(*adminpb.StatusResponse, *adminpb.RegionsResponse) bool) error {
+	if g.timeout <= 0 {
+		return usageFault{fmt.Errorf("--timeout %v is not a time", g.timeout)}
+	}
+	cl, done, err := g.dial()
+	if err != nil {
+		return err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, g.timeout)
+	defer cancel()
+	var st *adminpb.StatusResponse
+	var last error
+	for {
+		var rs *adminpb.RegionsResponse
+		if st, err = cl.Status(ctx, &adminpb.StatusRequest{}); err == nil {
+			if rs, err = cl.Regions(ctx, &adminpb.RegionsRequest{}); err == nil && cond(st, rs) {
+				return nil
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			if st == nil && last != nil {
+				return callFailed(g.host, last)
+			}
+			e := &exitError{code: exitTimeout, what: fmt.Sprintf("the cluster was not %s within %v", what, g.timeout), try: "quorate status"}
+			if len(st.GetProblems()) > 0 {
+				e.cause = st.Problems[0].What + ": " + st.Problems[0].Why
+			}
+			return e
+		case <-time.After(waitPoll):
+		}
+	}
+}
+
+// ---- node ----
+
+func newNode(g *globals) *cobra.Command {
+	node := group("node", "Nodes of the cluster")
+	ls := &cobra.Command{Use: "ls", Short: "List the nodes", Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error {
+		return g.call(cmd.Context(), func(ctx context.Context, cl adminpb.AdminClient) error {
+			resp, err := cl.Nodes(ctx, &adminpb.NodesRequest{})
+			if err != nil {
+				return err
+			}
+			return show(cmd.OutOrStdout(), g.output, nodesJSON(resp.Nodes), func(w io.Writer, wide bool) {
+				fmt.Fprint(w, "ID\tSTATE\tSQL\tRPC\tHTTP\tLEADERS\tREPLICAS")
+				if wide {
+					fmt.Fprint(w, "\tVERSION\tLOCALITY\tSTARTED")
+				}
+				fmt.Fprintln(w)
+				for _, n := range resp.Nodes {
+					fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d\t%d", n.Store.NodeId, stateText(n), n.Store.SqlAddress, n.Store.RpcAddress, n.Store.HttpAddress, n.Leaders, n.Replicas)
+					if wide {
+						fmt.Fprintf(w, "\t%s\t%s\t%s", n.Store.Version, localityText(n.Store.Locality), time.UnixMilli(n.Store.StartedUnixMs).Format(time.DateTime))
+					}
+					fmt.Fprintln(w)
+				}
+			})
+		})
+	}}
+	outputFlag(ls, g)
+	timeoutFlag(ls, g, 10*time.Second)
+	node.AddCommand(ls)
+	for _, verb := range []string{"describe", "drain", "decommission", "recommission"} {
+		node.AddCommand(notBuilt(verb + " N"))
+	}
+	return node
+}
+
+// notBuilt is a verb of the contract that this version does not have.
+func notBuilt(use string) *cobra.Command {
+	return &cobra.Command{Use: use, Short: "(not built yet)", RunE: func(cmd *cobra.Command, _ []string) error {
+		return &exitError{code: exitFailed, what: cmd.CommandPath() + " is not built yet"}
+	}, Args: cobra.ArbitraryArgs}
+}
+
+func stateText(n *adminpb.Node) string {
+	if n.Store.State == metapb.StoreState_UP {
+		return "live"
+	}
+	return strings.ToLower(n.Store.State.String())
+}
+
+func localityText(m map[string]string) string {
+	var parts []string
+	for k, v := range m {
+		parts = append(parts, k+"="+v)
+	}
+	return strings.Join(parts, ",")
+}
+
+func nodesJSON(nodes []*adminpb.Node) any {
+	type node struct {
+		ID       uint64            `json:"id"`
+		StoreID  uint64            `json:"store_id"`
+		State    string            `json:"state"`
+		Live     bool              `json:"live"`
+		SQL      string            `json:"sql_address"`
+		RPC      string            `json:"rpc_address"`
+		HTTP     string            `json:"http_address"`
+		Version  string            `json:"version"`
+		Locality map[string]string `json:"locality"`
+		Leaders  uint32            `json:"leaders"`
+		Replicas uint32            `json:"replicas"`
+	}
+	out := []node{}
+	for _, n := range nodes {
+		loc := n.Store.Locality
+		if loc == nil {
+			loc = map[string]string{}
+		}
+		out = append(out, node{n.Store.NodeId, n.Store.Id, stateText(n), n.Live, n.Store.SqlAddress, n.Store.RpcAddress, n.Store.HttpAddress, n.Store.Version, loc, n.Leaders, n.Replicas})
+	}
+	return out
+}
+
+// ---- region ----
+
+type regionJSON struct {
+	ID       uint64 `json:"id"`
+	StartKey string `json:"start_key"`
+	EndKey   string `json:"end_key"`
+	Start    string `json:"start"`
+	End      string `json:"end"`
+	Epoch    struct {
+		ConfVer uint64 `json:"conf_ver"`
+		Version uint64 `json:"version"`
+	} `json:"epoch"`
+	Leader *leaderJSON `json:"leader"`
+	Peers  []peerJSON  `json:"peers"`
+	Size   uint64      `json:"size_bytes"`
+	Tables []string    `json:"tables"`
+}
+
+type leaderJSON struct {
+	NodeID  uint64 `json:"node_id"`
+	StoreID uint64 `json:"store_id"`
+}
+
+type peerJSON struct {
+	PeerID  uint64 `json:"peer_id"`
+	NodeID  uint64 `json:"node_id"`
+	StoreID uint64 `json:"store_id"`
+	Role    string `json:"role"`
+}
+
+var roleNames = map[metapb.PeerRole]string{
+	metapb.PeerRole_VOTER: "voter", metapb.PeerRole_LEARNER: "learner",
+	metapb.PeerRole_INCOMING_VOTER: "incoming", metapb.PeerRole_OUTGOING_VOTER: "outgoing",
+}
+
+func toRegionJSON(r *adminpb.RegionInfo) regionJSON {
+	out := regionJSON{ID: r.Region.Id, StartKey: hex.EncodeToString(r.Region.StartKey), EndKey: hex.EncodeToString(r.Region.EndKey),
+		Start: r.Start, End: r.End, Size: r.SizeBytes, Tables: append([]string{}, r.Tables...), Peers: []peerJSON{}}
+	out.Epoch.ConfVer, out.Epoch.Version = r.Region.Epoch.GetConfVer(), r.Region.Epoch.GetVersion()
+	if r.LeaderStore != 0 {
+		out.Leader = &leaderJSON{r.LeaderNode, r.LeaderStore}
+	}
+	for _, p := range r.Region.Peers {
+		out.Peers = append(out.Peers, peerJSON{p.Id, p.NodeId, p.StoreId, roleNames[p.Role]})
+	}
+	return out
+}
+
+func regionsTable(rs []*adminpb.RegionInfo) func(io.Writer, bool) {
+	return func(w io.Writer, wide bool) {
+		fmt.Fprint(w, "ID\tSTART\tEND\tLEADER\tPEERS\tSIZE\tTABLES")
+		if wide {
+			fmt.Fprint(w, "\tCONF\tVERSION")
+		}
+		fmt.Fprintln(w)
+		for _, r := range rs {
+			leader := "-"
+			if r.LeaderNode != 0 {
+				leader = strconv.FormatUint(r.LeaderNode, 10)
+			}
+			var peers []string
+			for _, p := range r.Region.Peers {
+				s := strconv.FormatUint(p.NodeId, 10)
+				if p.Role != metapb.PeerRole_VOTER {
+					s += "(" + roleNames[p.Role] + ")"
+				}
+				peers = append(peers, s)
+			}
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s", r.Region.Id, r.Start, r.End, leader, strings.Join(peers, ","), bytesText(r.SizeBytes), strings.Join(r.Tables, ","))
+			if wide {
+				fmt.Fprintf(w, "\t%d\t%d", r.Region.Epoch.GetConfVer(), r.Region.Epoch.GetVersion())
+			}
+			fmt.Fprintln(w)
+		}
+	}
+}
+
+func regionsJSON(rs []*adminpb.RegionInfo) []regionJSON {
+	out := []regionJSON{}
+	for _, r := range rs {
+		out = append(out, toRegionJSON(r))
+	}
+	return out
+}
+
+func newRegion(g *globals) *cobra.Command {
+	region := group("region", "Regions: key ranges with their replicas")
+	var table string
+	var node, to, from uint64
+	var at string
+	ls := &cobra.Command{Use: "ls", Short: "List the regions in the order of their keys", Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error {
+		return g.call(cmd.Context(), func(ctx context.Context, cl adminpb.AdminClient) error {
+			resp, err := cl.Regions(ctx, &adminpb.RegionsRequest{Table: table, NodeId: node})
+			if err != nil {
+				return err
+			}
+			if resp.Error != "" {
+				return &exitError{code: exitFailed, what: resp.Error}
+			}
+			return show(cmd.OutOrStdout(), g.output, regionsJSON(resp.Regions), regionsTable(resp.Regions))
+		})
+	}}
+	ls.Flags().StringVar(&table, "table", "", "only regions that overlap this table or its indexes")
+	ls.Flags().Uint64Var(&node, "node", 0, "only regions with a peer on this node")
+	outputFlag(ls, g)
+	timeoutFlag(ls, g, 10*time.Second)
+
+	describe := &cobra.Command{Use: "describe ID", Short: "Show one region", Args: usageArgs(cobra.ExactArgs(1)), RunE: func(cmd *cobra.Command, args []string) error {
+		id, err := regionID(args[0])
+		if err != nil {
+			return err
+		}
+		return g.call(cmd.Context(), func(ctx context.Context, cl adminpb.AdminClient) error {
+			resp, err := cl.DescribeRegion(ctx, &adminpb.DescribeRegionRequest{RegionId: id})
+			if err != nil {
+				return err
+			}
+			if resp.Error != "" {
+				return &exitError{code: exitFailed, what: resp.Error, try: "quorate region ls"}
+			}
+			return show(cmd.OutOrStdout(), g.output, describeJSON(resp), func(w io.Writer, _ bool) { describeText(w, resp) })
+		})
+	}}
+	outputFlag(describe, g)
+	timeoutFlag(describe, g, 10*time.Second)
+
+	split := &cobra.Command{Use: "split ID [--at KEY]", Short: "Cut a region in two", Args: usageArgs(cobra.ExactArgs(1)), RunE: func(cmd *cobra.Command, args []string) error {
+		id, err := regionID(args[0])
+		if err != nil {
+			return err
+		}
+		return g.call(cmd.Context(), func(ctx context.Context, cl adminpb.AdminClient) error {
+			resp, err := cl.Split(ctx, &adminpb.SplitRequest{RegionId: id, At: at})
+			if err != nil {
+				return err
+			}
+			if resp.Error != "" {
+				code := exitFailed
+				if resp.Refused {
+					code = exitRefused
+				}
+				return &exitError{code: code, what: resp.Error}
+			}
+			return show(cmd.OutOrStdout(), g.output, regionsJSON(resp.Regions), regionsTable(resp.Regions))
+		})
+	}}
+	split.Flags().StringVar(&at, "at", "", "where: 0x… or (v1,v2,…); without it in the middle")
+	outputFlag(split, g)
+	timeoutFlag(split, g, 30*time.Second)
+
+	order := func(use, short, kind string, flags func(*cobra.Command)) *cobra.Command {
+		cmd := &cobra.Command{Use: use, Short: short, Args: usageArgs(cobra.ExactArgs(1)), RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := regionID(args[0])
+			if err != nil {
+				return err
+			}
+			noWait, _ := cmd.Flags().GetBool("no-wait")
+			return g.operate(cmd, &placementpb.OperateRequest{RegionId: id, Kind: kind, FromStore: from, ToStore: to, Wait: !noWait})
+		}}
+		flags(cmd)
+		cmd.Flags().Bool("no-wait", false, "return when the operator is made")
+		outputFlag(cmd, g)
+		timeoutFlag(cmd, g, time.Minute)
+		return cmd
+	}
+	toFlag := func(cmd *cobra.Command) {
+		cmd.Flags().Uint64Var(&to, "to", 0, "node that gets it")
+		_ = cmd.MarkFlagRequired("to")
+	}
+	fromFlag := func(cmd *cobra.Command) {
+		cmd.Flags().Uint64Var(&from, "from", 0, "node that gives it")
+		_ = cmd.MarkFlagRequired("from")
+	}
+	region.AddCommand(ls, describe, split,
+		order("transfer-leader ID --to N", "Make another node lead a region", "transfer-leader", toFlag),
+		order("add-peer ID --to N", "Give a node a replica of a region", "add-peer", toFlag),
+		order("remove-peer ID --from N", "Take a node's replica of a region away", "remove-peer", fromFlag),
+		order("move-peer ID --from N --to N", "Move a replica to another node", "move-peer", func(c *cobra.Command) { fromFlag(c); toFlag(c) }),
+		notBuilt("map [TABLE]"), notBuilt("why ID"), notBuilt("merge ID"), notBuilt("scatter [TABLE]"))
+	return region
+}
+
+func regionID(s string) (uint64, error) {
+	id, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || id == 0 {
+		return 0, usageFault{fmt.Errorf("%q is not the id of a region", s)}
+	}
+	return id, nil
+}
+
+func describeJSON(d *adminpb.DescribeRegionResponse) any {
+	type replica struct {
+		PeerID uint64 `json:"peer_id"`
+		NodeID uint64 `json:"node_id"`
+		Match  uint64 `json:"match"`
+		State  string `json:"state"`
+		Active bool   `json:"recently_active"`
+	}
+	out := struct {
+		regionJSON
+		Term     uint64    `json:"term"`
+		Applied  uint64    `json:"applied_index"`
+		Last     uint64    `json:"last_index"`
+		Replicas []replica `json:"replicas"`
+	}{regionJSON: toRegionJSON(d.Region), Term: d.Term, Applied: d.AppliedIndex, Last: d.LastIndex, Replicas: []replica{}}
+	for _, r := range d.Replicas {
+		out.Replicas = append(out.Replicas, replica{r.PeerId, r.NodeId, r.Match, r.State, r.RecentlyActive})
+	}
+	return out
+}
+
+func describeText(w io.Writer, d *adminpb.DescribeRegionResponse) {
+	r := d.Region
+	fmt.Fprintf(w, "region %d\t[%s, %s)\t%s\t%s\n", r.Region.Id, r.Start, r.End, bytesText(r.SizeBytes), strings.Join(r.Tables, ","))
+	leader := "unknown"
+	if r.LeaderNode != 0 {
+		leader = fmt.Sprintf("node %d", r.LeaderNode)
+	}
+	fmt.Fprintf(w, "leader\t%s\tterm %d\tapplied %d of %d\tepoch %d/%d\n\n", leader, d.Term, d.AppliedIndex, d.LastIndex, r.Region.Epoch.GetConfVer(), r.Region.Epoch.GetVersion())
+	fmt.Fprintln(w, "NODE\tPEER\tROLE\tSTATE\tMATCH")
+	for _, rep := range d.Replicas {
+		role := ""
+		for _, p := range r.Region.Peers {
+			if p.Id == rep.PeerId {
+				role = roleNames[p.Role]
+			}
+		}
+		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%d\n", rep.NodeId, rep.PeerId, role, rep.State, rep.Match)
+	}
+}
+
+// ---- operators ----
+
+type operatorJSON struct {
+	ID      uint64 `json:"id"`
+	Region  uint64 `json:"region_id"`
+	Kind    string `json:"kind"`
+	Detail  string `json:"detail"`
+	Reason  string `json:"reason"`
+	State   string `json:"state"`
+	Error   string `json:"error,omitempty"`
+	Created int64  `json:"created_unix_ms"`
+	Ended   int64  `json:"ended_unix_ms,omitempty"`
+}
+
+func toOperatorJSON(o *placementpb.Operator) operatorJSON {
+	return operatorJSON{o.Id, o.RegionId, o.Kind, o.Detail, o.Reason, o.State, o.Error, o.CreatedUnixMs, o.EndedUnixMs}
+}
+
+func operatorsTable(ops []*placementpb.Operator) func(io.Writer, bool) {
+	return func(w io.Writer, _ bool) {
+		fmt.Fprintln(w, "ID\tREGION\tKIND\tDETAIL\tSTATE\tREASON")
+		for _, o := range ops {
+			state := o.State
+			if o.Error != "" {
+				state += ": " + o.Error
+			}
+			fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", o.Id, o.RegionId, o.Kind, o.Detail, state, o.Reason)
+		}
+	}
+}
+
+func (g *globals) operate(cmd *cobra.Command, req *placementpb.OperateRequest) error {
+	return g.call(cmd.Context(), func(ctx context.Context, cl adminpb.AdminClient) error {
+		resp, err := cl.Operate(ctx, req)
+		if err != nil {
+			return err
+		}
+		if resp.Error != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			code := exitFailed
+			if resp.Refused {
+				code = exitRefused
+			}
+			return &exitError{code: code, what: resp.Error.Message, try: "quorate region ls"}
+		}
+		op := resp.Operator
+		if op.State == "failed" || op.State == "cancelled" {
+			return &exitError{code: exitFailed, what: fmt.Sprintf("%s of region %d %s", op.Kind, op.RegionId, op.State), cause: op.Error}
+		}
+		return show(cmd.OutOrStdout(), g.output, toOperatorJSON(op), operatorsTable([]*placementpb.Operator{op}))
+	})
+}
+
+func newOperator(g *globals) *cobra.Command {
+	operator := group("operator", "Orders of placement: moves, splits, transfers")
+	var history bool
+	ls := &cobra.Command{Use: "ls", Short: "List running operators", Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error {
+		return g.call(cmd.Context(), func(ctx context.Context, cl adminpb.AdminClient) error {
+			resp, err := cl.Operators(ctx, &placementpb.OperatorsRequest{History: history})
+			if err != nil {
+				return err
+			}
+			if resp.Error != nil {
+				return &exitError{code: exitFailed, what: resp.Error.Message}
+			}
+			out := []operatorJSON{}
+			for _, o := range resp.Operators {
+				out = append(out, toOperatorJSON(o))
+			}
+			return show(cmd.OutOrStdout(), g.output, out, operatorsTable(resp.Operators))
+		})
+	}}
+	ls.Flags().BoolVar(&history, "history", false, "those that ended too")
+	outputFlag(ls, g)
+	timeoutFlag(ls, g, 10*time.Second)
+	operator.AddCommand(ls, notBuilt("cancel ID"))
+	return operator
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+)
+
+func outputFlag(cmd *cobra.Command, g *globals) {
+	cmd.Flags().StringVarP(&g.output, "output", "o", "table", "table, wide, json or yaml")
+}
+
+func timeoutFlag(cmd *cobra.Command, g *globals, d time.Duration) {
+	cmd.Flags().DurationVar(&g.timeout, "timeout", d, "give up after this long (exit code 5)")
+}
+
+// show prints v as JSON or YAML, or calls table.
+func show(w io.Writer, format string, v any, table func(w io.Writer, wide bool)) error {
+	switch format {
+	case "json":
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(v)
+	case "yaml":
+		b, err := yaml.Marshal(v)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(b)
+		return err
+	case "table", "wide":
+		tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+		table(tw, format == "wide")
+		return tw.Flush()
+	}
+	return usageFault{fmt.Errorf("-o %s: there are table, wide, json and yaml", format)}
+}
+
+func bytesText(n uint64) string {
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%dB", n)
+	case n < 1<<20:
+		return fmt.Sprintf("%.1fK", float64(n)/(1<<10))
+	case n < 1<<30:
+		return fmt.Sprintf("%.1fM", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1fG", float64(n)/(1<<30))
+}

@@ -1,0 +1,472 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/quorate-db/quorate/proto/adminpb"
+	"github.com/quorate-db/quorate/proto/kvpb"
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/proto/placementpb"
+	"github.com/quorate-db/quorate/storage/keys"
+)
+
+// admin answers the command line. Listings come from the node's own memory, so
+// any live node gives them, with or without a quorum.
+type admin struct {
+	adminpb.UnimplementedAdminServer
+	n *Node
+}
+
+// regionsNow are the regions as this node knows them: placement's directory,
+// corrected by the replicas that are here.
+func (n *Node) regionsNow() []*placementpb.RegionRoute {
+	byID := map[uint64]*placementpb.RegionRoute{}
+	for _, r := range n.dir.regions() {
+		byID[r.Region.Id] = r
+	}
+	for _, own := range n.store.Regions() {
+		known := byID[own.Region.Id]
+		size := uint64(max(own.SizeBytes, 0))
+		switch {
+		case known == nil || older(known.Region.Epoch, own.Region.Epoch):
+			r := &placementpb.RegionRoute{Region: own.Region, Term: own.Term, SizeBytes: size}
+			if own.Leader != nil {
+				r.LeaderStore = own.Leader.StoreId
+			} else if known != nil {
+				r.LeaderStore = known.LeaderStore
+			}
+			byID[own.Region.Id] = r
+		case own.Leader != nil && own.Term > known.Term && !older(own.Region.Epoch, known.Region.Epoch):
+			byID[own.Region.Id] = &placementpb.RegionRoute{Region: known.Region, LeaderStore: own.Leader.StoreId, Term: own.Term, SizeBytes: known.SizeBytes}
+		}
+	}
+	all := make([]*placementpb.RegionRoute, 0, len(byID))
+	for _, r := range byID {
+		all = append(all, r)
+	}
+	// Of regions that overlap, the one with the newer range stays: the other is
+	// what it was before a split.
+	sort.Slice(all, func(i, j int) bool {
+		if a, b := all[i].Region.Epoch.GetVersion(), all[j].Region.Epoch.GetVersion(); a != b {
+			return a > b
+		}
+		return all[i].Region.Id < all[j].Region.Id
+	})
+	var out []*placementpb.RegionRoute
+	for _, r := range all {
+		clash := false
+		for _, o := range out {
+			if overlaps(o.Region, r.Region) {
+				clash = true
+				break
+			}
+		}
+		if !clash {
+			out = append(out, r)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return bytes.Compare(out[i].Region.StartKey, out[j].Region.StartKey) < 0 })
+	return out
+}
+
+func older(a, b *metapb.Epoch) bool {
+	return a.GetVersion() < b.GetVersion() || a.GetVersion() == b.GetVersion() && a.GetConfVer() < b.GetConfVer()
+}
+
+func (n *Node) regionInfo(r *placementpb.RegionRoute) *adminpb.RegionInfo {
+	info := &adminpb.RegionInfo{
+		Region: r.Region, LeaderStore: r.LeaderStore, LeaderNode: r.LeaderStore, SizeBytes: r.SizeBytes,
+		Start: keys.PrettyUser(r.Region.StartKey), End: keys.PrettyUser(r.Region.EndKey),
+	}
+	if len(r.Region.StartKey) == 0 {
+		info.Start = "min"
+	}
+	if len(r.Region.EndKey) == 0 {
+		info.End = "max"
+	}
+	info.Tables = n.tablesIn(r.Region.StartKey, r.Region.EndKey)
+	return info
+}
+
+func (a *admin) Hello(_ context.Context, req *adminpb.HelloRequest) (*adminpb.HelloResponse, error) {
+	n := a.n
+	if req.ClusterId == n.ident.ClusterID && req.Store.GetId() != 0 && req.Store.GetId() != n.ident.StoreID {
+		if _, err := n.book.learn([]*metapb.Store{req.Store}); err != nil {
+			n.log.Warn("keep the address book", "err", err)
+		}
+	}
+	resp := &adminpb.HelloResponse{ClusterId: n.ident.ClusterID, PlacementLeader: n.client.Leader()}
+	if req.ClusterId == n.ident.ClusterID {
+		resp.Stores = n.book.list()
+	}
+	return resp, nil
+}
+
+// members lists the stores as known here.
+func (n *Node) members() []*metapb.Store {
+	if s := n.dir.storeList(); len(s) > 0 {
+		return s
+	}
+	return n.book.list()
+}
+
+func (a *admin) Nodes(context.Context, *adminpb.NodesRequest) (*adminpb.NodesResponse, error) {
+	return &adminpb.NodesResponse{Nodes: a.n.nodes()}, nil
+}
+
+func (n *Node) nodes() []*adminpb.Node {
+	replicas, leaders := map[uint64]uint32{}, map[uint64]uint32{}
+	for _, r := range n.regionsNow() {
+		for _, p := range r.Region.Peers {
+			replicas[p.StoreId]++
+		}
+		leaders[r.LeaderStore]++
+	}
+	var out []*adminpb.Node
+	for _, s := range n.members() {
+		out = append(out, &adminpb.Node{Store: s, Live: s.State == metapb.StoreState_UP || s.State == metapb.StoreState_DRAINING,
+			Replicas: replicas[s.Id], Leaders: leaders[s.Id]})
+	}
+	return out
+}
+
+func (a *admin) Regions(ctx context.Context, req *adminpb.RegionsRequest) (*adminpb.RegionsResponse, error) {
+	infos, err := a.n.regionInfos(ctx, req.Table, req.NodeId)
+	if err != nil {
+		return &adminpb.RegionsResponse{Error: err.Error()}, nil
+	}
+	return &adminpb.RegionsResponse{Regions: infos}, nil
+}
+
+func (n *Node) regionInfos(ctx context.Context, table string, node uint64) ([]*adminpb.RegionInfo, error) {
+	var spans [][2][]byte
+	if table != "" {
+		var err error
+		if spans, err = n.tableSpans(ctx, table); err != nil {
+			return nil, err
+		}
+	}
+	var out []*adminpb.RegionInfo
+	for _, r := range n.regionsNow() {
+		if table != "" && !inSpans(r.Region, spans) {
+			continue
+		}
+		if node != 0 {
+			here := false
+			for _, p := range r.Region.Peers {
+				here = here || p.NodeId == node
+			}
+			if !here {
+				continue
+			}
+		}
+		out = append(out, n.regionInfo(r))
+	}
+	return out, nil
+}
+
+func inSpans(r *metapb.Region, spans [][2][]byte) bool {
+	for _, s := range spans {
+		if overlaps(r, &metapb.Region{StartKey: s[0], EndKey: s[1]}) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *admin) DescribeRegion(ctx context.Context, req *adminpb.DescribeRegionRequest) (*adminpb.DescribeRegionResponse, error) {
+	n := a.n
+	for _, r := range n.regionsNow() {
+		if r.Region.Id != req.RegionId {
+			continue
+		}
+		resp := &adminpb.DescribeRegionResponse{Region: n.regionInfo(r), Term: r.Term}
+		for _, p := range r.Region.Peers {
+			resp.Replicas = append(resp.Replicas, &adminpb.ReplicaInfo{PeerId: p.Id, NodeId: p.NodeId, State: "unknown"})
+		}
+		if r.LeaderStore == 0 {
+			return resp, nil
+		}
+		ar, err := regionAdmin{n}.Admin(ctx, r.LeaderStore, r.Region, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_Describe{Describe: &kvpb.DescribeRequest{}}})
+		if err != nil {
+			return resp, nil // the leader is away: what memory has is the answer
+		}
+		d := ar.GetDescribe()
+		resp.Term, resp.AppliedIndex, resp.LastIndex = d.Term, d.AppliedIndex, d.LastIndex
+		for _, rep := range resp.Replicas {
+			for _, p := range d.Progress {
+				if p.PeerId == rep.PeerId {
+					rep.Match, rep.State, rep.RecentlyActive = p.Match, p.State, p.RecentlyActive
+				}
+			}
+		}
+		return resp, nil
+	}
+	return &adminpb.DescribeRegionResponse{Error: fmt.Sprintf("there is no region %d", req.RegionId)}, nil
+}
+
+func (a *admin) Operate(ctx context.Context, req *placementpb.OperateRequest) (*placementpb.OperateResponse, error) {
+	resp, err := a.n.client.Operate(ctx, req)
+	if err != nil {
+		return &placementpb.OperateResponse{Error: &placementpb.Error{Message: err.Error()}}, nil
+	}
+	if req.Wait && req.Kind == "transfer-leader" && resp.GetOperator().GetState() == "done" {
+		// Seen by the caller's next listing at this node.
+		_ = a.n.dir.wait(ctx, func() bool {
+			rt, err := a.n.dir.LookupID(ctx, req.RegionId)
+			return err == nil && rt.LeaderStore == req.ToStore
+		})
+	}
+	return resp, nil
+}
+
+func (a *admin) Operators(ctx context.Context, req *placementpb.OperatorsRequest) (*placementpb.OperatorsResponse, error) {
+	ops, err := a.n.client.Operators(ctx, req.History)
+	if err != nil {
+		return &placementpb.OperatorsResponse{Error: &placementpb.Error{Message: err.Error()}}, nil
+	}
+	return &placementpb.OperatorsResponse{Operators: ops}, nil
+}
+
+func (a *admin) Split(ctx context.Context, req *adminpb.SplitRequest) (*adminpb.SplitResponse, error) {
+	n := a.n
+	rt, err := n.dir.LookupID(ctx, req.RegionId)
+	if err != nil {
+		return &adminpb.SplitResponse{Error: fmt.Sprintf("there is no region %d", req.RegionId)}, nil
+	}
+	key, err := n.splitKey(ctx, rt.Region, req.At)
+	if err != nil {
+		return &adminpb.SplitResponse{Error: err.Error()}, nil
+	}
+	if bytes.Compare(key, rt.Region.StartKey) <= 0 || len(rt.Region.EndKey) > 0 && bytes.Compare(key, rt.Region.EndKey) >= 0 {
+		return &adminpb.SplitResponse{Refused: true, Error: fmt.Sprintf("key %s does not lie inside region %d", keys.PrettyUser(key), req.RegionId)}, nil
+	}
+	if err := n.SplitAt(ctx, [][]byte{key}); err != nil {
+		return &adminpb.SplitResponse{Error: err.Error()}, nil
+	}
+	resp := &adminpb.SplitResponse{}
+	for _, r := range n.regionsNow() {
+		if overlaps(r.Region, rt.Region) {
+			resp.Regions = append(resp.Regions, n.regionInfo(r))
+		}
+	}
+	return resp, nil
+}
+
+// SplitAt makes a region begin at each of the keys and returns when all of them
+// exist, have a leader and are listed.
+func (n *Node) SplitAt(ctx context.Context, at [][]byte) error {
+	at = append([][]byte(nil), at...)
+	sort.Slice(at, func(i, j int) bool { return bytes.Compare(at[i], at[j]) < 0 })
+	for {
+		groups, left := n.splitGroups(at)
+		if left == 0 {
+			break
+		}
+		for id, ks := range groups {
+			resp, err := n.client.Operate(ctx, &placementpb.OperateRequest{RegionId: id, Kind: "split", Keys: ks, Wait: true})
+			if err != nil {
+				return fmt.Errorf("split region %d: %w", id, err)
+			}
+			if resp.Error != nil {
+				return fmt.Errorf("split region %d: %s", id, resp.Error.Message)
+			}
+			if op := resp.Operator; op.GetState() != "done" {
+				// The region may have been split by somebody else meanwhile:
+				// look again, and give up only when nothing has changed.
+				if again, _ := n.splitGroups(at); sameGroup(again[id], ks) {
+					return fmt.Errorf("split region %d: %s", id, op.GetError())
+				}
+			}
+		}
+		if err := n.dir.wait(ctx, func() bool {
+			_, now := n.splitGroups(at)
+			return now < left
+		}); err != nil {
+			return fmt.Errorf("wait for the new regions: %w", err)
+		}
+	}
+	return n.dir.wait(ctx, func() bool {
+		led := map[string]bool{}
+		for _, r := range n.dir.regions() {
+			if r.LeaderStore != 0 {
+				led[string(r.Region.StartKey)] = true
+			}
+		}
+		for _, k := range at {
+			if !led[string(k)] {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// splitGroups sorts keys by the region that must be split at them, leaving out
+// those where a region begins already.
+func (n *Node) splitGroups(at [][]byte) (groups map[uint64][][]byte, left int) {
+	groups = map[uint64][][]byte{}
+	regions := n.dir.regions()
+	for _, k := range at {
+		i := sort.Search(len(regions), func(i int) bool { return bytes.Compare(regions[i].Region.StartKey, k) > 0 }) - 1
+		if i >= 0 && bytes.Equal(regions[i].Region.StartKey, k) {
+			continue
+		}
+		left++
+		if i < 0 {
+			continue // not known yet: wait for the directory
+		}
+		ks := groups[regions[i].Region.Id]
+		if len(ks) > 0 && bytes.Equal(ks[len(ks)-1], k) {
+			continue
+		}
+		groups[regions[i].Region.Id] = append(ks, k)
+	}
+	return groups, left
+}
+
+func sameGroup(a, b [][]byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if !bytes.Equal(a[i], b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *admin) Status(ctx context.Context, _ *adminpb.StatusRequest) (*adminpb.StatusResponse, error) {
+	n := a.n
+	st := &adminpb.StatusResponse{
+		ClusterId: n.ident.ClusterID, NodeId: n.ident.NodeID, Version: Version, StartedUnixMs: n.began.UnixMilli(),
+		PlacementLeader: n.client.Leader(),
+	}
+	probe, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	err := n.probe(probe)
+	st.Ready = n.serves.Load() && err == nil
+	problem := func(what, why, try string) {
+		st.Problems = append(st.Problems, &adminpb.Problem{What: what, Why: why, Try: try})
+	}
+	if err != nil {
+		problem(fmt.Sprintf("node %d cannot run statements", n.ident.NodeID), err.Error(), "quorate node ls")
+	}
+	live := 0
+	for _, s := range n.nodes() {
+		st.NodesTotal++
+		if s.Live {
+			live++
+		} else if s.Store.State != metapb.StoreState_REMOVED {
+			problem(fmt.Sprintf("node %d is %s", s.Store.NodeId, s.Store.State), "it has not reported for some seconds", fmt.Sprintf("start it again: quorate start --store DIR (it listened on %s)", s.Store.RpcAddress))
+		}
+	}
+	st.NodesLive = uint32(live)
+	want := min(3, live)
+	replicas, leaders := map[uint64]int{}, map[uint64]int{}
+	for _, r := range n.regionsNow() {
+		st.Regions++
+		voters := 0
+		for _, p := range r.Region.Peers {
+			replicas[p.StoreId]++
+			if p.Role == metapb.PeerRole_VOTER {
+				voters++
+			} else {
+				st.RegionsWithLearner++
+			}
+		}
+		if voters < want && want != 2 {
+			st.RegionsUnderReplicated++
+		}
+		if r.LeaderStore == 0 {
+			st.RegionsWithoutLeader++
+		} else {
+			leaders[r.LeaderStore]++
+		}
+	}
+	if st.RegionsWithoutLeader > 0 {
+		problem(fmt.Sprintf("%d regions have no leader", st.RegionsWithoutLeader), "no quorum of their replicas answers, or an election is going on", "quorate region ls")
+	}
+	if st.RegionsUnderReplicated > 0 {
+		problem(fmt.Sprintf("%d regions have fewer than %d voters", st.RegionsUnderReplicated, want), "replicas are being made", "quorate wait --for replicated")
+	}
+	ops, err := n.client.Operators(probe, true)
+	if err != nil {
+		problem("placement does not answer", err.Error(), "quorate node ls")
+	}
+	for _, op := range ops {
+		if op.State == "running" {
+			st.OperatorsRunning++
+			continue
+		}
+		st.LastOperatorUnixMs = max(st.LastOperatorUnixMs, op.EndedUnixMs)
+	}
+	quiet := n.cfg.Env.Clock.Now().UnixMilli()-st.LastOperatorUnixMs >= 5000
+	st.Balanced = err == nil && quiet && st.OperatorsRunning == 0 && st.RegionsUnderReplicated == 0 && st.RegionsWithoutLeader == 0 &&
+		st.RegionsWithLearner == 0 && even(n.nodes(), replicas) && even(n.nodes(), leaders)
+	return st, nil
+}
+
+// even reports whether each live node's count is within max(2, 5 %) of the mean.
+func even(nodes []*adminpb.Node, count map[uint64]int) bool {
+	total, live := 0, 0
+	for _, n := range nodes {
+		if n.Live {
+			live++
+			total += count[n.Store.Id]
+		}
+	}
+	if live == 0 {
+		return false
+	}
+	mean := float64(total) / float64(live)
+	slack := max(2, mean*0.05)
+	for _, n := range nodes {
+		if n.Live && (float64(count[n.Store.Id]) > mean+slack || float64(count[n.Store.Id]) < mean-slack) {
+			return false
+		}
+	}
+	return true
+}
+
+// middle returns the middle one of the keys of a region.
+func (n *Node) middle(ctx context.Context, r *metapb.Region) ([]byte, error) {
+	const most = 200_000
+	var found [][]byte
+	start := r.StartKey
+	for len(found) < most {
+		ts, err := n.oracle.Timestamp(ctx)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := n.router.Send(ctx, &kvpb.Request{Cmd: &kvpb.Request_Scan{Scan: &kvpb.ScanRequest{
+			Read: &kvpb.ReadContext{ReadTs: uint64(ts)}, StartKey: start, EndKey: r.EndKey, KeysOnly: true}}})
+		if err != nil {
+			return nil, err
+		}
+		s := resp.GetScan()
+		for _, p := range s.Pairs {
+			found = append(found, p.Key)
+		}
+		if e := s.Error.GetLocked(); e != nil { // a lock hides one key: the middle does not depend on it
+			start = append(bytes.Clone(e.Key), 0)
+			continue
+		}
+		if !s.More {
+			break
+		}
+		start = s.ResumeKey
+	}
+	for _, k := range found[len(found)/2:] {
+		if bytes.Compare(k, r.StartKey) > 0 {
+			return k, nil
+		}
+	}
+	return nil, errors.New("the region has too few keys to be cut in the middle: name a key with --at")
+}
