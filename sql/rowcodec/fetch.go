@@ -32,7 +32,7 @@ func (x *Index) Covers(columns []int) bool {
 		return true
 	}
 	for _, pos := range columns {
-		if !covered(x.cols, pos) && !covered(x.pk, pos) {
+		if pos >= 0 && !covered(x.cols, pos) && !covered(x.pk, pos) {
 			return false
 		}
 	}
@@ -49,7 +49,7 @@ func covered(cols []keyCol, pos int) bool {
 }
 
 // NewFetcher prepares to decode the given columns (places in Columns), which
-// the index must cover; out slot i receives columns[i].
+// the index must cover; out slot i receives columns[i], or NULL where that is -1.
 func (x *Index) NewFetcher(columns []int) (*Fetcher, error) {
 	if !x.Covers(columns) {
 		return nil, fmt.Errorf("index %q does not hold all of the wanted columns", x.Desc.Name)
@@ -89,7 +89,7 @@ func (x *Index) NewFetcher(columns []int) (*Fetcher, error) {
 		f.valueSlot[i] = -1
 	}
 	for i, pos := range columns {
-		if x.stored[pos] {
+		if pos >= 0 && x.stored[pos] {
 			f.valueSlot[x.Table.Columns[pos].ID] = int16(i)
 			f.wantValue = true
 		}

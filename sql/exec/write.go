@@ -1,0 +1,692 @@
+package exec
+
+import (
+	"context"
+	"strings"
+
+	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/expr"
+	"github.com/quorate-db/quorate/sql/plan"
+	"github.com/quorate-db/quorate/sql/rowcodec"
+	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/sql/types"
+	"github.com/quorate-db/quorate/storage/keys"
+)
+
+// insertChunk is how many rows an INSERT checks and writes together.
+const insertChunk = 512
+
+// writeOp is what INSERT, UPDATE and DELETE share. They do all their work in the
+// first call of next and then give out the rows of RETURNING.
+type writeOp struct {
+	rt        *Runtime
+	in        operator
+	ev        *expr.EvalContext
+	returning []expr.Expr
+
+	done  bool
+	count int64
+	out   rowStore
+	at    int
+}
+
+func (o *writeOp) affected() int64 { return o.count }
+func (o *writeOp) close()          { o.in.close() }
+
+func (o *writeOp) run(ctx context.Context, b *Batch, work func(context.Context) error) error {
+	if !o.done {
+		o.done = true
+		o.out.width = len(o.returning)
+		if err := work(ctx); err != nil {
+			return err
+		}
+	}
+	b.reset(len(o.returning))
+	for ; o.at < o.out.len() && !b.full(); o.at++ {
+		copy(b.add(), o.out.row(o.at))
+	}
+	return nil
+}
+
+// wrote counts a row and computes its RETURNING.
+func (o *writeOp) wrote(row []types.Datum) error {
+	o.count++
+	if o.returning == nil {
+		return nil
+	}
+	out := make([]types.Datum, len(o.returning))
+	if err := evalInto(out, o.returning, o.ev, row); err != nil {
+		return err
+	}
+	_, err := o.out.add(o.rt, out)
+	return err
+}
+
+// input reads all rows of the input: what a statement writes must not change what
+// it reads.
+func (o *writeOp) input(ctx context.Context, width int) (*rowStore, error) {
+	return o.rt.materialize(ctx, o.in, width, 0)
+}
+
+// RowWriter writes rows of one table for COPY and for tests; statements use the
+// same functions.
+type rowChecker struct {
+	table  *catalog.Table
+	checks []plan.CheckExpr
+	ev     *expr.EvalContext
+}
+
+// check enforces NOT NULL and CHECK on a complete row.
+func (c *rowChecker) check(row []types.Datum) error {
+	for i := range c.table.Columns {
+		col := &c.table.Columns[i]
+		if col.NotNull && !col.Dropped && row[i].IsNull() {
+			return sqlerr.New(sqlerr.NotNullViolation, "null value in column %q of relation %q violates not-null constraint", col.Name, c.table.Name).
+				WithDetail("Failing row contains %s.", c.describe(row)).WithTable("", c.table.Name).WithColumn(col.Name)
+		}
+	}
+	for i := range c.checks {
+		d, err := c.checks[i].Expr.Eval(c.ev, row)
+		if err != nil {
+			return err
+		}
+		if !d.IsNull() && !d.Bool() {
+			return sqlerr.New(sqlerr.CheckViolation, "new row for relation %q violates check constraint %q", c.table.Name, c.checks[i].Name).
+				WithDetail("Failing row contains %s.", c.describe(row)).WithTable("", c.table.Name).WithConstraint(c.checks[i].Name)
+		}
+	}
+	return nil
+}
+
+// describe prints a row as PostgreSQL does in these messages: values longer than
+// 64 bytes are cut.
+func (c *rowChecker) describe(row []types.Datum) string {
+	var b strings.Builder
+	b.WriteByte('(')
+	first := true
+	for i := range c.table.Columns {
+		col := &c.table.Columns[i]
+		if col.Dropped || col.Hidden {
+			continue
+		}
+		if !first {
+			b.WriteString(", ")
+		}
+		first = false
+		if row[i].IsNull() {
+			b.WriteString("null")
+			continue
+		}
+		s := string(types.EncodeText(nil, row[i], col.Type, c.ev.Format))
+		if len(s) > 64 {
+			n := 64
+			for n > 0 && s[n]&0xc0 == 0x80 {
+				n--
+			}
+			s = s[:n] + "..."
+		}
+		b.WriteString(s)
+	}
+	b.WriteByte(')')
+	return b.String()
+}
+
+// UniqueViolation is the error for a key of a unique index that exists already.
+func UniqueViolation(x *rowcodec.Index, key []byte, format *types.FormatContext) error {
+	vals, err := x.DecodeKey(key)
+	if err != nil {
+		return sqlerr.Wrap(err, "describe a duplicate key of index %q", x.Desc.Name)
+	}
+	return uniqueViolation(x, vals, format)
+}
+
+func uniqueViolation(x *rowcodec.Index, vals []types.Datum, format *types.FormatContext) error {
+	if x.Desc.ID == 0 {
+		return sqlerr.Internal("row id of table %q is not unique", x.Table.Name).
+			WithHint("Two nodes may run under one node id, or a clock was set back.")
+	}
+	var names, text strings.Builder
+	for i, c := range x.Desc.Columns {
+		if i > 0 {
+			names.WriteString(", ")
+			text.WriteString(", ")
+		}
+		col := x.Table.Column(c.Column)
+		names.WriteString(quoteIdent(col.Name))
+		if vals[i].IsNull() {
+			text.WriteString("null")
+		} else {
+			text.Write(types.EncodeText(nil, vals[i], col.Type, format))
+		}
+	}
+	return sqlerr.New(sqlerr.UniqueViolation, "duplicate key value violates unique constraint %q", x.Desc.Name).
+		WithDetail("Key (%s)=(%s) already exists.", names.String(), text.String()).
+		WithTable("", x.Table.Name).WithConstraint(x.Desc.Name)
+}
+
+// quoteIdent quotes a name that would not read back as itself without quotes.
+func quoteIdent(s string) string {
+	plain := s != ""
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || c == '_' || i > 0 && c >= '0' && c <= '9') {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return s
+	}
+	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
+}
+
+func indexValues(x *rowcodec.Index, row []types.Datum) []types.Datum {
+	vals := make([]types.Datum, len(x.Desc.Columns))
+	for i, c := range x.Desc.Columns {
+		vals[i] = row[x.Table.ColumnIndex(c.Column)]
+	}
+	return vals
+}
+
+// tableWriter turns rows into pairs of all indexes and writes them.
+type tableWriter struct {
+	rt      *Runtime
+	table   *catalog.Table
+	indexes []*rowcodec.Index
+	format  *types.FormatContext
+
+	// Pairs of new rows are gathered so that their existence is checked together.
+	pairs []Pair
+	owner []*rowcodec.Index
+}
+
+// add gathers the pairs of a new row. flush must follow.
+func (w *tableWriter) add(ctx context.Context, row []types.Datum) error {
+	for _, x := range w.indexes {
+		if x.Desc.State == catalog.DeleteOnly {
+			continue
+		}
+		if err := w.addTo(ctx, x, row); err != nil {
+			return err
+		}
+	}
+	if len(w.pairs) >= insertChunk {
+		return w.flush(ctx)
+	}
+	return nil
+}
+
+func (w *tableWriter) addTo(ctx context.Context, x *rowcodec.Index, row []types.Datum) error {
+	key, unique, err := x.Key(row)
+	if err != nil {
+		return err
+	}
+	value, err := x.Value(row, unique)
+	if err != nil {
+		return err
+	}
+	// A row id is unique by the way it is made. Where the check is free it is made
+	// nevertheless; where it costs a round trip it is left out.
+	if !unique || x.Desc.ID == 0 && !w.rt.Autocommit {
+		return w.rt.KV.Put(ctx, key, value)
+	}
+	w.pairs = append(w.pairs, Pair{key, value})
+	w.owner = append(w.owner, x)
+	return nil
+}
+
+// flush writes the gathered pairs.
+func (w *tableWriter) flush(ctx context.Context) error {
+	if len(w.pairs) == 0 {
+		return nil
+	}
+	err := w.rt.KV.Insert(ctx, w.pairs)
+	if dup, ok := err.(*DuplicateError); ok {
+		for i, p := range w.pairs {
+			if string(p.Key) == string(dup.Key) {
+				return UniqueViolation(w.owner[i], dup.Key, w.format)
+			}
+		}
+	}
+	w.pairs, w.owner = w.pairs[:0], w.owner[:0]
+	return err
+}
+
+// remove deletes the pairs of a row from the given indexes.
+func (w *tableWriter) remove(ctx context.Context, row []types.Datum, indexes []*rowcodec.Index) error {
+	for _, x := range indexes {
+		key, _, err := x.Key(row)
+		if err != nil {
+			return err
+		}
+		if err := w.rt.KV.Delete(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insertOp adds rows.
+type insertOp struct {
+	writeOp
+	n *plan.Insert
+	w tableWriter
+	c rowChecker
+	// touched has the primary keys of rows that DO UPDATE has changed.
+	touched map[string]struct{}
+}
+
+func (o *insertOp) next(ctx context.Context, b *Batch) error { return o.run(ctx, b, o.insert) }
+
+func (o *insertOp) insert(ctx context.Context) error {
+	t := o.n.Table
+	o.w = tableWriter{rt: o.rt, table: t, indexes: o.n.Indexes, format: o.ev.Format}
+	o.c = rowChecker{t, o.n.Checks, o.ev}
+	var r rowSource
+	if _, ok := o.n.Input.(*plan.Values); ok {
+		r = &rowReader{op: o.in}
+	} else {
+		store, err := o.input(ctx, len(t.Columns))
+		if err != nil {
+			return err
+		}
+		r = &storeReader{store: store}
+	}
+	for {
+		row, err := r.next(ctx)
+		if err != nil {
+			return err
+		}
+		if row == nil {
+			break
+		}
+		if err := o.fillRowID(row); err != nil {
+			return err
+		}
+		if err := o.c.check(row); err != nil {
+			return err
+		}
+		if o.n.Conflict != nil {
+			if err := o.upsert(ctx, row); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := o.w.add(ctx, row); err != nil {
+			return err
+		}
+		if err := o.wrote(row); err != nil {
+			return err
+		}
+	}
+	return o.w.flush(ctx)
+}
+
+// rowSource is what INSERT reads from.
+type rowSource interface {
+	next(ctx context.Context) ([]types.Datum, error)
+}
+
+type storeReader struct {
+	store *rowStore
+	at    int
+}
+
+func (r *storeReader) next(ctx context.Context) ([]types.Datum, error) {
+	if r.at >= r.store.len() {
+		return nil, nil
+	}
+	r.at++
+	return r.store.row(r.at - 1), ctx.Err()
+}
+
+func (o *insertOp) fillRowID(row []types.Datum) error {
+	return fillRowID(o.rt, o.n.Table, row)
+}
+
+func fillRowID(rt *Runtime, t *catalog.Table, row []types.Datum) error {
+	for i := range t.Columns {
+		if !t.Columns[i].RowID || t.Columns[i].Dropped {
+			continue
+		}
+		if rt.RowID == nil {
+			return sqlerr.Internal("no source of row ids for table %q", t.Name)
+		}
+		id, err := rt.RowID()
+		if err != nil {
+			return err
+		}
+		row[i] = types.NewInt(id)
+	}
+	return nil
+}
+
+// upsert inserts a row unless one of the arbiters has its key.
+func (o *insertOp) upsert(ctx context.Context, row []types.Datum) error {
+	// Rows gathered so far must be seen.
+	if err := o.w.flush(ctx); err != nil {
+		return err
+	}
+	for i, x := range o.n.Indexes {
+		if !o.isArbiter(i, x) {
+			continue
+		}
+		key, unique, err := x.Key(row)
+		if err != nil {
+			return err
+		}
+		if !unique {
+			continue // a NULL: no conflict
+		}
+		value, err := o.rt.KV.Get(ctx, key)
+		if err != nil {
+			return err
+		}
+		if value == nil {
+			continue
+		}
+		if o.n.Conflict.Set == nil {
+			return nil
+		}
+		return o.updateExisting(ctx, x, key, value, row)
+	}
+	if err := o.w.add(ctx, row); err != nil {
+		return err
+	}
+	if o.n.Conflict.Set != nil {
+		pk, _, err := o.n.Indexes[0].Key(row)
+		if err != nil {
+			return err
+		}
+		o.touch(pk)
+	}
+	return o.wrote(row)
+}
+
+func (o *insertOp) isArbiter(i int, x *rowcodec.Index) bool {
+	if o.n.Conflict.Arbiters == nil {
+		return (x.Desc.Unique || x.Desc.Full) && x.Desc.State == catalog.Public && x.Desc.ID != 0
+	}
+	for _, a := range o.n.Conflict.Arbiters {
+		if a == i {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *insertOp) touch(pk []byte) bool {
+	if o.touched == nil {
+		o.touched = map[string]struct{}{}
+	}
+	if _, again := o.touched[string(pk)]; again {
+		return false
+	}
+	o.touched[string(pk)] = struct{}{}
+	return true
+}
+
+// updateExisting is DO UPDATE on the row that x's pair (key, value) stands for.
+func (o *insertOp) updateExisting(ctx context.Context, x *rowcodec.Index, key, value []byte, row []types.Datum) error {
+	primary := o.n.Indexes[0]
+	pk := keys.User(key)
+	if x != primary {
+		var err error
+		if pk, err = x.PrimaryKey(primary.Prefix(), key, value); err != nil {
+			return err
+		}
+		if value, err = o.rt.KV.Get(ctx, pk); err != nil {
+			return err
+		}
+		if value == nil {
+			return sqlerr.New(sqlerr.IndexCorrupted, "index %q has an entry for a row that does not exist", x.Desc.Name)
+		}
+	}
+	n := len(o.n.Table.Columns)
+	both := make([]types.Datum, 2*n)
+	fetch, err := primary.NewFetcher(rowcodec.AllColumns(o.n.Table))
+	if err != nil {
+		return err
+	}
+	if err := fetch.Decode(pk, value, both[:n]); err != nil {
+		return err
+	}
+	copy(both[n:], row)
+	if !o.touch(pk) {
+		return sqlerr.New(sqlerr.CardinalityViolation, "ON CONFLICT DO UPDATE command cannot affect row a second time").
+			WithHint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")
+	}
+	if o.n.Conflict.Where != nil {
+		ok, err := expr.EvalBool(o.n.Conflict.Where, o.ev, both)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return o.rt.KV.Lock(ctx, pk)
+		}
+	}
+	fresh := make([]types.Datum, n)
+	if err := evalInto(fresh, o.n.Conflict.Set, o.ev, both); err != nil {
+		return err
+	}
+	if err := o.c.check(fresh); err != nil {
+		return err
+	}
+	change := rowChange{old: both[:n:n], new: fresh}
+	if err := o.w.update(ctx, []rowChange{change}, o.n.Conflict.Changed); err != nil {
+		return err
+	}
+	return o.wrote(fresh)
+}
+
+// rowChange is one row before and after an update.
+type rowChange struct{ old, new []types.Datum }
+
+// update writes changed rows. changed tells which columns were assigned. All keys
+// that go away are deleted before new ones are checked, so that rows may swap
+// their keys within one statement.
+func (w *tableWriter) update(ctx context.Context, rows []rowChange, changed []bool) error {
+	primary := w.indexes[0]
+	pkChanged := touches(primary.Desc, w.table, changed)
+	var moved []*rowcodec.Index
+	for _, x := range w.indexes[1:] {
+		if pkChanged || x.Desc.Full || touches(x.Desc, w.table, changed) {
+			moved = append(moved, x)
+		}
+	}
+	if !pkChanged && len(moved) == 0 {
+		return w.updateInPlace(ctx, rows)
+	}
+	type put struct {
+		x    *rowcodec.Index
+		key  keys.User
+		val  []byte
+		must bool
+	}
+	var puts []put
+	for _, r := range rows {
+		for _, x := range append([]*rowcodec.Index{primary}, moved...) {
+			oldKey, _, err := x.Key(r.old)
+			if err != nil {
+				return err
+			}
+			if x.Desc.State == catalog.DeleteOnly {
+				if err := w.rt.KV.Delete(ctx, oldKey); err != nil {
+					return err
+				}
+				continue
+			}
+			newKey, unique, err := x.Key(r.new)
+			if err != nil {
+				return err
+			}
+			val, err := x.Value(r.new, unique)
+			if err != nil {
+				return err
+			}
+			same := string(oldKey) == string(newKey)
+			if !same {
+				if err := w.rt.KV.Delete(ctx, oldKey); err != nil {
+					return err
+				}
+			}
+			puts = append(puts, put{x, newKey, val, unique && !same})
+		}
+	}
+	for _, p := range puts {
+		if !p.must {
+			if err := w.rt.KV.Put(ctx, p.key, p.val); err != nil {
+				return err
+			}
+			continue
+		}
+		w.pairs = append(w.pairs, Pair{p.key, p.val})
+		w.owner = append(w.owner, p.x)
+	}
+	return w.flush(ctx)
+}
+
+// updateInPlace is the usual case: no key changes, one pair per row.
+func (w *tableWriter) updateInPlace(ctx context.Context, rows []rowChange) error {
+	for _, r := range rows {
+		key, _, err := w.indexes[0].Key(r.new)
+		if err != nil {
+			return err
+		}
+		val, err := w.indexes[0].Value(r.new, true)
+		if err != nil {
+			return err
+		}
+		if err := w.rt.KV.Put(ctx, key, val); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func touches(ix *catalog.Index, t *catalog.Table, changed []bool) bool {
+	for _, c := range ix.Columns {
+		if changed[t.ColumnIndex(c.Column)] {
+			return true
+		}
+	}
+	return false
+}
+
+// updateOp changes rows.
+type updateOp struct {
+	writeOp
+	n *plan.Update
+}
+
+func (o *updateOp) next(ctx context.Context, b *Batch) error { return o.run(ctx, b, o.update) }
+
+func (o *updateOp) update(ctx context.Context) error {
+	t := o.n.Table
+	n := len(t.Columns)
+	width := len(o.n.Input.Columns())
+	store, err := o.input(ctx, width)
+	if err != nil {
+		return err
+	}
+	w := tableWriter{rt: o.rt, table: t, indexes: o.n.Indexes, format: o.ev.Format}
+	check := rowChecker{t, o.n.Checks, o.ev}
+	rows := make([]rowChange, 0, store.len())
+	var full []types.Datum
+	seen := newOnce(o.n.Indexes[0], width > n)
+	for i := range store.len() {
+		in := store.row(i)
+		first, err := seen.first(in)
+		if err != nil {
+			return err
+		}
+		if !first {
+			continue
+		}
+		fresh := make([]types.Datum, n)
+		if err := evalInto(fresh, o.n.NewRow, o.ev, in); err != nil {
+			return err
+		}
+		if err := check.check(fresh); err != nil {
+			return err
+		}
+		if err := o.rt.grow(rowSize(fresh)); err != nil {
+			return err
+		}
+		rows = append(rows, rowChange{in[:n:n], fresh})
+		if o.returning == nil {
+			o.count++
+			continue
+		}
+		full = append(append(full[:0], fresh...), in[n:]...)
+		if err := o.wrote(full); err != nil {
+			return err
+		}
+	}
+	return w.update(ctx, rows, o.n.Changed)
+}
+
+// once tells whether a row of the target is met for the first time: a join may
+// give it several times, and only the first counts.
+type once struct {
+	primary *rowcodec.Index
+	seen    map[string]struct{}
+}
+
+func newOnce(primary *rowcodec.Index, joined bool) *once {
+	o := &once{primary: primary}
+	if joined {
+		o.seen = map[string]struct{}{}
+	}
+	return o
+}
+
+func (o *once) first(row []types.Datum) (bool, error) {
+	if o.seen == nil {
+		return true, nil
+	}
+	key, _, err := o.primary.Key(row)
+	if err != nil {
+		return false, err
+	}
+	if _, again := o.seen[string(key)]; again {
+		return false, nil
+	}
+	o.seen[string(key)] = struct{}{}
+	return true, nil
+}
+
+// deleteOp removes rows.
+type deleteOp struct {
+	writeOp
+	n *plan.Delete
+}
+
+func (o *deleteOp) next(ctx context.Context, b *Batch) error { return o.run(ctx, b, o.delete) }
+
+func (o *deleteOp) delete(ctx context.Context) error {
+	width := len(o.n.Input.Columns())
+	store, err := o.input(ctx, width)
+	if err != nil {
+		return err
+	}
+	w := tableWriter{rt: o.rt, table: o.n.Table, indexes: o.n.Indexes, format: o.ev.Format}
+	seen := newOnce(o.n.Indexes[0], width > len(o.n.Table.Columns))
+	for i := range store.len() {
+		row := store.row(i)
+		first, err := seen.first(row)
+		if err != nil {
+			return err
+		}
+		if !first {
+			continue
+		}
+		if err := w.remove(ctx, row, o.n.Indexes); err != nil {
+			return err
+		}
+		if err := o.wrote(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package plan
+
+import (
+	"github.com/quorate-db/quorate/sql/ast"
+	"github.com/quorate-db/quorate/sql/expr"
+	"github.com/quorate-db/quorate/sql/sqlerr"
+)
+
+// aggregate puts an Aggregate below the select list if one is needed and makes
+// the list, HAVING and the sort keys read its output.
+func (k *core) aggregate(groups []expr.Expr, having expr.Expr, grouped bool) error {
+	need := grouped || having != nil
+	for _, x := range k.exprs {
+		need = need || expr.HasAggregate(x)
+	}
+	if !need {
+		return nil
+	}
+	a := &aggregator{k: k, n: &Aggregate{Input: k.node}}
+	for _, g := range groups {
+		a.group(g)
+	}
+	a.dependent()
+	var err error
+	for i, x := range k.exprs {
+		if k.exprs[i], err = a.rewrite(x); err != nil {
+			return k.b.errAt(err, k.asts[i])
+		}
+	}
+	if having != nil {
+		if having, err = a.rewrite(having); err != nil {
+			return err
+		}
+	}
+	// Group keys may have been added for functionally dependent columns after
+	// aggregates got their places: aggregates count from the end of the keys.
+	n := len(a.n.Groups)
+	fix := func(x expr.Expr) (expr.Expr, error) {
+		return expr.Transform(x, func(y expr.Expr) (expr.Expr, error) {
+			if c, ok := y.(*expr.Column); ok && c.Index >= aggBase {
+				return &expr.Column{Index: c.Index - aggBase + n, Typ: c.Typ, Name: c.Name}, nil
+			}
+			return y, nil
+		})
+	}
+	for i, x := range k.exprs {
+		if k.exprs[i], err = fix(x); err != nil {
+			return err
+		}
+	}
+	for i, g := range a.n.Groups {
+		a.n.Cols = append(a.n.Cols, Column{Name: columnName(g, i), Type: g.Type()})
+	}
+	for _, c := range a.n.Aggs {
+		a.n.Cols = append(a.n.Cols, Column{Name: c.Fn.Name, Type: c.Type()})
+	}
+	k.node = a.n
+	if having != nil {
+		if having, err = fix(having); err != nil {
+			return err
+		}
+		k.node = &Filter{Input: k.node, Cond: having}
+	}
+	return nil
+}
+
+// aggBase marks a column that is an aggregate's result until the number of group
+// keys is known.
+const aggBase = 1 << 24
+
+func columnName(e expr.Expr, _ int) string {
+	if c, ok := e.(*expr.Column); ok {
+		return c.Name
+	}
+	return "?column?"
+}
+
+type aggregator struct {
+	k *core
+	n *Aggregate
+	// free are the relations whose columns need not be grouped, because all of
+	// their primary key is.
+	free map[int]bool
+}
+
+func (a *aggregator) group(g expr.Expr) int {
+	for i, h := range a.n.Groups {
+		if expr.Equal(g, h) {
+			return i
+		}
+	}
+	a.n.Groups = append(a.n.Groups, g)
+	return len(a.n.Groups) - 1
+}
+
+// dependent finds the relations whose primary key is grouped by.
+func (a *aggregator) dependent() {
+	a.free = map[int]bool{}
+	s := a.k.scope
+	for r, rel := range s.rels {
+		if rel.table == nil || !rel.table.HasPrimaryKey() {
+			continue
+		}
+		all := true
+		for _, pk := range rel.table.Primary().Columns {
+			found := false
+			for _, c := range s.cols {
+				if c.rel == r && c.attnum == pk.Column {
+					for _, g := range a.n.Groups {
+						found = found || expr.Equal(g, c.e)
+					}
+				}
+			}
+			all = all && found
+		}
+		a.free[r] = all
+	}
+}
+
+// rewrite replaces group keys and aggregates by columns of the Aggregate.
+func (a *aggregator) rewrite(x expr.Expr) (expr.Expr, error) {
+	switch x.(type) {
+	case *expr.Const, *expr.Param, *expr.OuterParam:
+		return x, nil
+	}
+	for i, g := range a.n.Groups {
+		if expr.Equal(x, g) {
+			return &expr.Column{Index: i, Typ: x.Type(), Name: columnName(g, i)}, nil
+		}
+	}
+	if call, ok := x.(*expr.AggCall); ok {
+		for i, c := range a.n.Aggs {
+			if expr.Equal(c, call) {
+				return &expr.Column{Index: aggBase + i, Typ: call.Type(), Name: call.Fn.Name}, nil
+			}
+		}
+		a.n.Aggs = append(a.n.Aggs, call)
+		return &expr.Column{Index: aggBase + len(a.n.Aggs) - 1, Typ: call.Type(), Name: call.Fn.Name}, nil
+	}
+	if c, ok := x.(*expr.Column); ok {
+		if a.isFree(c) {
+			return &expr.Column{Index: a.group(c), Typ: c.Typ, Name: c.Name}, nil
+		}
+		err := sqlerr.New(sqlerr.GroupingError, "column %q must appear in the GROUP BY clause or be used in an aggregate function", c.Name)
+		if pos := a.k.b.colPos[c]; pos > 0 {
+			return nil, a.k.b.errAt(err, ast.At{Pos: pos})
+		}
+		return nil, err
+	}
+	children := x.Children()
+	if len(children) == 0 {
+		return x, nil
+	}
+	fresh := make([]expr.Expr, len(children))
+	for i, c := range children {
+		var err error
+		if fresh[i], err = a.rewrite(c); err != nil {
+			return nil, err
+		}
+	}
+	return x.WithChildren(fresh), nil
+}
+
+func (a *aggregator) isFree(c *expr.Column) bool {
+	for i := range a.k.scope.cols {
+		sc := &a.k.scope.cols[i]
+		if d, ok := sc.e.(*expr.Column); ok && d.Index == c.Index && sc.rel >= 0 && a.free[sc.rel] {
+			return true
+		}
+	}
+	return false
+}

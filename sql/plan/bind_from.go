@@ -1,0 +1,460 @@
+package plan
+
+import (
+	"github.com/quorate-db/quorate/sql/ast"
+	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/expr"
+	"github.com/quorate-db/quorate/sql/rowcodec"
+	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/sql/types"
+)
+
+// bindFrom binds a FROM list: the join of its items.
+func (b *binder) bindFrom(items []ast.TableExpr, e env) (Node, *scope, error) {
+	return b.joinFrom(nil, &scope{env: e}, items, e)
+}
+
+// joinFrom joins items to a node that is there already (nil: none).
+func (b *binder) joinFrom(n Node, s *scope, items []ast.TableExpr, e env) (Node, *scope, error) {
+	for _, item := range items {
+		in := e
+		var l *level
+		if n != nil && lateral(item) {
+			l = &level{}
+			siblings := *s
+			siblings.lateral = true
+			in = env{parent: &siblings, level: l}
+		}
+		m, ms, err := b.bindTable(item, in)
+		if err != nil {
+			return nil, nil, err
+		}
+		if n == nil {
+			n, s = m, ms
+			continue
+		}
+		joined, err := b.joinScopes(s, ms, len(n.Columns()), e, item)
+		if err != nil {
+			return nil, nil, err
+		}
+		if l != nil && len(l.args) > 0 {
+			n = newApply(InnerJoin, n, m, l.args)
+		} else {
+			n = newJoin(InnerJoin, n, m)
+		}
+		s = joined
+	}
+	if n == nil {
+		n = &Values{Rows: [][]expr.Expr{{}}}
+	}
+	return n, s, nil
+}
+
+func newJoin(kind JoinKind, l, r Node) *Join {
+	j := &Join{Kind: kind, Left: l, Right: r}
+	j.Cols = joinColumns(l, r)
+	return j
+}
+
+func newApply(kind JoinKind, l, r Node, args []expr.Expr) *Apply {
+	a := &Apply{Kind: kind, Left: l, Right: r, Args: args}
+	a.Cols = joinColumns(l, r)
+	return a
+}
+
+func joinColumns(l, r Node) []Column {
+	out := make([]Column, 0, len(l.Columns())+len(r.Columns()))
+	return append(append(out, l.Columns()...), r.Columns()...)
+}
+
+// lateral reports whether an item may refer to the items before it.
+func lateral(t ast.TableExpr) bool {
+	switch t := t.(type) {
+	case *ast.SubqueryRef:
+		return t.Lateral
+	case *ast.FuncRef:
+		return true
+	case *ast.Join:
+		return lateral(t.Left) || lateral(t.Right)
+	}
+	return false
+}
+
+// bindTable binds one item of FROM. e is what lateral parts of it see.
+func (b *binder) bindTable(t ast.TableExpr, e env) (Node, *scope, error) {
+	if err := b.enter(); err != nil {
+		return nil, nil, err
+	}
+	defer b.leave()
+	// Only lateral parts see the items before them; the others see what is around
+	// the whole query, through the same level.
+	plain := plainEnv(e)
+	switch t := t.(type) {
+	case *ast.TableRef:
+		return b.bindTableRef(t, plain)
+	case *ast.SubqueryRef:
+		in := plain
+		if t.Lateral {
+			in = e
+		}
+		// The names of the WITH clauses around stay visible inside.
+		n, err := b.bindSelect(t.Query, in, false)
+		if err != nil {
+			return nil, nil, err
+		}
+		s, err := b.relScope(n.Columns(), scopeRel{name: t.Alias}, t.Columns, e, t)
+		return n, s, err
+	case *ast.FuncRef:
+		return b.bindFuncRef(t, e)
+	case *ast.Join:
+		return b.bindJoin(t, e)
+	}
+	return nil, nil, sqlerr.Internal("no binding for FROM item %T", t)
+}
+
+func (b *binder) bindTableRef(t *ast.TableRef, e env) (Node, *scope, error) {
+	if t.Sample != nil {
+		return nil, nil, b.errAt(unsupported("TABLESAMPLE"), t)
+	}
+	alias := t.Alias
+	if alias == "" {
+		alias = t.Table.Name
+	}
+	if t.Table.Schema == "" {
+		if n, ok, err := b.cteRef(t.Table.Name, alias); err != nil || ok {
+			if err != nil {
+				return nil, nil, b.errAt(err, t)
+			}
+			s, err := b.relScope(n.Columns(), scopeRel{name: alias}, t.Columns, e, t)
+			return n, s, err
+		}
+	}
+	table, err := b.resolveTable(t.Table)
+	if err != nil {
+		return nil, nil, err
+	}
+	n, err := b.scan(table, alias, false)
+	if err != nil {
+		return nil, nil, b.errAt(err, t)
+	}
+	rel := scopeRel{name: alias, table: table}
+	if t.Alias == "" {
+		if sc := b.o.Catalog.SchemaByID(table.Schema); sc != nil {
+			rel.schema = sc.Name
+		}
+	}
+	s, err := b.relScope(n.Columns(), rel, t.Columns, e, t)
+	return n, s, err
+}
+
+// scan reads a table: its visible columns or, with all, every one.
+func (b *binder) scan(t *catalog.Table, alias string, all bool) (Node, error) {
+	var cs []Column
+	var wanted []int
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		if !all && (c.Dropped || c.Hidden) {
+			continue
+		}
+		cs = append(cs, Column{Name: c.Name, Type: c.Type, TableOID: t.ID, AttNum: c.ID})
+		wanted = append(wanted, i)
+	}
+	if t.Virtual {
+		return &VirtualScan{cols: cols{cs}, Table: t, Alias: alias, Wanted: wanted}, nil
+	}
+	ix, err := rowcodec.NewIndex(t, t.Primary())
+	if err != nil {
+		return nil, err
+	}
+	return &Scan{cols: cols{cs}, Table: t, Alias: alias, Wanted: wanted, Index: ix}, nil
+}
+
+// bindFuncRef binds functions in FROM.
+func (b *binder) bindFuncRef(t *ast.FuncRef, e env) (Node, *scope, error) {
+	if len(t.ColumnDefs) > 0 {
+		return nil, nil, b.errAt(unsupported("a column definition list"), t)
+	}
+	n := &FuncScan{Ordinality: t.Ordinality, Alias: t.Alias}
+	inner := &scope{env: e}
+	for _, f := range t.Funcs {
+		if len(f.Columns) > 0 {
+			return nil, nil, b.errAt(unsupported("a column definition list"), t)
+		}
+		x, err := b.expr(f.Expr, inner)
+		if err != nil {
+			return nil, nil, err
+		}
+		if x, err = b.eb.Known(x); err != nil {
+			return nil, nil, b.errAt(err, f.Expr)
+		}
+		if expr.HasAggregate(x) {
+			return nil, nil, b.errAt(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in functions in FROM"), f.Expr)
+		}
+		names, ts := []string{targetName(f.Expr)}, []types.Type{x.Type()}
+		if call, ok := x.(*expr.SetCall); ok {
+			names, ts = call.Columns()
+			if len(names) == 1 && t.Alias != "" && !t.RowsFrom {
+				names = []string{t.Alias} // a function with one column is called as its alias
+			}
+		} else if expr.HasSet(x) {
+			return nil, nil, b.errAt(unsupported("a set-returning function inside an expression in FROM"), f.Expr)
+		} else if t.Alias != "" && !t.RowsFrom {
+			names = []string{t.Alias}
+		}
+		n.Funcs = append(n.Funcs, x)
+		n.Widths = append(n.Widths, len(names))
+		for i := range names {
+			n.Cols = append(n.Cols, Column{Name: names[i], Type: ts[i]})
+		}
+	}
+	if t.Ordinality {
+		n.Cols = append(n.Cols, Column{Name: "ordinality", Type: types.Int8})
+	}
+	alias := t.Alias
+	if alias == "" {
+		alias = targetName(t.Funcs[0].Expr)
+	}
+	s, err := b.relScope(n.Cols, scopeRel{name: alias}, t.Columns, e, t)
+	return n, s, err
+}
+
+var joinKinds = map[ast.JoinKind]JoinKind{
+	ast.JoinInner: InnerJoin, ast.JoinCross: InnerJoin, ast.JoinLeft: LeftJoin, ast.JoinRight: RightJoin, ast.JoinFull: FullJoin,
+}
+
+func (b *binder) bindJoin(t *ast.Join, e env) (Node, *scope, error) {
+	l, ls, err := b.bindTable(t.Left, e)
+	if err != nil {
+		return nil, nil, err
+	}
+	in := e
+	var lv *level
+	if lateral(t.Right) {
+		lv = &level{}
+		siblings := *ls
+		siblings.lateral = true
+		in = env{parent: &siblings, level: lv}
+	}
+	r, rs, err := b.bindTable(t.Right, in)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := b.joinScopes(ls, rs, len(l.Columns()), plainEnv(e), t)
+	if err != nil {
+		return nil, nil, err
+	}
+	kind := joinKinds[t.Kind]
+	cond, err := b.joinCondition(t, s, ls, rs, len(l.Columns()))
+	if err != nil {
+		return nil, nil, err
+	}
+	if lv != nil && len(lv.args) > 0 {
+		if kind == RightJoin || kind == FullJoin {
+			return nil, nil, b.errAt(sqlerr.New(sqlerr.InvalidColumnReference, "invalid reference to FROM-clause entry").
+				WithDetail("The combining JOIN type must be INNER or LEFT for a LATERAL reference."), t)
+		}
+		a := newApply(kind, l, r, lv.args)
+		a.Cond = cond
+		return a, s, nil
+	}
+	j := newJoin(kind, l, r)
+	j.Cond = cond
+	return j, s, nil
+}
+
+// plainEnv is the environment of what is not lateral.
+func plainEnv(e env) env {
+	if e.parent != nil && e.parent.lateral {
+		return env{parent: e.parent.mask(), level: e.level}
+	}
+	return e
+}
+
+// joinCondition binds ON, USING or NATURAL; the latter two also merge columns of s.
+func (b *binder) joinCondition(t *ast.Join, s, ls, rs *scope, lw int) (expr.Expr, error) {
+	if t.On != nil {
+		return b.condition(t.On, "JOIN/ON", s)
+	}
+	names := t.Using
+	if t.Natural {
+		for _, c := range ls.cols {
+			if c.merged || c.hidden {
+				continue
+			}
+			for _, d := range rs.cols {
+				if d.name == c.name && !d.merged && !d.hidden {
+					names = append(names, ast.Ident{At: t.At, Name: c.name})
+					break
+				}
+			}
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	var conds []expr.Expr
+	var merged []scopeCol
+	for _, name := range names {
+		li, err := b.usingColumn(ls, name, "left")
+		if err != nil {
+			return nil, err
+		}
+		ri, err := b.usingColumn(rs, name, "right")
+		if err != nil {
+			return nil, err
+		}
+		lc, rc := &s.cols[li], &s.cols[len(ls.cols)+ri]
+		eq, err := b.eb.Binary("=", lc.e, rc.e)
+		if err != nil {
+			return nil, b.errAt(err, name)
+		}
+		conds = append(conds, eq)
+		m := scopeCol{rel: -1, name: name.Name, e: lc.e, oid: lc.oid, attnum: lc.attnum}
+		typ, both, err := b.eb.Common("JOIN/USING", []expr.Expr{lc.e, rc.e})
+		if err != nil {
+			return nil, b.errAt(err, name)
+		}
+		switch t.Kind {
+		case ast.JoinRight:
+			m.e, m.oid, m.attnum = rc.e, rc.oid, rc.attnum
+		case ast.JoinFull:
+			if m.e, err = b.eb.Coalesce(both); err != nil {
+				return nil, err
+			}
+			m.oid, m.attnum = 0, 0
+		default:
+			if lc.e.Type() != typ {
+				m.e, m.oid, m.attnum = both[0], 0, 0
+			}
+		}
+		lc.merged, rc.merged = true, true
+		merged = append(merged, m)
+	}
+	s.cols = append(merged, s.cols...)
+	if len(conds) == 1 {
+		return conds[0], nil
+	}
+	return b.eb.And(conds...)
+}
+
+func (b *binder) usingColumn(s *scope, name ast.Ident, side string) (int, error) {
+	found := -1
+	for i, c := range s.cols {
+		if c.name != name.Name || c.merged || c.hidden {
+			continue
+		}
+		if found >= 0 {
+			return 0, b.errAt(sqlerr.New(sqlerr.AmbiguousColumn, "common column name %q appears more than once in %s table", name.Name, side), name)
+		}
+		found = i
+	}
+	if found < 0 {
+		return 0, b.errAt(sqlerr.New(sqlerr.UndefinedColumn, "column %q specified in USING clause does not exist in %s table", name.Name, side), name)
+	}
+	return found, nil
+}
+
+// cteScope is the queries of WITH clauses that are visible.
+type cteScope struct {
+	parent *cteScope
+	name   string
+	def    *ast.CTE
+	// outer are the WITH queries that the definition itself sees, e its surroundings.
+	outer *cteScope
+	e     env
+	// cte is the query once it is bound; shared by its readers.
+	cte *CTE
+	err error
+}
+
+// bindWith makes the queries of a WITH clause visible, one after the other.
+func (b *binder) bindWith(w *ast.With, e env) error {
+	if w.Recursive {
+		for _, c := range w.CTEs {
+			if q, ok := c.Query.(*ast.Select); ok {
+				if _, setOp := q.Body.(*ast.SetOp); setOp {
+					return b.errAt(unsupported("WITH RECURSIVE"), w)
+				}
+			}
+		}
+	}
+	for i, c := range w.CTEs {
+		for _, d := range w.CTEs[:i] {
+			if c.Name == d.Name {
+				return b.errAt(sqlerr.New(sqlerr.DuplicateAlias, "WITH query name %q specified more than once", c.Name), c)
+			}
+		}
+		if _, ok := c.Query.(*ast.Select); !ok {
+			return b.errAt(unsupported("a data-modifying statement in WITH"), c)
+		}
+		s := &cteScope{parent: b.ctes, name: c.Name, def: c, outer: b.ctes, e: e}
+		b.ctes = s
+		// Bound now, so that errors come also when nobody reads it.
+		if _, err := b.bindCTE(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bindCTE binds the query of a CTE; a new one each time.
+func (b *binder) bindCTE(s *cteScope) (Node, error) {
+	old := b.ctes
+	b.ctes = s.outer
+	defer func() { b.ctes = old }()
+	args := 0
+	if s.e.level != nil {
+		args = len(s.e.level.args)
+	}
+	n, err := b.bindSelect(s.def.Query.(*ast.Select), s.e, false)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.def.Columns) > len(n.Columns()) {
+		return nil, b.errAt(sqlerr.New(sqlerr.InvalidColumnReference, "WITH query %q has %d columns available but %d columns specified",
+			s.name, len(n.Columns()), len(s.def.Columns)), s.def)
+	}
+	if len(s.def.Columns) > 0 {
+		p := identity(n)
+		for i, name := range s.def.Columns {
+			p.Cols[i].Name = name
+		}
+		n = p
+	}
+	// A query that reads outer columns has other rows for each outer row: then its
+	// readers do not share it.
+	if s.e.level == nil || len(s.e.level.args) == args && !readsOuter(n) {
+		if s.cte == nil {
+			s.cte = &CTE{Name: s.name, Plan: n}
+		}
+	}
+	return n, nil
+}
+
+// cteRef returns a reader of a WITH query.
+func (b *binder) cteRef(name, alias string) (Node, bool, error) {
+	for s := b.ctes; s != nil; s = s.parent {
+		if s.name != name {
+			continue
+		}
+		if s.cte != nil {
+			scan := &CTEScan{CTE: s.cte, Alias: alias}
+			scan.Cols = append(scan.Cols, s.cte.Plan.Columns()...)
+			return scan, true, nil
+		}
+		n, err := b.bindCTE(s)
+		return n, true, err
+	}
+	return nil, false, nil
+}
+
+// readsOuter reports whether a plan reads arguments of its level.
+func readsOuter(n Node) bool {
+	found := false
+	walkNodes(n, func(m Node) {
+		for _, x := range nodeExprs(m) {
+			found = found || expr.Any(x, func(y expr.Expr) bool { _, ok := y.(*expr.OuterParam); return ok })
+		}
+	})
+	return found
+}

@@ -1,0 +1,359 @@
+package plan
+
+import (
+	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/expr"
+	"github.com/quorate-db/quorate/sql/rowcodec"
+	"github.com/quorate-db/quorate/sql/types"
+)
+
+// Column describes one column of a node's rows.
+type Column struct {
+	Name string
+	Type types.Type
+	// TableOID and AttNum name the table column it comes from unchanged, or are 0.
+	TableOID types.OID
+	AttNum   int16
+}
+
+// Node is a part of a plan. The set of implementations is closed.
+type Node interface {
+	// Columns describes the rows. The slice must not be changed.
+	Columns() []Column
+	// Inputs returns the nodes below.
+	Inputs() []Node
+}
+
+// cols is embedded by nodes that hold their columns.
+type cols struct{ Cols []Column }
+
+func (c *cols) Columns() []Column { return c.Cols }
+
+// Scan reads a table through one of its indexes.
+type Scan struct {
+	cols
+	Table *catalog.Table
+	Alias string
+	// Wanted has for each column the place in Table.Columns, or -1 if nobody reads
+	// it: such columns are NULL.
+	Wanted []int
+	// Index is what is scanned; Primary is set if the rows have to be looked up in
+	// the primary index because Index does not cover Wanted.
+	Index   *rowcodec.Index
+	Primary *rowcodec.Index
+	// Access limits the keys; nil is the whole index.
+	Access *Access
+	// Filter is checked for each row; nil for none.
+	Filter  expr.Expr
+	Reverse bool
+	// Limit is a hint: rows beyond it are not needed. 0 is none.
+	Limit int64
+	// Lock says that the rows are to be written to: they conflict with others.
+	Lock bool
+
+	rows float64 // estimate
+}
+
+// Access is a condition on the first columns of an index.
+type Access struct {
+	// Eq has the values that the first columns may have. The expressions read no
+	// column.
+	Eq []EqSet
+	// Lo and Hi bound the next column; nil is open.
+	Lo, Hi       expr.Expr
+	LoInc, HiInc bool
+	// Conds are the conditions that the access fulfils, for EXPLAIN.
+	Conds []expr.Expr
+}
+
+// EqSet is the values of one column: those of List, or the elements of Array. A NULL
+// among them matches nothing.
+type EqSet struct {
+	List  []expr.Expr
+	Array expr.Expr
+	// Null asks for IS NULL.
+	Null bool
+}
+
+// Point reports whether the access leaves one key per combination of values.
+func (s *Scan) Point() bool {
+	if s.Access == nil || !(s.Index.Desc.Unique || s.Index.Desc.Full) || len(s.Access.Eq) != len(s.Index.Desc.Columns) {
+		return false
+	}
+	for _, e := range s.Access.Eq {
+		if e.Null {
+			return false
+		}
+	}
+	return true
+}
+
+// VirtualScan reads a table whose rows a function makes.
+type VirtualScan struct {
+	cols
+	Table  *catalog.Table
+	Alias  string
+	Wanted []int
+	Filter expr.Expr
+	// Eq are conditions column = value that the table may use to make fewer rows;
+	// Filter holds them too. Keys are places in Table.Columns.
+	Eq map[int]expr.Expr
+}
+
+// Values produces literal rows. A Values with one row and no columns stands for
+// a missing FROM.
+type Values struct {
+	cols
+	Rows [][]expr.Expr
+}
+
+// FuncScan is functions in FROM, side by side.
+type FuncScan struct {
+	cols
+	Funcs      []expr.Expr // *expr.SetCall, or another expression: one row
+	Widths     []int       // columns of each
+	Ordinality bool
+	Alias      string
+}
+
+// Filter keeps the rows for which Cond is true.
+type Filter struct {
+	Input Node
+	Cond  expr.Expr
+}
+
+// Project computes expressions.
+type Project struct {
+	cols
+	Input Node
+	Exprs []expr.Expr
+}
+
+// ProjectSet appends the columns of set-returning functions to its input's rows:
+// as many rows as the longest set has, NULLs behind the end of the others.
+type ProjectSet struct {
+	cols
+	Input Node
+	Sets  []*expr.SetCall
+}
+
+// JoinKind is the kind of a Join.
+type JoinKind uint8
+
+// The kinds. Semi and Anti produce rows of the left side only.
+const (
+	InnerJoin JoinKind = iota
+	LeftJoin
+	RightJoin
+	FullJoin
+)
+
+func (k JoinKind) String() string {
+	return [...]string{"Inner", "Left", "Right", "Full"}[k]
+}
+
+// Join joins two inputs. Its rows are those of the left and the right side behind
+// each other.
+type Join struct {
+	cols
+	Kind        JoinKind
+	Left, Right Node
+	// LeftKeys and RightKeys are pairwise equal (hashed); each reads its own side.
+	// Empty for a nested loop.
+	LeftKeys, RightKeys []expr.Expr
+	// KeyTypes are the types that the pairs are compared as.
+	KeyTypes []types.Type
+	// Cond is the rest of the condition over both sides; nil for none.
+	Cond expr.Expr
+}
+
+// Apply runs Right once for every row of Left, with Args (over Left's row) as its
+// arguments. Kind is InnerJoin or LeftJoin.
+type Apply struct {
+	cols
+	Kind  JoinKind
+	Left  Node
+	Right Node
+	Args  []expr.Expr
+	Cond  expr.Expr
+	// Lookup says that a rule made it out of a Join, for EXPLAIN.
+	Lookup bool
+}
+
+// Aggregate groups its input. Its rows are the group's keys, then the results.
+// Without keys there is exactly one group.
+type Aggregate struct {
+	cols
+	Input  Node
+	Groups []expr.Expr
+	Aggs   []*expr.AggCall
+	// Sets are the grouping sets as lists of places in Groups; nil is one set of
+	// all. Reserved: the binder refuses them for now.
+	Sets [][]int
+}
+
+// Sort orders its input.
+type Sort struct {
+	Input Node
+	Keys  []expr.SortKey
+	// Limit is a hint: rows beyond it are not needed. nil is none.
+	Limit, Offset expr.Expr
+}
+
+// Limit cuts its input. nil expressions mean no limit, no offset.
+type Limit struct {
+	Input         Node
+	Limit, Offset expr.Expr
+}
+
+// Distinct keeps the first of the rows that are equal in the columns On (all if
+// nil).
+type Distinct struct {
+	Input Node
+	On    []int
+}
+
+// SetOpKind is UNION, INTERSECT or EXCEPT.
+type SetOpKind uint8
+
+// The kinds of SetOp.
+const (
+	Union SetOpKind = iota
+	Intersect
+	Except
+)
+
+// SetOp combines two inputs with the same column types.
+type SetOp struct {
+	cols
+	Kind        SetOpKind
+	All         bool
+	Left, Right Node
+}
+
+// CTE is a query of a WITH clause that is run once and read by CTEScans.
+type CTE struct {
+	Name string
+	Plan Node
+}
+
+// CTEScan reads the rows of a CTE.
+type CTEScan struct {
+	cols
+	CTE   *CTE
+	Alias string
+}
+
+// Insert adds rows. Its input's rows have a value for each element of
+// Table.Columns; those of RowID columns are made by the executor.
+type Insert struct {
+	cols      // of Returning
+	Input     Node
+	Table     *catalog.Table
+	Indexes   []*rowcodec.Index // [0] is the primary index
+	Checks    []CheckExpr
+	Conflict  *Conflict
+	Returning []expr.Expr // over the row; nil for no rows
+}
+
+// CheckExpr is a CHECK constraint over a table's row.
+type CheckExpr struct {
+	Name string
+	Expr expr.Expr
+}
+
+// Conflict is ON CONFLICT.
+type Conflict struct {
+	// Arbiters are places in Indexes; nil means every unique index.
+	Arbiters []int
+	// Set computes the new row over the present row and the excluded row behind it;
+	// nil is DO NOTHING. Changed tells which columns it assigns.
+	Set     []expr.Expr
+	Changed []bool
+	Where   expr.Expr // over the same; nil for none
+}
+
+// Update changes rows. Its input's rows begin with all of Table.Columns.
+type Update struct {
+	cols
+	Input   Node
+	Table   *catalog.Table
+	Indexes []*rowcodec.Index
+	Checks  []CheckExpr
+	// NewRow computes the new row over the input's row. Changed tells which columns
+	// are assigned; the others' expressions give the old value.
+	NewRow  []expr.Expr
+	Changed []bool
+	// Returning is over the new row with the rest of the input's row behind it.
+	Returning []expr.Expr
+}
+
+// Delete removes rows. Its input's rows begin with all of Table.Columns.
+type Delete struct {
+	cols
+	Input     Node
+	Table     *catalog.Table
+	Indexes   []*rowcodec.Index
+	Returning []expr.Expr // over the input's row
+}
+
+// Columns and Inputs of the nodes that have no columns of their own.
+func (n *Filter) Columns() []Column   { return n.Input.Columns() }
+func (n *Sort) Columns() []Column     { return n.Input.Columns() }
+func (n *Limit) Columns() []Column    { return n.Input.Columns() }
+func (n *Distinct) Columns() []Column { return n.Input.Columns() }
+
+func (n *Scan) Inputs() []Node        { return nil }
+func (n *VirtualScan) Inputs() []Node { return nil }
+func (n *Values) Inputs() []Node      { return nil }
+func (n *FuncScan) Inputs() []Node    { return nil }
+func (n *CTEScan) Inputs() []Node     { return nil }
+func (n *Filter) Inputs() []Node      { return []Node{n.Input} }
+func (n *Project) Inputs() []Node     { return []Node{n.Input} }
+func (n *ProjectSet) Inputs() []Node  { return []Node{n.Input} }
+func (n *Join) Inputs() []Node        { return []Node{n.Left, n.Right} }
+func (n *Apply) Inputs() []Node       { return []Node{n.Left, n.Right} }
+func (n *Aggregate) Inputs() []Node   { return []Node{n.Input} }
+func (n *Sort) Inputs() []Node        { return []Node{n.Input} }
+func (n *Limit) Inputs() []Node       { return []Node{n.Input} }
+func (n *Distinct) Inputs() []Node    { return []Node{n.Input} }
+func (n *SetOp) Inputs() []Node       { return []Node{n.Left, n.Right} }
+func (n *Insert) Inputs() []Node      { return []Node{n.Input} }
+func (n *Update) Inputs() []Node      { return []Node{n.Input} }
+func (n *Delete) Inputs() []Node      { return []Node{n.Input} }
+
+// Plan is a statement ready to run.
+type Plan struct {
+	Root Node
+	// Params are the types of $1, $2, ….
+	Params []types.Type
+	// Columns describes the result; nil for a statement that returns no rows.
+	Columns []Column
+	// Writes says that it changes data.
+	Writes bool
+	// Tables lists the versions of the tables it was made for.
+	Tables []TableVersion
+	// Settings says that constants depend on settings as they were when it was made
+	// (time zone, search path): such a plan is not used after a change of them.
+	Verb string // SELECT, INSERT, UPDATE, DELETE
+}
+
+// TableVersion names a version of a table.
+type TableVersion struct {
+	ID      catalog.ID
+	Version uint64
+}
+
+// Subplan is a subquery in an expression. It implements expr.Subquery by asking
+// the executor, which it finds through the evaluation's SystemInfo.
+type Subplan struct {
+	Plan Node
+	// Correlated subplans depend on their arguments.
+	Correlated bool
+}
+
+// SubplanRunner is implemented by the SystemInfo that the executor evaluates
+// under.
+type SubplanRunner interface {
+	RunSubplan(ctx *expr.EvalContext, s *Subplan, args []types.Datum, limit int, yield func(expr.Row) (bool, error)) error
+}
