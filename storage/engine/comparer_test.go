@@ -31,6 +31,8 @@ func FuzzComparer(f *testing.F) {
 	f.Add([]byte(a), []byte(b), []byte("abc"))
 	f.Add([]byte(keys.Lock(keys.User("abcdef"))), []byte(keys.Lock(keys.User("abx"))), []byte{9})
 	f.Add([]byte("ab\xff\xff\x00"), []byte("ac\x00"), []byte(a[len(a)-9:]))
+	// A separator without the sentinel would read as a version here.
+	f.Add([]byte("d\x0012345678\x08zzzz\x00"), []byte("d\x0012345678\x0b\x00"), []byte{9})
 	c := stateComparer()
 	f.Fuzz(func(t *testing.T, a, b, d []byte) {
 		for _, k := range [][]byte{a, b, d} {

@@ -12,7 +12,7 @@ import (
 
 // nextsMax is how many versions a scan steps over before it seeks: a step is
 // several times cheaper, unless there are many.
-const nextsMax = 8
+const nextsMax = 4
 
 // Scan returns visible rows in order, or *LockedError for the first lock that
 // stands in the way of a row within the limits.
@@ -251,7 +251,13 @@ func (s *scanner) visibleBackward() (best Version, found bool, err error) {
 		if steps == nextsMax {
 			s.seek = keys.AppendSuffix(append(s.seek[:0], s.prefix...), s.o.TS)
 			s.data.SeekGE(s.seek)
-			return s.visibleForward()
+			if best, found, err = s.visibleForward(); err != nil {
+				return Version{}, false, err
+			}
+			// It may have ended behind the key, and a scan must not turn around.
+			best.Value = bytes.Clone(best.Value)
+			s.data.SeekLT(s.prefix)
+			return best, found, nil
 		}
 		v, err := s.version(ts)
 		if err != nil {
