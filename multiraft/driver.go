@@ -159,6 +159,11 @@ func (d *Driver) EnqueueAll(groups []uint64, f Flags) { d.sched.enqueueAll(group
 // TickAll gives one tick to every group, as the ticker does in automatic mode.
 func (d *Driver) TickAll() { d.sched.enqueueAll(d.opts.Groups(), 0, 1) }
 
+// Fail stops the driver as a failed write of its own does: for a store that finds
+// its disk or its data damaged elsewhere. Options.Fatal is called unless it was
+// before.
+func (d *Driver) Fail(err error) { d.fail(err) }
+
 // Failed returns the error that was handed to Options.Fatal, or nil.
 func (d *Driver) Failed() error { return d.failure.err() }
 
@@ -175,8 +180,8 @@ func (d *Driver) tickLoop(ctx context.Context) {
 	}
 }
 
-// fail stops everything that would acknowledge something. It is called with the
-// first error of a write, and again by whoever meets the consequences.
+// fail stops everything that would acknowledge something. Only the first call
+// counts.
 func (d *Driver) fail(err error) {
 	if !d.failure.set(err) {
 		return

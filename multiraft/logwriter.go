@@ -56,20 +56,12 @@ func newLogWriter(d *Driver) *logWriter {
 	return w
 }
 
-func (a *Append) bytes() int {
-	n := appendOverheadBytes
-	for _, e := range a.Entries {
-		n += appendOverheadBytes + len(e.GetData())
-	}
-	return n
-}
-
 // enqueue copies the appends into the queue. It waits while the queue is full
 // and reports false if the store has failed.
 func (w *logWriter) enqueue(as []Append) bool {
 	n := 0
 	for i := range as {
-		n += as[i].bytes()
+		n += as[i].size
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -133,7 +125,7 @@ func (w *logWriter) take(wait bool) (as []Append, bytes int) {
 	}
 	n := 0
 	for n < len(w.mu.queue) && bytes < logBatchBytesMax {
-		bytes += w.mu.queue[n].bytes()
+		bytes += w.mu.queue[n].size
 		n++
 	}
 	if n == len(w.mu.queue) {

@@ -335,6 +335,38 @@ func TestFullLogQueueBlocksWorkers(t *testing.T) {
 	}
 }
 
+// A group with much to write does not share its round with those behind it, and
+// what was handled before them is finished first.
+func TestLargeOutputEndsRound(t *testing.T) {
+	p, d, _ := newProbe(t, true)
+	p.process = func(g uint64, _ Work, r *Round) {
+		p.event("process %d", g)
+		switch g {
+		case 3:
+			a := synced(g, 1)
+			a.Entries[0].Data = make([]byte, roundBytesMax)
+			r.Append(a)
+		case 4:
+			if err := r.StateBatch().Set(keys.RegionLocal(g, "x"), make([]byte, roundBytesMax)); err != nil {
+				t.Error(err)
+			}
+		}
+		r.AfterApply(func() { p.event("callback %d", g) })
+	}
+	d.EnqueueAll([]uint64{2, 3, 4, 5}, Ready)
+	d.PollRound()
+	want := []string{
+		"process 2", "process 3", "callback 2", "callback 3",
+		"process 4", "callback 4", "process 5", "callback 5",
+	}
+	if got := p.all(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if m := d.Metrics(); m.Rounds != 3 || m.RoundGroups != 4 {
+		t.Errorf("%d rounds with %d groups", m.Rounds, m.RoundGroups)
+	}
+}
+
 // Stop writes and acknowledges what the workers had handed over.
 func TestStopDrainsLog(t *testing.T) {
 	p, d, _ := newProbe(t, false)

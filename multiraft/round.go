@@ -25,6 +25,8 @@ type Append struct {
 	// (votes, acknowledged appends), in their order. They go to the transport
 	// once durable.
 	Envelopes []*Envelope
+
+	size int // bytes that it counts for in queues, set by Round.Append
 }
 
 // Round collects the output of the groups that a worker handles together. It is
@@ -36,10 +38,26 @@ type Round struct {
 	sends      []*Envelope
 	afterApply []func()
 	state      *engine.Batch
+	logBytes   int // of appends
+}
+
+// roundBytesMax ends a round early: with a group that catches up on megabytes,
+// others of the round would wait long and the batches would grow without bound.
+const roundBytesMax = 4 << 20
+
+func (r *Round) full() bool {
+	return r.logBytes >= roundBytesMax || (r.state != nil && r.state.Len() >= roundBytesMax)
 }
 
 // Append adds to the log. The order of one group's appends is kept.
-func (r *Round) Append(a Append) { r.appends = append(r.appends, a) }
+func (r *Round) Append(a Append) {
+	a.size = appendOverheadBytes
+	for _, e := range a.Entries {
+		a.size += appendOverheadBytes + len(e.GetData())
+	}
+	r.logBytes += a.size
+	r.appends = append(r.appends, a)
+}
 
 // Send adds a message that needs no durability: Ready.Messages to other peers.
 // Never use it for the responses of an append.

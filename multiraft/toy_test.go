@@ -50,6 +50,7 @@ type toyGroup struct {
 		inbox       []*raftpb.Message
 		props       [][]byte
 		unreachable []uint64
+		transfer    uint64
 		applied     []string
 		leader      bool
 		term        uint64
@@ -161,9 +162,12 @@ func (s *toyStore) Process(group uint64, work multiraft.Work, round *multiraft.R
 	}
 
 	g.mu.Lock()
-	inbox, props, unreachable := g.mu.inbox, g.mu.props, g.mu.unreachable
-	g.mu.inbox, g.mu.props, g.mu.unreachable = nil, nil, nil
+	inbox, props, unreachable, transfer := g.mu.inbox, g.mu.props, g.mu.unreachable, g.mu.transfer
+	g.mu.inbox, g.mu.props, g.mu.unreachable, g.mu.transfer = nil, nil, nil, 0
 	g.mu.Unlock()
+	if transfer != 0 {
+		g.node.TransferLeader(transfer)
+	}
 	for _, m := range inbox {
 		g.timer.Stepped(m)
 		_ = g.node.Step(m) // a stale answer is no fault
@@ -283,6 +287,22 @@ func (s *toyStore) propose(group uint64, p string) {
 	g.mu.props = append(g.mu.props, []byte(p))
 	g.mu.Unlock()
 	s.drv.Enqueue(group, multiraft.Requests)
+}
+
+// transfer asks the group's leader to hand over.
+func (s *toyStore) transfer(group, peer uint64) {
+	g := s.groups[group]
+	g.mu.Lock()
+	g.mu.transfer = peer
+	g.mu.Unlock()
+	s.drv.Enqueue(group, multiraft.Requests)
+}
+
+func (s *toyStore) count(group uint64) int {
+	g := s.groups[group]
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.mu.applied)
 }
 
 func (s *toyStore) leads(group uint64) bool {

@@ -37,20 +37,24 @@ func (d *Driver) PollRound() bool {
 	return false
 }
 
-// run does one round and reports whether there was one.
+// run takes what one round may have, handles it, in several rounds if it turns
+// out to be much, and reports whether there was anything.
 func (w *worker) run(sh *shard, wait bool) bool {
 	w.items = sh.take(w.items[:0], wait)
 	if len(w.items) == 0 {
 		return false
 	}
-	d := w.d
-	d.counters.rounds.Add(1)
-	d.counters.roundGroups.Add(uint64(len(w.items)))
-	for _, it := range w.items {
+	d, owned := w.d, w.items
+	for i, it := range w.items {
 		d.processor.Process(it.group, it.work, &w.round)
+		if rest := w.items[i+1:]; len(rest) == 0 || w.round.full() {
+			d.counters.rounds.Add(1)
+			d.counters.roundGroups.Add(uint64(len(owned) - len(rest)))
+			w.finish()
+			sh.done(owned[:len(owned)-len(rest)])
+			owned = rest
+		}
 	}
-	w.finish()
-	sh.done(w.items)
 	return true
 }
 
@@ -88,7 +92,7 @@ func (r *Round) reset() {
 	clear(r.appends)
 	clear(r.sends)
 	clear(r.afterApply)
-	r.appends, r.sends, r.afterApply = r.appends[:0], r.sends[:0], r.afterApply[:0]
+	r.appends, r.sends, r.afterApply, r.logBytes = r.appends[:0], r.sends[:0], r.afterApply[:0], 0
 	if r.state != nil {
 		// Nothing to do about an error: the batch was committed, or the store is
 		// failing already.

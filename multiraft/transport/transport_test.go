@@ -480,15 +480,20 @@ func TestSnapshotErrors(t *testing.T) {
 			"meta too large":      {multiraft.SnapshotHeader{Envelope: snapshotTo(2).Envelope, Meta: make([]byte, 2<<20)}, chunksOf(nil, nil), readAll, "header of"},
 		} {
 			t.Run(name, func(t *testing.T) {
-				handled := make(chan error, 1)
+				started, handled := make(chan struct{}), make(chan error, 1)
 				p.eb.mu.Lock()
 				p.eb.snapshot = func(ctx context.Context, h multiraft.SnapshotHeader, next func() ([]byte, error)) error {
+					close(started)
 					err := tc.handle(ctx, h, next)
 					handled <- err
 					return err
 				}
 				p.eb.mu.Unlock()
-				err := p.a.SendSnapshot(t.Context(), 2, tc.header, 0, tc.chunks)
+				chunks := func() ([]byte, error) {
+					<-started // or the stream could be gone before its handler begins
+					return tc.chunks()
+				}
+				err := p.a.SendSnapshot(t.Context(), 2, tc.header, 0, chunks)
 				if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
 					t.Errorf("sender's error: %v", err)
 				}
