@@ -1,77 +1,256 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
 
-	"google.golang.org/grpc"
-
-	"github.com/quorate-db/quorate/proto/kvpb"
+	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/internal/stop"
+	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/proto/placementpb"
+	"github.com/quorate-db/quorate/region"
+	"github.com/quorate-db/quorate/region/replica"
 )
 
-var errNotBuilt = errors.New("region/store: not built yet")
-
-// Bootstrap writes the store's identity and its first regions into fresh
-// engines, durably. Each region must have a peer on this store; its peers on other
-// stores must bootstrap the same descriptor. A second call with the same ident
-// does nothing if the first one finished.
-func Bootstrap(e *Engines, ident Ident, regions []*metapb.Region) error { return errNotBuilt }
-
 // Store is one store's replicas and what serves them.
-type Store struct{}
+type Store struct {
+	o         Options
+	eng       *Engines
+	ident     Ident
+	log       *slog.Logger
+	transport multiraft.Transport
+	driver    *multiraft.Driver
+	group     *stop.Group
+	counters  replica.Counters
+	work      queues
+	failed    atomic.Bool
+	closed    atomic.Bool
+
+	snapshotsSent, snapshotsGot atomic.Uint64
+	snapshotSeq                 atomic.Uint64
+
+	rand struct {
+		sync.Mutex
+		env.Rand
+	}
+
+	mu struct {
+		sync.RWMutex
+		replicas map[uint64]*replica.Replica
+		ids      []uint64 // of replicas, sorted; replaced, never changed
+		// reserved holds the ranges of raft snapshots that are being received.
+		reserved map[uint64]*metapb.Region
+		held     map[uint64][]*multiraft.Envelope
+		locals   map[uint64]*Local
+		removing map[uint64]bool
+	}
+
+	reports struct {
+		sync.Mutex
+		last map[uint64]*placementpb.RegionReport
+	}
+}
 
 // Open loads the store from its engines and, unless Manual, starts to serve. The
 // engines must hold an identity (Bootstrap or WriteIdent).
-func Open(e *Engines, o Options) (*Store, error) { return nil, errNotBuilt }
+func Open(e *Engines, o Options) (*Store, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	ident, found, err := e.Ident()
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if !found {
+		return nil, errors.New("open store: it belongs to no cluster yet")
+	}
+	s := &Store{
+		o: o, eng: e, ident: ident,
+		log:   o.Logger.With("store", ident.StoreID),
+		group: stop.NewGroup(context.Background()),
+	}
+	s.rand.Rand = o.Rand
+	s.mu.replicas = make(map[uint64]*replica.Replica)
+	s.mu.reserved = make(map[uint64]*metapb.Region)
+	s.mu.held = make(map[uint64][]*multiraft.Envelope)
+	s.mu.locals = make(map[uint64]*Local)
+	s.mu.removing = make(map[uint64]bool)
+	s.reports.last = make(map[uint64]*placementpb.RegionReport)
+	s.work.init()
+	if s.transport, err = o.Transport(receiver{s}, receiver{s}); err != nil {
+		return nil, fmt.Errorf("open store: transport: %w", err)
+	}
+	s.driver, err = multiraft.New(multiraft.Options{
+		Log: multiraft.RaftLog(e.Logs), State: e.State, Transport: s.transport, Processor: processor{s},
+		Clock: o.Clock, Workers: o.Workers, TickInterval: o.TickInterval, Manual: o.Manual,
+		Groups: s.groups, Logger: s.log, Fatal: s.fatal,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if err := s.load(); err != nil {
+		return nil, fmt.Errorf("open store %d: %w", ident.StoreID, err)
+	}
+	if err := s.driver.Start(); err != nil {
+		return nil, fmt.Errorf("open store %d: %w", ident.StoreID, err)
+	}
+	s.driver.EnqueueAll(s.groups(), multiraft.Requests|multiraft.Ready)
+	if !o.Manual {
+		s.startWorkers()
+	}
+	return s, nil
+}
 
 // Ident returns which store this is.
-func (s *Store) Ident() Ident { return Ident{} }
+func (s *Store) Ident() Ident { return s.ident }
 
-// Send runs a request in its region and waits for the answer. If ctx ends first
-// the answer is ServerBusy when nothing was proposed, else Ambiguous. A response
-// is never nil. Keys and values of the request must not be changed until then;
-// those of the response belong to the caller.
-func (s *Store) Send(ctx context.Context, req *kvpb.Request) *kvpb.Response { return nil }
+// load makes the replicas that the state engine knows and finishes removals that
+// a crash cut short.
+func (s *Store) load() error {
+	ids, err := storedRegions(s.eng.State)
+	if err != nil {
+		return err
+	}
+	var loaded []*metapb.Region
+	for _, id := range ids {
+		desc, err := replica.LoadDescriptor(s.eng.State, id)
+		if err != nil {
+			return err
+		}
+		peer, found, err := replica.LoadPeer(s.eng.State, id)
+		if err != nil {
+			return err
+		}
+		if desc == nil || !found {
+			return fmt.Errorf("region %d: its state is incomplete", id)
+		}
+		dead, err := host{s}.Tombstoned(id, peer)
+		if err != nil {
+			return err
+		}
+		if dead || region.PeerByID(desc, peer) == nil {
+			s.log.Info("finishes the removal of a replica", "region", id, "peer", peer)
+			if err := s.erase(id, peer, desc); err != nil {
+				return err
+			}
+			continue
+		}
+		r, err := s.newReplica(id, peer, false)
+		if err != nil {
+			return err
+		}
+		for _, other := range loaded {
+			if region.Overlaps(desc, other) {
+				return fmt.Errorf("%s and %s overlap", region.Describe(desc), region.Describe(other))
+			}
+		}
+		loaded = append(loaded, desc)
+		s.mu.replicas[id] = r
+	}
+	s.mu.ids = sortedIDs(s.mu.replicas)
+	return nil
+}
 
-// SendAsync runs a request and calls done once, from any goroutine, possibly
-// before it returns. done must not block.
-func (s *Store) SendAsync(req *kvpb.Request, done func(*kvpb.Response)) {}
+func sortedIDs(m map[uint64]*replica.Replica) []uint64 {
+	ids := make([]uint64, 0, len(m))
+	for id := range m {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
 
-// RegisterKV serves the KV service of kvpb on a gRPC server.
-func (s *Store) RegisterKV(server grpc.ServiceRegistrar) {}
+func (s *Store) newReplica(regionID, peerID uint64, fresh bool) (*replica.Replica, error) {
+	s.rand.Lock()
+	seed := s.rand.Uint64()
+	s.rand.Unlock()
+	return replica.New(replica.Config{
+		StoreID: s.ident.StoreID, RegionID: regionID, PeerID: peerID,
+		State: s.eng.State, Logs: s.eng.Logs, Clock: s.o.Clock, Rand: env.SeededRand(seed),
+		Logger: s.o.Logger, Host: host{s}, Counters: &s.counters, Observer: s.o.Observer,
+		TickInterval: s.o.TickInterval, DisableLeases: s.o.DisableLeases,
+	}, fresh)
+}
 
-// Local returns the handle of one region on this store, which need not exist yet
-// or any more.
-func (s *Store) Local(regionID uint64) *Local { return &Local{} }
+func (s *Store) replica(id uint64) *replica.Replica {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.mu.replicas[id]
+}
 
-// Regions lists the initialised replicas, ordered by start key.
-func (s *Store) Regions() []RegionInfo { return nil }
+// groups returns the ids of all replicas, sorted.
+func (s *Store) groups() []uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.mu.ids
+}
 
-// Report returns a report for each region that this store leads, ordered by id.
-func (s *Store) Report() []*placementpb.RegionReport { return nil }
-
-// Drain asks other voters to take over what this store leads and waits until it
-// leads nothing that another voter could, or ctx ends.
-func (s *Store) Drain(ctx context.Context) error { return errNotBuilt }
-
-// Stats returns counters.
-func (s *Store) Stats() Stats { return Stats{} }
+// all returns the replicas, ordered by region id.
+func (s *Store) all() []*replica.Replica {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := make([]*replica.Replica, 0, len(s.mu.ids))
+	for _, id := range s.mu.ids {
+		out = append(out, s.mu.replicas[id])
+	}
+	return out
+}
 
 // Close stops serving: requests under way are answered with Unavailable or
-// Ambiguous. The engines stay open; their owner closes them afterwards. A second
-// Close does nothing.
-func (s *Store) Close() error { return nil }
+// Ambiguous. The engines stay open; their owner closes them afterwards, and the
+// transport too. A second Close does nothing.
+func (s *Store) Close() error {
+	if !s.closed.CompareAndSwap(false, true) {
+		return nil
+	}
+	s.work.close()
+	s.driver.Stop()
+	s.group.Stop()
+	for _, r := range s.all() {
+		r.Stop("the store is stopping")
+	}
+	return nil
+}
 
-// Tick gives every replica one tick. Manual mode only.
-func (s *Store) Tick() {}
+// Regions lists the initialised replicas, ordered by start key.
+func (s *Store) Regions() []RegionInfo {
+	var out []RegionInfo
+	for _, r := range s.all() {
+		i := r.Info()
+		if i.Region == nil || i.Destroyed {
+			continue
+		}
+		out = append(out, RegionInfo{
+			Region: region.Clone(i.Region), Peer: i.Peer, Leader: i.Leader, Term: i.Term,
+			AppliedIndex: i.AppliedIndex, SizeBytes: i.SizeBytes,
+		})
+	}
+	slices.SortFunc(out, func(a, b RegionInfo) int {
+		return cmp.Compare(string(a.Region.GetStartKey()), string(b.Region.GetStartKey()))
+	})
+	return out
+}
 
-// Poll does one piece of pending work and reports whether there was any: a round
-// of the scheduler, a write and sync of the log, a timestamp, a raft snapshot.
-// Manual mode only.
-func (s *Store) Poll() bool { return false }
-
-// SyncState makes the state engine durable, publishes the durable applied indexes
-// and compacts logs, as a goroutine does once a second otherwise. Manual mode only.
-func (s *Store) SyncState() error { return errNotBuilt }
+// Stats returns counters.
+func (s *Store) Stats() Stats {
+	st := Stats{
+		Proposals: s.counters.Proposals.Load(), ProposalsFailed: s.counters.ProposalsFailed.Load(),
+		LeaseReads: s.counters.LeaseReads.Load(), ReadIndexReads: s.counters.ReadIndexReads.Load(),
+		SnapshotsSent: s.snapshotsSent.Load(), SnapshotsGot: s.snapshotsGot.Load(),
+		Splits: s.counters.Splits.Load(), Driver: s.driver.Metrics(),
+	}
+	for _, r := range s.all() {
+		st.Replicas++
+		if r.Info().IsLeader {
+			st.Leaders++
+		}
+	}
+	return st
+}

@@ -1,0 +1,44 @@
+package replica
+
+import (
+	"go.etcd.io/raft/v3"
+)
+
+const (
+	// logKeepBytes is how much of a log a leader keeps for peers that lag; beyond
+	// it they are served by a raft snapshot.
+	logKeepBytes = 16 << 20
+	// logFollowerBytes is how much a follower keeps, in case it leads next.
+	logFollowerBytes = 1 << 20
+	// compactStep avoids many small compactions.
+	compactStep = 64
+)
+
+// Compact drops entries that nobody needs, none beyond durable: the index up to
+// which the state engine would hold their effects after a crash.
+func (r *Replica) Compact(durable uint64) {
+	r.enqueueOp(func(rn *raft.RawNode) {
+		first, err := r.group.FirstIndex()
+		if err != nil || durable < first {
+			return
+		}
+		size := r.group.SizeBytes()
+		to := durable
+		if r.soft.state == raft.StateLeader {
+			if size <= logKeepBytes {
+				rn.WithProgress(func(_ uint64, _ raft.ProgressType, p progress) { to = min(to, p.Match) })
+			}
+		} else if size <= logFollowerBytes {
+			return
+		}
+		if to < first+compactStep && size <= logKeepBytes {
+			return
+		}
+		if to < first {
+			return
+		}
+		if err := r.cfg.Logs.CompactTo(r.cfg.RegionID, to); err != nil {
+			r.fatal("compact log", err)
+		}
+	})
+}

@@ -1,0 +1,216 @@
+package replica
+
+import (
+	"fmt"
+	"slices"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quorate-db/quorate/proto/kvpb"
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/region"
+)
+
+// confChange is a change of membership as Raft wants it.
+type confChange struct {
+	raft *raftpb.ConfChangeV2
+}
+
+// changesMax bounds one change of membership.
+const changesMax = 16
+
+// checkChanges says what is wrong with a change of membership of desc, led by
+// leader.
+func checkChanges(desc *metapb.Region, leader uint64, changes []*kvpb.Change) error {
+	if len(changes) == 0 || len(changes) > changesMax {
+		return fmt.Errorf("%d changes", len(changes))
+	}
+	voters := 0
+	for _, p := range desc.GetPeers() {
+		if p.GetRole() != metapb.PeerRole_LEARNER {
+			voters++
+		}
+	}
+	seen := make(map[uint64]bool)
+	for _, c := range changes {
+		id := c.GetPeer().GetId()
+		if id == 0 || seen[id] {
+			return fmt.Errorf("peer %d is named twice or has no id", id)
+		}
+		seen[id] = true
+		have := region.PeerByID(desc, id)
+		if c.GetType() == kvpb.ChangeType_ADD_LEARNER {
+			if have != nil {
+				return fmt.Errorf("peer %d is a member already", id)
+			}
+			if c.GetPeer().GetStoreId() == 0 {
+				return fmt.Errorf("peer %d has no store", id)
+			}
+			for _, p := range desc.GetPeers() {
+				// Ids only rise: one below any that was given out might be old.
+				if p.GetStoreId() == c.GetPeer().GetStoreId() {
+					return fmt.Errorf("store %d has peer %d already", p.GetStoreId(), p.GetId())
+				}
+			}
+			continue
+		}
+		if have == nil {
+			return fmt.Errorf("peer %d is no member", id)
+		}
+		learner := have.GetRole() == metapb.PeerRole_LEARNER
+		switch c.GetType() {
+		case kvpb.ChangeType_PROMOTE:
+			if !learner {
+				return fmt.Errorf("peer %d is a voter already", id)
+			}
+			voters++
+		case kvpb.ChangeType_DEMOTE:
+			if learner {
+				return fmt.Errorf("peer %d is a learner already", id)
+			}
+			voters--
+		case kvpb.ChangeType_REMOVE:
+			if !learner {
+				voters--
+			}
+		default:
+			return fmt.Errorf("unknown change %v", c.GetType())
+		}
+		if id == leader && c.GetType() != kvpb.ChangeType_PROMOTE {
+			return fmt.Errorf("peer %d leads: transfer the leadership first", id)
+		}
+	}
+	if voters < 1 {
+		return fmt.Errorf("no voter would be left")
+	}
+	return nil
+}
+
+// raftChange translates a checked request.
+func raftChange(changes []*kvpb.Change, context []byte) *raftpb.ConfChangeV2 {
+	cc := &raftpb.ConfChangeV2{Context: context}
+	for _, c := range changes {
+		t := raftpb.ConfChangeAddNode
+		switch c.GetType() {
+		case kvpb.ChangeType_ADD_LEARNER, kvpb.ChangeType_DEMOTE:
+			t = raftpb.ConfChangeAddLearnerNode
+		case kvpb.ChangeType_REMOVE:
+			t = raftpb.ConfChangeRemoveNode
+		}
+		cc.Changes = append(cc.Changes, &raftpb.ConfChangeSingle{Type: t.Enum(), NodeId: proto.Uint64(c.GetPeer().GetId())})
+	}
+	return cc
+}
+
+// changePeers proposes a change of membership. It takes no latches: it touches no
+// key.
+func (r *Replica) changePeers(c *Call, req *kvpb.ChangePeersRequest) {
+	l, desc, e := r.check(c.req, true)
+	if e != nil {
+		c.finish(region.Response(e))
+		return
+	}
+	if region.IsJoint(desc) {
+		c.finish(region.Response(region.ServerBusy("another change of membership is under way", 100)))
+		return
+	}
+	if err := checkChanges(desc, r.cfg.PeerID, req.GetChanges()); err != nil {
+		c.finish(region.Response(region.Refused("change of membership of region %d: %v", desc.GetId(), err)))
+		return
+	}
+	payload, err := proto.Marshal(req)
+	if err != nil {
+		c.finish(region.Response(region.Refused("encode change of membership: %v", err)))
+		return
+	}
+	p := &proposal{
+		call: c, cmd: command{kind: cmdChangePeers, payload: payload},
+		conf: &confChange{raft: raftChange(req.GetChanges(), nil)},
+	}
+	r.propose(l, desc, p)
+}
+
+// applyConfChange applies a change of membership, or the end of a joint one.
+func (r *Replica) applyConfChange(e *raftpb.Entry) (appliedEntry, error) {
+	res := appliedEntry{term: e.GetTerm(), conf: true}
+	if e.GetType() != raftpb.EntryConfChangeV2 {
+		return res, fmt.Errorf("%w: configuration change of the first format", errBadCommand)
+	}
+	cc := &raftpb.ConfChangeV2{}
+	if err := proto.Unmarshal(e.GetData(), cc); err != nil {
+		return res, fmt.Errorf("configuration change: %w", err)
+	}
+	if len(cc.GetChanges()) == 0 {
+		if !region.IsJoint(r.apl.desc) {
+			return res, fmt.Errorf("%w: end of a joint configuration that is none", errBadCommand)
+		}
+		r.setConf(r.rn.ApplyConfChange(cc), nil)
+		return res, nil
+	}
+	c, err := decodeCommand(cc.GetContext())
+	if err != nil {
+		return res, err
+	}
+	res.id, res.term = c.id, c.term
+	if res.refused = r.checkCommand(&c, e.GetTerm()); res.refused != nil {
+		return res, nil
+	}
+	req := &kvpb.ChangePeersRequest{}
+	if err := proto.Unmarshal(c.payload, req); err != nil {
+		return res, fmt.Errorf("configuration change: %w", err)
+	}
+	r.setConf(r.rn.ApplyConfChange(cc), req.GetChanges())
+	res.leaving = region.IsJoint(r.apl.desc)
+	res.resp = changedPeers(r.apl.desc)
+	return res, nil
+}
+
+// setConf derives the region's peers from Raft's new configuration.
+func (r *Replica) setConf(cs *raftpb.ConfState, changes []*kvpb.Change) {
+	desc := region.Clone(r.apl.desc)
+	known := make(map[uint64]*metapb.Peer)
+	for _, p := range desc.GetPeers() {
+		known[p.GetId()] = p
+	}
+	order := desc.GetPeers()
+	for _, c := range changes {
+		if p := c.GetPeer(); known[p.GetId()] == nil {
+			known[p.GetId()] = proto.Clone(p).(*metapb.Peer)
+			order = append(order, known[p.GetId()])
+		}
+	}
+	desc.Peers = nil
+	for _, p := range order {
+		if role, member := roleIn(cs, p.GetId()); member {
+			p.Role = role
+			desc.Peers = append(desc.Peers, p)
+		}
+	}
+	desc.Epoch.ConfVer++
+	r.apl.desc, r.apl.conf = desc, cs
+}
+
+// roleIn returns a peer's role in a configuration, and whether it has one.
+func roleIn(cs *raftpb.ConfState, id uint64) (metapb.PeerRole, bool) {
+	in := slices.Contains(cs.GetVoters(), id)
+	out := slices.Contains(cs.GetVotersOutgoing(), id)
+	joint := len(cs.GetVotersOutgoing()) > 0
+	switch {
+	case in && (out || !joint):
+		return metapb.PeerRole_VOTER, true
+	case in:
+		return metapb.PeerRole_INCOMING_VOTER, true
+	case out:
+		return metapb.PeerRole_OUTGOING_VOTER, true
+	case slices.Contains(cs.GetLearners(), id):
+		return metapb.PeerRole_LEARNER, true
+	}
+	return 0, false
+}
+
+func changedPeers(desc *metapb.Region) *kvpb.Response {
+	return &kvpb.Response{Cmd: &kvpb.Response_Admin{Admin: &kvpb.AdminResponse{
+		Cmd: &kvpb.AdminResponse_ChangePeers{ChangePeers: &kvpb.ChangePeersResponse{Region: desc}},
+	}}}
+}

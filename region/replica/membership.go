@@ -1,0 +1,95 @@
+package replica
+
+import (
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quorate-db/quorate/multiraft"
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/region"
+)
+
+// A peer that was removed while it was away never gets the entry that says so.
+// It asks the members it knows; those tell it. The question and the answer travel
+// as messages that Raft itself does not send between peers here.
+const (
+	memberQuestion = raftpb.MsgReadIndex
+	memberAnswer   = raftpb.MsgReadIndexResp
+)
+
+// probeTicks is how long a replica without a leader waits before it asks whether
+// it is still a member, and between questions.
+const probeTicks = 30
+
+// stepMembership handles messages between members and former members. It reports
+// whether the message was one, so that Raft must not see it.
+func (r *Replica) stepMembership(env *multiraft.Envelope) bool {
+	m := env.Message
+	desc := r.apl.desc
+	switch m.GetType() {
+	case memberAnswer:
+		r.learnMembership(m.GetContext())
+		return true
+	case memberQuestion, raftpb.MsgVote, raftpb.MsgPreVote:
+		former := desc != nil && region.PeerByID(desc, env.FromPeer) == nil &&
+			env.ConfVer < desc.GetEpoch().GetConfVer()
+		if former {
+			r.tellMembership(env.FromPeer, desc)
+		}
+		return former || m.GetType() == memberQuestion
+	}
+	return false
+}
+
+func (r *Replica) tellMembership(peer uint64, desc *metapb.Region) {
+	b, err := proto.Marshal(desc)
+	if err != nil {
+		return
+	}
+	m := &raftpb.Message{
+		Type: memberAnswer.Enum(), From: proto.Uint64(r.cfg.PeerID), To: proto.Uint64(peer), Context: b,
+	}
+	if env := r.envelope(m); env != nil {
+		r.cfg.Host.SendMessage(env)
+	}
+}
+
+func (r *Replica) learnMembership(b []byte) {
+	now := &metapb.Region{}
+	if proto.Unmarshal(b, now) != nil || now.GetId() != r.cfg.RegionID {
+		return
+	}
+	if now.GetEpoch().GetConfVer() <= r.apl.desc.GetEpoch().GetConfVer() || region.PeerByID(now, r.cfg.PeerID) != nil {
+		return
+	}
+	r.log.Info("is no member any more", "epoch", now.GetEpoch())
+	r.cfg.Host.Removed(r)
+}
+
+// maybeProbe asks the other members. Process only, once per tick without leader.
+func (r *Replica) maybeProbe() {
+	if r.quiet%probeTicks != 0 {
+		return
+	}
+	for _, p := range r.apl.desc.GetPeers() {
+		if p.GetId() == r.cfg.PeerID {
+			continue
+		}
+		m := &raftpb.Message{Type: memberQuestion.Enum(), From: proto.Uint64(r.cfg.PeerID), To: proto.Uint64(p.GetId())}
+		if env := r.envelope(m); env != nil {
+			r.cfg.Host.SendMessage(env)
+		}
+	}
+}
+
+// Destroy makes the replica take part in nothing any more; then is called, on a
+// goroutine that may wait, when the log writer holds nothing of it. It reports
+// false if the replica is being destroyed already.
+func (r *Replica) Destroy(then func()) bool {
+	return r.enqueueOp(func(*raft.RawNode) {
+		round := r.round
+		r.barrier(round, nil, func() { r.cfg.Host.RunBlocking(then) })
+		r.Stop("the replica is removed from the store")
+	})
+}

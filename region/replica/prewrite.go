@@ -1,0 +1,195 @@
+package replica
+
+import (
+	"github.com/quorate-db/quorate/internal/timestamp"
+	"github.com/quorate-db/quorate/proto/kvpb"
+	"github.com/quorate-db/quorate/region"
+	"github.com/quorate-db/quorate/storage/keys"
+	"github.com/quorate-db/quorate/storage/mvcc"
+)
+
+func planPrewrite(q *kvpb.PrewriteRequest) (*writing, errorAnswer) {
+	if q.GetStartTs() == 0 {
+		return nil, region.Refused("prewrite without a start timestamp")
+	}
+	list := make([][]byte, len(q.GetMutations()))
+	for i, m := range q.GetMutations() {
+		list[i] = m.GetKey()
+	}
+	if len(q.GetMutations()) > 0 && !q.GetOnePc() && (len(q.GetPrimary()) == 0 || q.GetTtlMs() == 0) {
+		return nil, region.Refused("prewrite without a primary or without a time to live")
+	}
+	if q.GetOnePc() {
+		return planKeys(list, func(ev *evaluation) (*kvpb.Response, error) { return evalOnePC(ev, q) })
+	}
+	return planKeys(list, func(ev *evaluation) (*kvpb.Response, error) { return evalPrewrite(ev, q) })
+}
+
+func prewriteAnswer(resp *kvpb.PrewriteResponse) *kvpb.Response {
+	return &kvpb.Response{Cmd: &kvpb.Response_Prewrite{Prewrite: resp}}
+}
+
+// splitMutations sorts mutations into those that write and those that only check.
+func splitMutations(ms []*kvpb.Mutation) (writes, checks []mvcc.Mutation, e errorAnswer) {
+	for _, m := range ms {
+		out := mvcc.Mutation{
+			Key: m.GetKey(), Value: m.GetValue(), ForUpdateTS: timestamp.Timestamp(m.GetForUpdateTs()),
+		}
+		switch m.GetExistence() {
+		case kvpb.Existence_ANY:
+		case kvpb.Existence_MUST_NOT_EXIST:
+			out.Constraint = mvcc.MustNotExist
+		case kvpb.Existence_MUST_EXIST:
+			out.Constraint = mvcc.MustExist
+		default:
+			return nil, nil, region.Refused("mutation with an unknown demand on existence")
+		}
+		switch m.GetOp() {
+		case kvpb.MutationOp_PUT:
+			out.Kind = mvcc.Put
+		case kvpb.MutationOp_DELETE:
+			out.Kind, out.Value = mvcc.Delete, nil
+		case kvpb.MutationOp_LOCK_ONLY:
+			out.Kind, out.Value = mvcc.LockOnly, nil
+		case kvpb.MutationOp_CHECK_NOT_EXISTS:
+			out.Kind, out.Value, out.Constraint = mvcc.LockOnly, nil, mvcc.MustNotExist
+			checks = append(checks, out)
+			continue
+		default:
+			return nil, nil, region.Refused("mutation with an unknown operation")
+		}
+		writes = append(writes, out)
+	}
+	return writes, checks, nil
+}
+
+// observe raises max_ts for what a prewrite is about to look at: a check of
+// existence is a read, whether it fails or not (rule D5).
+func (ev *evaluation) observe(start timestamp.Timestamp, muts []mvcc.Mutation) {
+	for _, m := range muts {
+		if m.Constraint != mvcc.NoConstraint {
+			ev.l.raiseMaxTS(max(start, m.ForUpdateTS))
+		}
+	}
+}
+
+// evalChecks runs mutations that write nothing against a batch that is thrown away.
+func (ev *evaluation) evalChecks(checks []mvcc.Mutation, p mvcc.PrewriteParams) ([]*kvpb.KeyError, error) {
+	if len(checks) == 0 {
+		return nil, nil
+	}
+	scratch := ev.r.cfg.State.NewBatch()
+	defer scratch.Close()
+	var kes []*kvpb.KeyError
+	for _, m := range checks {
+		_, err := mvcc.Prewrite(scratch, ev.state, m, p)
+		ke, err := ev.keyError(err)
+		if err != nil {
+			return nil, err
+		}
+		if ke != nil {
+			kes = append(kes, ke)
+		}
+	}
+	return kes, nil
+}
+
+func evalPrewrite(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, error) {
+	writes, checks, e := splitMutations(q.GetMutations())
+	if e != nil {
+		ev.refused = e
+		return nil, nil
+	}
+	start := timestamp.Timestamp(q.GetStartTs())
+	ev.observe(start, writes)
+	ev.observe(start, checks)
+	p := mvcc.PrewriteParams{
+		Primary: q.GetPrimary(), StartTS: start, TTLms: q.GetTtlMs(), TxnSize: q.GetTxnSize(),
+		// The commit timestamp of a transaction in two phases is taken from the
+		// oracle after the last prewrite, so max_ts has no say in it.
+		MinCommitTS: max(timestamp.Timestamp(q.GetMinCommitTs()), start.Next()),
+	}
+	resp := &kvpb.PrewriteResponse{}
+	for _, m := range writes {
+		res, err := mvcc.Prewrite(ev.batch, ev.state, m, p)
+		ke, err := ev.keyError(err)
+		switch {
+		case err != nil:
+			return nil, err
+		case ke != nil:
+			resp.Errors = append(resp.Errors, ke)
+		case res.CommitTS != 0:
+			ev.drop = true
+			resp.Errors = append(resp.Errors, committedError(keys.User(m.Key), start, res.CommitTS))
+		default:
+			resp.MinCommitTs = max(resp.MinCommitTs, uint64(res.MinCommitTS))
+		}
+	}
+	kes, err := ev.evalChecks(checks, p)
+	if err != nil {
+		return nil, err
+	}
+	resp.Errors = append(resp.Errors, kes...)
+	if len(resp.Errors) > 0 {
+		resp.MinCommitTs = 0
+	}
+	return prewriteAnswer(resp), nil
+}
+
+// evalOnePC commits in one phase, in the order of rule E1: with the latches held,
+// memory lock first, then the commit timestamp above max_ts, which is raised to
+// it, then the checks.
+func evalOnePC(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, error) {
+	writes, checks, e := splitMutations(q.GetMutations())
+	if e != nil {
+		ev.refused = e
+		return nil, nil
+	}
+	l := ev.l
+	ev.r.mu.Lock()
+	covered := l.tsReady
+	ev.r.mu.Unlock()
+	if !covered {
+		ev.refused = region.ServerBusy("the new leader waits for a timestamp", 5)
+		return nil, nil
+	}
+	start := timestamp.Timestamp(q.GetStartTs())
+	commit := l.latches.Lock(ev.guard, func() timestamp.Timestamp {
+		for {
+			seen := l.maxTS.Load()
+			c := max(timestamp.Timestamp(seen).Next(), timestamp.Timestamp(q.GetMinCommitTs()), start.Next())
+			if l.maxTS.CompareAndSwap(seen, uint64(c)) {
+				return c
+			}
+		}
+	})
+	fail := func(kes ...*kvpb.KeyError) (*kvpb.Response, error) {
+		ev.drop = true
+		return prewriteAnswer(&kvpb.PrewriteResponse{Errors: kes}), nil
+	}
+	if limit := q.GetMaxCommitTs(); limit != 0 && uint64(commit) > limit {
+		return fail(&kvpb.KeyError{Kind: &kvpb.KeyError_CommitTsTooLarge{CommitTsTooLarge: &kvpb.CommitTsTooLarge{
+			CommitTs: uint64(commit), MaxCommitTs: limit,
+		}}})
+	}
+	// The locks are thrown away: primary and life only have to be there.
+	kes, err := ev.evalChecks(checks, mvcc.PrewriteParams{
+		Primary: keys.User("-"), StartTS: start, MinCommitTS: commit, TTLms: 1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(kes) > 0 {
+		return fail(kes...)
+	}
+	if len(writes) > 0 {
+		if commit, err = mvcc.OnePC(ev.batch, ev.state, writes, start, commit); err != nil {
+			ke, err := ev.keyError(err)
+			if err != nil {
+				return nil, err
+			}
+			return fail(ke)
+		}
+	}
+	return prewriteAnswer(&kvpb.PrewriteResponse{OnePcCommitTs: uint64(commit)}), nil
+}

@@ -1,0 +1,274 @@
+package replica
+
+import (
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
+
+	"github.com/quorate-db/quorate/multiraft"
+	"github.com/quorate-db/quorate/region"
+)
+
+type progress = tracker.Progress
+
+// Process does what is pending, as multiraft.Processor wants it: requests, ticks,
+// output.
+func (r *Replica) Process(work multiraft.Work, round *multiraft.Round) {
+	r.mu.Lock()
+	if r.mu.destroyed || r.mu.installing {
+		// While a raft snapshot is installed the RawNode is left alone: its
+		// storage messages must stay in order. What came from the log writer is
+		// kept for later.
+		r.mu.inbox = nil
+		r.mu.Unlock()
+		r.runBarriers()
+		return
+	}
+	local, inbox, ops, incoming := r.mu.local, r.mu.inbox, r.mu.ops, r.mu.incoming
+	lost := r.mu.lostPeer
+	r.mu.local, r.mu.inbox, r.mu.ops, r.mu.incoming = nil, nil, nil, nil
+	if len(lost) > 0 {
+		r.mu.lostPeer = make(map[uint64]struct{})
+	}
+	r.mu.Unlock()
+
+	r.round = round
+	defer func() { r.round = nil }()
+	for _, m := range local {
+		r.stepLocal(m)
+	}
+	for _, env := range inbox {
+		r.stepPeer(env)
+	}
+	if incoming != nil {
+		r.stepSnapshot(incoming)
+	}
+	for _, id := range sortedKeys(lost) {
+		r.rn.ReportUnreachable(id)
+	}
+	for _, f := range ops {
+		f(r.rn)
+	}
+	r.lookAround()
+	r.proposeQueued()
+	r.askQuorum()
+	for range work.Ticks {
+		r.tick()
+	}
+	r.lookAround()
+	for r.rn.HasReady() && !r.installingNow() {
+		r.handleReady(r.rn.Ready(), round)
+		r.lookAround()
+		r.askQuorum()
+	}
+	if r.expects != nil {
+		// Raft did not want the snapshot.
+		r.expects.Discard()
+		r.expects = nil
+	}
+}
+
+func (r *Replica) installingNow() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.installing || r.mu.destroyed
+}
+
+// stepLocal handles a response of the log writer.
+func (r *Replica) stepLocal(m *raftpb.Message) {
+	r.mu.Lock()
+	f := r.mu.barriers[m]
+	delete(r.mu.barriers, m)
+	r.mu.Unlock()
+	if f != nil {
+		f()
+		return
+	}
+	if err := r.rn.Step(m); err != nil {
+		r.log.Debug("storage response refused", "type", m.GetType(), "error", err)
+	}
+}
+
+// runBarriers runs the barriers that have been reached of a replica that steps
+// nothing any more.
+func (r *Replica) runBarriers() {
+	var fs []func()
+	r.mu.Lock()
+	kept := r.mu.local[:0]
+	for _, m := range r.mu.local {
+		if f := r.mu.barriers[m]; f != nil {
+			delete(r.mu.barriers, m)
+			fs = append(fs, f)
+		} else if !r.mu.destroyed {
+			kept = append(kept, m)
+		}
+	}
+	r.mu.local = kept
+	r.mu.Unlock()
+	for _, f := range fs {
+		f()
+	}
+}
+
+// peersMetMax bounds the memory of stores of peers outside of the descriptor.
+const peersMetMax = 64
+
+func (r *Replica) stepPeer(env *multiraft.Envelope) {
+	m := env.Message
+	if len(r.peerOf) >= peersMetMax {
+		clear(r.peerOf)
+	}
+	r.peerOf[env.FromPeer] = env.FromStore
+	if r.stepMembership(env) {
+		return
+	}
+	r.mu.Lock()
+	drop := r.refusesVoteLocked(m)
+	if !drop {
+		r.heardLocked(m)
+	}
+	r.mu.Unlock()
+	if drop {
+		return
+	}
+	r.timer.Stepped(m)
+	if err := r.rn.Step(m); err != nil {
+		r.log.Debug("message refused", "type", m.GetType(), "from", m.GetFrom(), "error", err)
+	}
+}
+
+func (r *Replica) tick() {
+	leads := r.soft.state == raft.StateLeader
+	r.mu.Lock()
+	may := r.mu.desc != nil && !r.cfg.Clock.Now().Before(r.mu.guardUntil)
+	r.mu.Unlock()
+	r.timer.Tick(r.rn, leads, may)
+	if leads {
+		r.tickLeader()
+		return
+	}
+	if r.soft.leader == 0 && r.apl.desc != nil {
+		r.quiet++
+		r.maybeProbe()
+	} else {
+		r.quiet = 0
+	}
+}
+
+func (r *Replica) handleReady(rd raft.Ready, round *multiraft.Round) {
+	if len(rd.ReadStates) > 0 {
+		r.confirmed(rd.ReadStates)
+	}
+	for _, m := range rd.Messages {
+		switch m.GetTo() {
+		case raft.LocalAppendThread:
+			r.handleAppend(m, rd.MustSync, round)
+		case raft.LocalApplyThread:
+			r.apply(m, round)
+		default:
+			if m.GetType() == raftpb.MsgSnap {
+				r.sendSnapshot(m)
+				continue
+			}
+			if env := r.envelope(m); env != nil {
+				round.Send(env)
+			}
+		}
+	}
+}
+
+func (r *Replica) handleAppend(m *raftpb.Message, mustSync bool, round *multiraft.Round) {
+	if !raft.IsEmptySnap(m.GetSnapshot()) {
+		r.startInstall(m, round)
+		return
+	}
+	a := multiraft.Append{Group: r.cfg.RegionID, Entries: m.GetEntries(), MustSync: mustSync}
+	if m.Term != nil || m.Vote != nil || m.Commit != nil {
+		a.HardState = &raftpb.HardState{Term: m.Term, Vote: m.Vote, Commit: m.Commit}
+	}
+	a.Responses, a.Envelopes = r.splitResponses(m.GetResponses())
+	if o := r.cfg.Observer; o != nil && len(a.Entries) > 0 {
+		o.Appended(r.cfg.RegionID, r.cfg.StoreID, a.Entries)
+	}
+	round.Append(a)
+}
+
+// splitResponses sorts the responses of a storage message into those to the own
+// peer and those to others.
+func (r *Replica) splitResponses(responses []*raftpb.Message) (own []*raftpb.Message, others []*multiraft.Envelope) {
+	for _, m := range responses {
+		if m.GetTo() == r.cfg.PeerID {
+			own = append(own, m)
+			continue
+		}
+		r.timer.Sending(m)
+		if env := r.envelope(m); env != nil {
+			others = append(others, env)
+		}
+	}
+	return own, others
+}
+
+// envelope addresses a message, or returns nil if the peer's store is not known.
+func (r *Replica) envelope(m *raftpb.Message) *multiraft.Envelope {
+	desc := r.apl.desc
+	env := &multiraft.Envelope{
+		RegionID: r.cfg.RegionID, FromStore: r.cfg.StoreID, FromPeer: r.cfg.PeerID,
+		ToPeer: m.GetTo(), Message: m,
+	}
+	if p := region.PeerByID(desc, m.GetTo()); p != nil {
+		env.ToStore = p.GetStoreId()
+	} else if env.ToStore = r.peerOf[m.GetTo()]; env.ToStore == 0 {
+		return nil
+	}
+	if desc != nil {
+		env.ConfVer, env.Version = desc.GetEpoch().GetConfVer(), desc.GetEpoch().GetVersion()
+		env.HasRange, env.StartKey, env.EndKey = true, desc.GetStartKey(), desc.GetEndKey()
+	}
+	return env
+}
+
+// proposeQueued hands the queued proposals to Raft.
+func (r *Replica) proposeQueued() {
+	r.mu.Lock()
+	l := r.mu.lead
+	if l == nil || len(l.queue) == 0 {
+		r.mu.Unlock()
+		return
+	}
+	queue := l.queue
+	l.queue = nil
+	for _, p := range queue {
+		l.inflight[p.cmd.id] = p
+	}
+	r.mu.Unlock()
+	for _, p := range queue {
+		var err error
+		if p.conf != nil {
+			err = r.rn.ProposeConfChange(p.conf.raft)
+		} else {
+			err = r.rn.Propose(p.data)
+		}
+		if err != nil {
+			// Nothing of it is in the log.
+			r.failProposal(l, p, region.ServerBusy("proposals are not accepted now: "+err.Error(), 10))
+		}
+	}
+}
+
+// failProposal answers a proposal that will certainly not be applied.
+func (r *Replica) failProposal(l *leadership, p *proposal, e errorAnswer) {
+	r.mu.Lock()
+	_, mine := l.inflight[p.cmd.id]
+	if mine {
+		delete(l.inflight, p.cmd.id)
+		l.bytes -= len(p.data)
+	}
+	r.mu.Unlock()
+	if !mine {
+		return
+	}
+	r.cfg.Counters.ProposalsFailed.Add(1)
+	l.latches.Release(p.guard)
+	p.call.finish(region.Response(e))
+}

@@ -1,0 +1,403 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/internal/timestamp"
+	"github.com/quorate-db/quorate/multiraft"
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/region"
+	"github.com/quorate-db/quorate/storage/engine"
+	"github.com/quorate-db/quorate/storage/raftlog"
+)
+
+// Host is the store as its replicas see it. Methods are called without a
+// replica's mutex held and must not block.
+type Host interface {
+	// Enqueue schedules the replica.
+	Enqueue(regionID uint64, f multiraft.Flags)
+	// NeedTimestamp asks for a fresh timestamp, to be handed to SetTimestamp.
+	NeedTimestamp(r *Replica, term uint64)
+	// SendSnapshot asks for StreamSnapshot of a raft snapshot to be called on a
+	// goroutine that may wait, and then for SnapshotDone.
+	SendSnapshot(r *Replica, m *raftpb.Message, to *multiraft.Envelope)
+	// RunBlocking runs f on a goroutine that may wait, in order per replica.
+	RunBlocking(f func())
+	// SendMessage sends a message outside of a round.
+	SendMessage(env *multiraft.Envelope)
+	// Tombstoned reports whether that peer of a region must not live here (again).
+	Tombstoned(regionID, peerID uint64) (bool, error)
+	// Born is called when the split of parent is applied and committed, before
+	// anybody hears of it. children are the new regions that have a peer here and
+	// no tombstone; lead says that the parent leads.
+	Born(parent *Replica, children []*metapb.Region, lead bool)
+	// Initialised is called when a raft snapshot filled the replica.
+	Initialised(r *Replica)
+	// Removed is called when the replica learned that it is not a member.
+	Removed(r *Replica)
+	// Changed is called when leader, term or descriptor changed.
+	Changed(r *Replica)
+	// Fatal ends the store.
+	Fatal(err error)
+}
+
+// Counters are shared by the replicas of a store.
+type Counters struct {
+	Proposals, ProposalsFailed atomic.Uint64
+	LeaseReads, ReadIndexReads atomic.Uint64
+	Splits                     atomic.Uint64
+}
+
+// Config is what a replica is made of. All fields without another remark are
+// required.
+type Config struct {
+	StoreID  uint64
+	RegionID uint64
+	PeerID   uint64
+	State    *engine.Engine
+	Logs     *raftlog.LogStore
+	Clock    env.Clock
+	Rand     env.Rand // the replica's own
+	Logger   *slog.Logger
+	Host     Host
+	Counters *Counters
+	Observer Observer // may be nil
+	Raft     multiraft.RaftSettings
+	// TickInterval is the real time of one tick.
+	TickInterval  time.Duration
+	DisableLeases bool
+}
+
+// Replica is one member of a region's group. See the package documentation for
+// concurrency.
+type Replica struct {
+	cfg    Config
+	log    *slog.Logger
+	group  *raftlog.GroupLog
+	times  leaseTimes
+	shells atomic.Bool // not initialised
+
+	// Owned by the worker that processes the group (and by the snapshot install,
+	// during which nothing is processed).
+	rn      *raft.RawNode
+	timer   multiraft.ElectionTimer
+	apl     applyCursor
+	soft    softState
+	peerOf  map[uint64]uint64 // store of peers met in messages
+	quiet   int               // ticks without a leader
+	expects *Incoming         // snapshot being stepped
+	round   *multiraft.Round  // of the present Process
+	sent    map[uint64]int    // peer → ticks since a raft snapshot was queued for it
+
+	mu struct {
+		sync.Mutex
+		destroyed  bool
+		installing bool
+		desc       *metapb.Region // nil: shell; immutable
+		applied    appliedState
+		term       uint64
+		leader     uint64 // peer id, 0 unknown
+		lead       *leadership
+		guardUntil time.Time // no votes before, see lease.go
+
+		local    []*raftpb.Message     // storage responses: never dropped
+		inbox    []*multiraft.Envelope // from peers: bounded
+		incoming *Incoming             // received raft snapshot
+		ops      []func(*raft.RawNode) // run by Process, bounded by their callers
+		barriers map[*raftpb.Message]func()
+		lostPeer map[uint64]struct{} // unreachable
+	}
+}
+
+// softState is what the last look at the RawNode showed.
+type softState struct {
+	term   uint64
+	leader uint64
+	state  raft.StateType
+	vote   uint64
+}
+
+// applyCursor is the state up to the last entry handled, which is ahead of what
+// is published until the round's batch is committed.
+type applyCursor struct {
+	appliedState
+	desc *metapb.Region
+}
+
+// inboxMax bounds messages from peers that wait: what MaxInflightMessages allows
+// for appends, and some more for the rest.
+const inboxMax = 1024
+
+// ErrTombstone: the peer was removed from this store.
+var ErrTombstone = errors.New("replica was removed from this store")
+
+// New loads a replica from the engines, or makes a shell if the state engine does
+// not know the region. fresh says that the region was born in this process just
+// now, not found when the store was opened.
+func New(cfg Config, fresh bool) (*Replica, error) {
+	r := &Replica{
+		cfg:    cfg,
+		log:    cfg.Logger.With("region", cfg.RegionID, "peer", cfg.PeerID, "store", cfg.StoreID),
+		times:  newLeaseTimes(cfg),
+		peerOf: make(map[uint64]uint64),
+		sent:   make(map[uint64]int),
+	}
+	r.mu.barriers = make(map[*raftpb.Message]func())
+	r.mu.lostPeer = make(map[uint64]struct{})
+	desc, err := LoadDescriptor(cfg.State, cfg.RegionID)
+	if err != nil {
+		return nil, err
+	}
+	if desc != nil {
+		a, err := loadApplied(cfg.State, cfg.RegionID)
+		if err != nil {
+			return nil, err
+		}
+		r.apl = applyCursor{appliedState: a, desc: desc}
+		p := region.PeerByID(desc, cfg.PeerID)
+		if p == nil || p.GetStoreId() != cfg.StoreID {
+			return nil, fmt.Errorf("region %d: peer %d on store %d is no member: %w", cfg.RegionID, cfg.PeerID, cfg.StoreID, ErrTombstone)
+		}
+	} else {
+		r.apl.conf = &raftpb.ConfState{}
+		r.shells.Store(true)
+	}
+	rec, err := cfg.Logs.Recover(cfg.RegionID, r.apl.index, r.apl.term)
+	if err != nil {
+		return nil, fmt.Errorf("recover log of region %d: %w", cfg.RegionID, err)
+	}
+	if r.group, err = cfg.Logs.Group(cfg.RegionID); err != nil {
+		return nil, fmt.Errorf("log of region %d: %w", cfg.RegionID, err)
+	}
+	r.group.SetConfState(r.apl.conf)
+	r.group.SetSnapshotter(r.snapshotMetadata)
+	rc := multiraft.RaftConfig(cfg.PeerID, r.group, r.apl.index, cfg.Raft, r.log)
+	if r.rn, err = raft.NewRawNode(rc); err != nil {
+		return nil, fmt.Errorf("region %d: %w", cfg.RegionID, err)
+	}
+	r.timer = multiraft.NewElectionTimer(cfg.Rand, cfg.Raft.ElectionTicks)
+	st := r.rn.BasicStatus()
+	r.soft = softState{term: st.GetTerm(), state: st.RaftState, vote: st.GetVote()}
+	r.mu.desc, r.mu.applied, r.mu.term = r.apl.desc, r.apl.appliedState, st.GetTerm()
+
+	// Rule A11: what this peer promised before a restart is forgotten, also that it
+	// heard of a leader, whose term may not have reached the disk. Only a replica
+	// that was born in this process, with an empty log, has promised nothing.
+	untouched := fresh && rec.HardState.GetVote() == 0 && rec.HardState.GetTerm() <= InitialTerm
+	alone, err := r.onlyVoter(rec)
+	if err != nil {
+		return nil, err
+	}
+	if desc != nil && !untouched && !alone {
+		r.mu.guardUntil = cfg.Clock.Now().Add(r.times.promise)
+	}
+	if desc != nil && alone {
+		r.mu.ops = append(r.mu.ops, func(rn *raft.RawNode) { r.campaign(rn) })
+	}
+	return r, nil
+}
+
+// onlyVoter reports whether this peer is the only voter of its group and no entry
+// in its log could have changed that at others.
+func (r *Replica) onlyVoter(rec raftlog.Recovered) (bool, error) {
+	cs := r.apl.conf
+	if len(cs.GetVoters()) != 1 || cs.GetVoters()[0] != r.cfg.PeerID || len(cs.GetVotersOutgoing()) != 0 {
+		return false, nil
+	}
+	for lo := r.apl.index + 1; lo <= rec.Last; {
+		ents, err := r.group.Entries(lo, rec.Last+1, 1<<20)
+		if err != nil {
+			return false, fmt.Errorf("read log of region %d: %w", r.cfg.RegionID, err)
+		}
+		for _, e := range ents {
+			if e.GetType() != raftpb.EntryNormal {
+				return false, nil
+			}
+		}
+		if len(ents) == 0 {
+			break
+		}
+		lo += uint64(len(ents))
+	}
+	return true, nil
+}
+
+func (r *Replica) campaign(rn *raft.RawNode) {
+	r.timer.Reset()
+	if err := rn.Campaign(); err != nil {
+		r.log.Debug("campaign refused", "error", err)
+	}
+}
+
+// Campaign makes the replica start an election. Only for a replica that was born
+// by a split at the leader of its parent.
+func (r *Replica) Campaign() { r.enqueueOp(func(rn *raft.RawNode) { r.campaign(rn) }) }
+
+// enqueueOp has f run by the worker that processes the group. It is dropped when
+// the replica is destroyed.
+func (r *Replica) enqueueOp(f func(*raft.RawNode)) bool {
+	r.mu.Lock()
+	ok := !r.mu.destroyed
+	if ok {
+		r.mu.ops = append(r.mu.ops, f)
+	}
+	r.mu.Unlock()
+	if ok {
+		r.cfg.Host.Enqueue(r.cfg.RegionID, multiraft.Requests)
+	}
+	return ok
+}
+
+// RegionID returns the region's id.
+func (r *Replica) RegionID() uint64 { return r.cfg.RegionID }
+
+// PeerID returns the replica's own id.
+func (r *Replica) PeerID() uint64 { return r.cfg.PeerID }
+
+// Shell reports whether the replica waits for its first snapshot.
+func (r *Replica) Shell() bool { return r.shells.Load() }
+
+// Info is a look at a replica.
+type Info struct {
+	Region       *metapb.Region // nil for a shell; must not be changed
+	Peer         *metapb.Peer
+	Leader       *metapb.Peer // nil while unknown
+	IsLeader     bool
+	Ready        bool // leads and has applied an entry of its term
+	Term         uint64
+	AppliedIndex uint64
+	SizeBytes    int64
+	// DownPeers have not been heard of for a while, PendingPeers lag: at the leader.
+	DownPeers, PendingPeers []uint64
+	Destroyed               bool
+}
+
+// Info returns a look at the replica.
+func (r *Replica) Info() Info {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := Info{
+		Region: r.mu.desc, Term: r.mu.term, AppliedIndex: r.mu.applied.index,
+		SizeBytes: r.mu.applied.sizeBytes, IsLeader: r.mu.lead != nil, Destroyed: r.mu.destroyed,
+	}
+	if r.mu.lead != nil {
+		i.Ready = r.mu.lead.ready
+		i.DownPeers, i.PendingPeers = r.mu.lead.down, r.mu.lead.pending
+	}
+	if r.mu.desc != nil {
+		i.Peer = region.PeerByID(r.mu.desc, r.cfg.PeerID)
+		i.Leader = region.PeerByID(r.mu.desc, r.mu.leader)
+	}
+	return i
+}
+
+// Descriptor returns the region's descriptor, which must not be changed, or nil
+// for a shell.
+func (r *Replica) Descriptor() *metapb.Region {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.desc
+}
+
+// AppliedIndex returns the index up to which the state engine holds the log's
+// effects, synced or not.
+func (r *Replica) AppliedIndex() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.applied.index
+}
+
+// SetSize corrects the estimate of the region's size.
+func (r *Replica) SetSize(bytes int64) {
+	r.enqueueOp(func(*raft.RawNode) {
+		r.apl.sizeBytes = bytes
+		r.mu.Lock()
+		r.mu.applied.sizeBytes = bytes
+		r.mu.Unlock()
+	})
+}
+
+// SetTimestamp hands over a timestamp that was asked for with NeedTimestamp.
+func (r *Replica) SetTimestamp(term uint64, ts timestamp.Timestamp) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.mu.lead; l != nil && l.term == term {
+		l.raiseMaxTS(ts)
+		l.tsReady = true
+	}
+}
+
+// Deliver takes a message of the log writer.
+func (r *Replica) Deliver(m *raftpb.Message) {
+	r.mu.Lock()
+	r.mu.local = append(r.mu.local, m)
+	r.mu.Unlock()
+}
+
+// Receive takes a message from a peer; it reports false if it was dropped.
+func (r *Replica) Receive(env *multiraft.Envelope) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.destroyed || len(r.mu.inbox) >= inboxMax {
+		return false
+	}
+	r.mu.inbox = append(r.mu.inbox, env)
+	return true
+}
+
+// ReportUnreachable notes that a message to a peer was dropped.
+func (r *Replica) ReportUnreachable(peer uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.mu.destroyed {
+		r.mu.lostPeer[peer] = struct{}{}
+	}
+}
+
+// Stop makes the replica answer everything that waits and refuse what comes:
+// writes under way are ambiguous. Process does nothing any more.
+func (r *Replica) Stop(why string) {
+	r.mu.Lock()
+	r.mu.destroyed = true
+	l := r.mu.lead
+	r.mu.lead = nil
+	r.mu.ops, r.mu.inbox = nil, nil
+	inc := r.mu.incoming
+	r.mu.incoming = nil
+	r.mu.Unlock()
+	if inc != nil {
+		inc.Discard()
+	}
+	if l != nil {
+		l.end(r, why)
+	}
+}
+
+// Barrier has f called once everything that the replica gave to the log writer
+// before is durable. Called from Process, with its round.
+func (r *Replica) barrier(round *multiraft.Round, hs *raftpb.HardState, f func()) {
+	marker := &raftpb.Message{
+		Type: raftpb.MsgStorageAppendResp.Enum(), To: proto.Uint64(r.cfg.PeerID),
+		From: proto.Uint64(raft.LocalAppendThread),
+	}
+	r.mu.Lock()
+	r.mu.barriers[marker] = f
+	r.mu.Unlock()
+	round.Append(multiraft.Append{
+		Group: r.cfg.RegionID, HardState: hs, MustSync: hs != nil, Responses: []*raftpb.Message{marker},
+	})
+}
+
+func (r *Replica) fatal(what string, err error) {
+	r.cfg.Host.Fatal(fmt.Errorf("region %d: %s: %w", r.cfg.RegionID, what, err))
+}

@@ -1,0 +1,100 @@
+package replica
+
+import (
+	"go.etcd.io/raft/v3"
+
+	"github.com/quorate-db/quorate/proto/kvpb"
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/region"
+)
+
+func transferred() *kvpb.Response {
+	return &kvpb.Response{Cmd: &kvpb.Response_Admin{Admin: &kvpb.AdminResponse{
+		Cmd: &kvpb.AdminResponse_TransferLeader{TransferLeader: &kvpb.TransferLeaderResponse{}},
+	}}}
+}
+
+// transferLeader hands the leadership over. The call is answered when this
+// replica does not lead any more, or when the time for it is over.
+func (r *Replica) transferLeader(c *Call, toStore uint64) {
+	l, desc, e := r.check(c.req, false)
+	if e != nil {
+		c.finish(region.Response(e))
+		return
+	}
+	if toStore == r.cfg.StoreID {
+		c.finish(transferred())
+		return
+	}
+	to := region.PeerOn(desc, toStore)
+	if to == nil || to.GetRole() == metapb.PeerRole_LEARNER || to.GetRole() == metapb.PeerRole_OUTGOING_VOTER {
+		c.finish(region.Response(region.Refused("region %d has no voter on store %d", desc.GetId(), toStore)))
+		return
+	}
+	if !c.propose() {
+		return
+	}
+	ok := r.enqueueOp(func(rn *raft.RawNode) {
+		r.mu.Lock()
+		if r.mu.lead != l {
+			ne := r.notLeaderLocked()
+			r.mu.Unlock()
+			c.finish(region.Response(ne))
+			return
+		}
+		if len(l.transferDone) >= transfersMax {
+			r.mu.Unlock()
+			c.finish(region.Response(region.ServerBusy("too many transfers are under way", 100)))
+			return
+		}
+		// Rule A3: the lease goes before the first message of the transfer, and for
+		// the rest of the term: a TimeoutNow that is delayed elects the target
+		// whenever it arrives.
+		l.noLease = true
+		l.transferTo, l.transferTicks = to.GetId(), 0
+		l.transferDone = append(l.transferDone, c.finish)
+		r.mu.Unlock()
+		rn.TransferLeader(to.GetId())
+	})
+	if !ok {
+		c.finish(region.Response(region.NotFound(r.cfg.RegionID)))
+	}
+}
+
+// transfersMax bounds callers that wait for one transfer.
+const transfersMax = 64
+
+// describe answers with what the replica knows; at the leader with the progress
+// of its peers.
+func (r *Replica) describe(c *Call) {
+	ok := r.enqueueOp(func(rn *raft.RawNode) {
+		d := &kvpb.DescribeResponse{}
+		r.mu.Lock()
+		desc := r.mu.desc
+		d.Region = desc
+		d.Leader = region.PeerByID(desc, r.mu.leader)
+		d.Term, d.AppliedIndex = r.mu.term, r.mu.applied.index
+		leads := r.mu.lead != nil
+		r.mu.Unlock()
+		if desc == nil {
+			c.finish(region.Response(region.NotFound(r.cfg.RegionID)))
+			return
+		}
+		if last, err := r.group.LastIndex(); err == nil {
+			d.LastIndex = last
+		}
+		if leads {
+			rn.WithProgress(func(id uint64, _ raft.ProgressType, p progress) {
+				d.Progress = append(d.Progress, &kvpb.PeerProgress{
+					PeerId: id, Match: p.Match, State: p.State.String(), RecentlyActive: p.RecentActive,
+				})
+			})
+		}
+		c.finish(&kvpb.Response{Cmd: &kvpb.Response_Admin{Admin: &kvpb.AdminResponse{
+			Cmd: &kvpb.AdminResponse_Describe{Describe: d},
+		}}})
+	})
+	if !ok {
+		c.finish(region.Response(region.NotFound(r.cfg.RegionID)))
+	}
+}

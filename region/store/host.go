@@ -1,0 +1,194 @@
+package store
+
+import (
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/quorate-db/quorate/multiraft"
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/region"
+	"github.com/quorate-db/quorate/region/replica"
+	"github.com/quorate-db/quorate/storage/engine"
+	"github.com/quorate-db/quorate/storage/keys"
+	"github.com/quorate-db/quorate/storage/raftlog"
+)
+
+// processor is the store as the driver sees it.
+type processor struct{ s *Store }
+
+var _ multiraft.Processor = processor{}
+
+func (p processor) Process(group uint64, work multiraft.Work, round *multiraft.Round) {
+	if r := p.s.replica(group); r != nil {
+		r.Process(work, round)
+	}
+}
+
+func (p processor) Deliver(group uint64, m *raftpb.Message) {
+	if r := p.s.replica(group); r != nil {
+		r.Deliver(m)
+		p.s.driver.Enqueue(group, multiraft.Requests)
+	}
+}
+
+// host is the store as its replicas see it.
+type host struct{ s *Store }
+
+var _ replica.Host = host{}
+
+func (h host) Enqueue(regionID uint64, f multiraft.Flags) { h.s.driver.Enqueue(regionID, f) }
+
+func (h host) NeedTimestamp(r *replica.Replica, term uint64) {
+	h.s.work.timestamps.push(timestampWait{r, term})
+}
+
+func (h host) SendSnapshot(r *replica.Replica, m *raftpb.Message, to *multiraft.Envelope) {
+	if !h.s.work.snapshots.pushMax(snapshotJob{r, m, to}, snapshotQueueMax) {
+		r.SnapshotDone(m.GetTo(), errSnapshotQueue)
+	}
+}
+
+func (h host) RunBlocking(f func()) { h.s.work.blocking.push(f) }
+
+func (h host) SendMessage(env *multiraft.Envelope) {
+	h.s.transport.Send(env)
+	h.s.transport.Flush()
+}
+
+func (h host) Tombstoned(regionID, peerID uint64) (bool, error) {
+	t, found, err := h.s.eng.Logs.Tombstone(regionID)
+	return found && peerID < t.MinPeerID, err
+}
+
+// Born makes the children of a split.
+func (h host) Born(parent *replica.Replica, children []*metapb.Region, lead bool) {
+	s := h.s
+	for _, desc := range children {
+		id := desc.GetId()
+		p := region.PeerOn(desc, s.ident.StoreID)
+		s.mu.Lock()
+		old := s.mu.replicas[id]
+		s.mu.Unlock()
+		if old != nil {
+			if !old.Shell() {
+				s.fatal(errBornTwice(id))
+				return
+			}
+			old.Stop("the region was born")
+		}
+		r, err := s.newReplica(id, p.GetId(), true)
+		if err != nil {
+			s.fatal(err)
+			return
+		}
+		s.addReplica(id, r)
+		if lead && region.IsVoter(p.GetRole()) {
+			// Nobody else has reason to be faster: the others' timers have only
+			// just begun (rule B2).
+			r.Campaign()
+		}
+		s.driver.Enqueue(id, multiraft.Requests|multiraft.Ready)
+		h.Changed(r)
+	}
+	s.releaseHeld()
+}
+
+func (s *Store) addReplica(id uint64, r *replica.Replica) {
+	s.mu.Lock()
+	s.mu.replicas[id] = r
+	s.mu.ids = sortedIDs(s.mu.replicas)
+	s.mu.Unlock()
+}
+
+func (h host) Initialised(*replica.Replica) { h.s.releaseHeld() }
+
+func (h host) Removed(r *replica.Replica) { h.s.remove(r) }
+
+func (h host) Changed(r *replica.Replica) {
+	s := h.s
+	s.mu.RLock()
+	l := s.mu.locals[r.RegionID()]
+	s.mu.RUnlock()
+	if l != nil {
+		l.changed(r)
+	}
+}
+
+func (h host) Fatal(err error) { h.s.fatal(err) }
+
+// fatal ends the store: a disk failed, or data is damaged. Nothing is acknowledged
+// any more.
+func (s *Store) fatal(err error) {
+	if !s.failed.CompareAndSwap(false, true) {
+		return
+	}
+	s.log.Error("store failed", "error", err)
+	s.o.Fatal(err)
+}
+
+// remove destroys a replica: first a synced tombstone in the log engine, which
+// wins when the store is opened, then the state (rule C5).
+func (s *Store) remove(r *replica.Replica) {
+	id := r.RegionID()
+	s.mu.Lock()
+	if s.mu.removing[id] || s.mu.replicas[id] != r {
+		s.mu.Unlock()
+		return
+	}
+	s.mu.removing[id] = true
+	s.mu.Unlock()
+	desc := r.Descriptor()
+	r.Destroy(func() {
+		err := s.erase(id, r.PeerID(), desc)
+		s.mu.Lock()
+		delete(s.mu.replicas, id)
+		delete(s.mu.removing, id)
+		s.mu.ids = sortedIDs(s.mu.replicas)
+		s.mu.Unlock()
+		if err != nil {
+			s.fatal(err)
+			return
+		}
+		s.log.Info("replica removed", "region", id, "peer", r.PeerID())
+		s.releaseHeld()
+		(host{s}).Changed(r)
+	})
+}
+
+// erase removes what the engines hold of a replica. desc is nil for a shell.
+func (s *Store) erase(id, peer uint64, desc *metapb.Region) error {
+	if err := s.eng.Logs.Destroy(id, raftlog.Tombstone{MinPeerID: peer + 1}); err != nil {
+		return err
+	}
+	if desc == nil {
+		return nil
+	}
+	b := s.eng.State.NewBatch()
+	defer b.Close()
+	if err := replica.ClearState(b, desc); err != nil {
+		return err
+	}
+	return s.eng.State.Apply(b, false)
+}
+
+// storedRegions returns the ids of the regions that the state engine knows.
+func storedRegions(r engine.Reader) (ids []uint64, err error) {
+	span := keys.AllRegionLocalSpan()
+	it, err := r.NewIter(engine.IterOptions{Lower: span.Start, Upper: span.End})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if cerr := it.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	for ok := it.First(); ok; {
+		d, err := keys.Decode(it.Key())
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, d.RegionID)
+		ok = it.SeekGE(keys.RegionLocalSpan(d.RegionID).End)
+	}
+	return ids, nil
+}

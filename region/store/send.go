@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	"github.com/quorate-db/quorate/proto/kvpb"
+	"github.com/quorate-db/quorate/region"
+	"github.com/quorate-db/quorate/region/replica"
+)
+
+// Send runs a request in its region and waits for the answer. If ctx ends first
+// the answer is ServerBusy when nothing was proposed, else Ambiguous. A response
+// is never nil. Keys and values of the request must not be changed until then;
+// those of the response belong to the caller.
+func (s *Store) Send(ctx context.Context, req *kvpb.Request) *kvpb.Response {
+	r, e := s.route(req)
+	if e != nil {
+		return region.Response(e)
+	}
+	w := newWaiter[*kvpb.Response]()
+	c := r.Send(req, w.exec, w.done)
+	return s.enrich(req, w.wait(ctx, func() { c.Abandon(ctx.Err().Error()) }))
+}
+
+// SendAsync runs a request and calls done once, from any goroutine, possibly
+// before it returns. done must not block.
+func (s *Store) SendAsync(req *kvpb.Request, done func(*kvpb.Response)) {
+	r, e := s.route(req)
+	if e != nil {
+		done(region.Response(e))
+		return
+	}
+	r.Send(req, nil, func(resp *kvpb.Response) { done(s.enrich(req, resp)) })
+}
+
+func (s *Store) route(req *kvpb.Request) (*replica.Replica, *kvpb.RegionError) {
+	if s.closed.Load() {
+		return nil, region.Unavailable("it is stopping")
+	}
+	if s.failed.Load() {
+		return nil, region.Unavailable("it has failed")
+	}
+	h := req.GetHeader()
+	if h == nil {
+		return nil, region.Refused("request without a header")
+	}
+	if id := h.GetClusterId(); id != 0 && id != s.ident.ClusterID {
+		return nil, region.Refused("request is for cluster %x, this is cluster %x", id, s.ident.ClusterID)
+	}
+	if id := h.GetStoreId(); id != 0 && id != s.ident.StoreID {
+		return nil, region.StoreNotMatch(s.ident.StoreID)
+	}
+	r := s.replica(h.GetRegionId())
+	if r == nil {
+		return nil, region.NotFound(h.GetRegionId())
+	}
+	return r, nil
+}
+
+// enrich adds to a refusal what else this store knows over the range that the
+// sender had in mind: after a split the request belongs to a child.
+func (s *Store) enrich(req *kvpb.Request, resp *kvpb.Response) *kvpb.Response {
+	e := resp.GetRegionError().GetEpochNotMatch()
+	if e == nil {
+		return resp
+	}
+	// Keys to the right of the region went to its children; they are found by
+	// walking on from where it ends now.
+	const most = 16
+	known := make(map[uint64]bool)
+	for _, d := range e.GetCurrent() {
+		known[d.GetId()] = true
+	}
+	if len(e.GetCurrent()) == 0 {
+		return resp
+	}
+	asked := req.GetHeader().GetEpoch().GetVersion()
+	left := e.GetCurrent()[0]
+	for _, i := range s.Regions() {
+		d := i.Region
+		// A child's version is that of the split that made it, or newer.
+		if len(e.Current) < most && !known[d.GetId()] && len(left.GetEndKey()) != 0 &&
+			string(d.GetStartKey()) >= string(left.GetEndKey()) && d.GetEpoch().GetVersion() > asked {
+			known[d.GetId()] = true
+			e.Current = append(e.Current, d)
+		}
+	}
+	return resp
+}
+
+// waiter lets a goroutine wait for an answer and run what goes on after waits, so
+// that scheduler workers are not kept with it.
+type waiter[T any] struct {
+	answer chan T
+	mu     sync.Mutex
+	gone   bool
+	work   chan func()
+}
+
+func newWaiter[T any]() *waiter[T] {
+	return &waiter[T]{answer: make(chan T, 1), work: make(chan func(), 1)}
+}
+
+func (w *waiter[T]) done(v T) { w.answer <- v }
+
+// exec hands f to the waiting goroutine. A call has one thing to go on with at a
+// time; what does not fit, or comes when nobody waits, runs here.
+func (w *waiter[T]) exec(f func()) {
+	w.mu.Lock()
+	if !w.gone {
+		select {
+		case w.work <- f:
+			w.mu.Unlock()
+			return
+		default:
+		}
+	}
+	w.mu.Unlock()
+	f()
+}
+
+// wait returns the answer. When ctx ends it calls abandon, which makes one.
+func (w *waiter[T]) wait(ctx context.Context, abandon func()) T {
+	done := ctx.Done()
+	for {
+		select {
+		case v := <-w.answer:
+			w.leave()
+			return v
+		case f := <-w.work:
+			f()
+		case <-done:
+			done = nil
+			abandon()
+		}
+	}
+}
+
+// leave runs what was handed over and nobody will pick up: it gives latches back.
+func (w *waiter[T]) leave() {
+	w.mu.Lock()
+	w.gone = true
+	w.mu.Unlock()
+	for {
+		select {
+		case f := <-w.work:
+			f()
+		default:
+			return
+		}
+	}
+}
+
+// RegisterKV serves the KV service of kvpb on a gRPC server.
+func (s *Store) RegisterKV(server grpc.ServiceRegistrar) {
+	kvpb.RegisterKVServer(server, kvService{s: s})
+}
+
+type kvService struct {
+	kvpb.UnimplementedKVServer
+	s *Store
+}
+
+func (k kvService) Send(ctx context.Context, req *kvpb.Request) (*kvpb.Response, error) {
+	return k.s.Send(ctx, req), nil
+}
