@@ -282,10 +282,10 @@ func withCluster(t *testing.T, cuts []string, f func(t *testing.T, c *cluster, c
 	t.Helper()
 	inBubble(t, func(t *testing.T) {
 		c := newCluster(t, cuts...)
+		defer c.close()
 		cl := c.client(nil)
+		defer closeClient(t, cl)
 		f(t, c, cl)
-		closeClient(t, cl)
-		c.close()
 	})
 }
 
@@ -319,4 +319,10 @@ func (c *cluster) locks() int {
 func seededRand(t testing.TB, seed uint64) *rand.Rand {
 	t.Logf("seed %d", seed)
 	return rand.New(rand.NewPCG(seed, 1))
+}
+
+// synctestWait lets all background work come to rest.
+func synctestWait() {
+	time.Sleep(time.Second)
+	synctest.Wait()
 }

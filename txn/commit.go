@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/kvpb"
@@ -17,6 +18,8 @@ type committer struct {
 	autocommit bool
 	bound      CommitOptions
 	beat       heartbeat
+	// blockedBy is a lock of an older transaction that this one gave way to.
+	blockedBy atomic.Pointer[kvpb.LockInfo]
 
 	muts    []*kvpb.Mutation // by key
 	byKey   map[string]*kvpb.Mutation

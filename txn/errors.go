@@ -26,13 +26,14 @@ type ConflictError struct {
 	StartTS timestamp.Timestamp // of the transaction that fails
 	// ConflictStartTS is the id of the transaction that won.
 	ConflictStartTS timestamp.Timestamp
-	// ConflictCommitTS is 0 if the winner is still on its way to commit.
+	// ConflictCommitTS is 0 if the winner had not committed when this transaction
+	// gave way to it.
 	ConflictCommitTS timestamp.Timestamp
 }
 
 func (e *ConflictError) Error() string {
 	if e.ConflictCommitTS == 0 {
-		return fmt.Sprintf("write conflict on key %x: transaction %s is committing it, transaction %s gives way", e.Key, e.ConflictStartTS, e.StartTS)
+		return fmt.Sprintf("write conflict on key %x: transaction %s holds it, transaction %s gives way", e.Key, e.ConflictStartTS, e.StartTS)
 	}
 	return fmt.Sprintf("write conflict on key %x: transaction %s committed it at %s, after transaction %s had started", e.Key, e.ConflictStartTS, e.ConflictCommitTS, e.StartTS)
 }

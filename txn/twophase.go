@@ -36,7 +36,7 @@ func (cm *committer) twoPhases(ctx context.Context) (timestamp.Timestamp, error)
 	atLeast, err := cm.prewriteAll(ctx)
 	if err != nil {
 		cm.cleanUp()
-		return 0, err
+		return 0, cm.awaitWinner(ctx, err)
 	}
 	ts, err := cm.commitTimestamp(ctx, atLeast)
 	if err != nil {
@@ -168,12 +168,40 @@ func (cm *committer) prewriteBatch(ctx context.Context, batch []*kvpb.Mutation, 
 			waitUntil = now.Add(waitHoldingLocksMax)
 		}
 		if alive.GetStartTs() < uint64(cm.start) && !now.Before(waitUntil) {
+			cm.blockedBy.Store(alive)
 			return &ConflictError{Key: alive.GetKey(), StartTS: cm.start, ConflictStartTS: timestamp.Timestamp(alive.GetStartTs())}
 		}
 		if err := cm.c.pause(ctx, attempt); err != nil {
 			return fmt.Errorf("%w (waiting for the lock of transaction %d on key %x)", err, alive.GetStartTs(), alive.GetKey())
 		}
 	}
+}
+
+// awaitWinner holds back the news that this transaction gave way to one that is
+// still on its way, until that one is decided: the same work would only meet it
+// again. No lock of this transaction is in its way meanwhile. The wait is bounded
+// by the life of a lock that nobody renews.
+func (cm *committer) awaitWinner(ctx context.Context, err error) error {
+	lock := cm.blockedBy.Load()
+	var conflict *ConflictError
+	if lock == nil || !errors.As(err, &conflict) || conflict.ConflictCommitTS != 0 {
+		return err
+	}
+	until := cm.c.opts.Clock.Now().Add(cm.c.opts.LockTTL + waitHoldingLocksMax)
+	for attempt := 0; cm.c.opts.Clock.Now().Before(until); attempt++ {
+		f, inspectErr := cm.c.inspect(ctx, lock, 0)
+		if inspectErr != nil {
+			return err
+		}
+		if f.decided {
+			conflict.ConflictCommitTS = f.commitTS
+			return err
+		}
+		if cm.c.pause(ctx, attempt) != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // prewriteAgain groups the keys of a batch whose region has changed.

@@ -124,7 +124,7 @@ func (r *Router) send(ctx context.Context, req *kvpb.Request, target func() (Rou
 			r.leads(rt, store)
 			return resp, nil
 		}
-		wait, err := r.learn(rt, store, regionErr, &st)
+		wait, err := r.learn(rt, store, regionErr, read, &st)
 		if err != nil {
 			return nil, err
 		}
@@ -160,7 +160,7 @@ func (r *Router) attempt(ctx context.Context, store uint64, rt Route, req *kvpb.
 // learn repairs the table from a region error. It returns how long the region
 // asked to wait before the next attempt (negative: not at all), or the error that
 // ends the call.
-func (r *Router) learn(rt Route, store uint64, re *kvpb.RegionError, st *attempts) (wait time.Duration, err error) {
+func (r *Router) learn(rt Route, store uint64, re *kvpb.RegionError, read bool, st *attempts) (wait time.Duration, err error) {
 	id := rt.Region.GetId()
 	st.last = &RegionError{RegionID: id, StoreID: store, Message: regionErrorText(re)}
 	switch k := re.GetKind().(type) {
@@ -189,6 +189,9 @@ func (r *Router) learn(rt Route, store uint64, re *kvpb.RegionError, st *attempt
 	case *kvpb.RegionError_ServerBusy:
 		return min(time.Duration(k.ServerBusy.GetBackoffMs())*time.Millisecond, backoffBusyMax), nil
 	case *kvpb.RegionError_Ambiguous:
+		if read {
+			return 0, nil
+		}
 		return 0, &AmbiguousError{RegionID: id, StoreID: store, Err: st.last}
 	case *kvpb.RegionError_EntryTooLarge:
 		return 0, &EntryTooLargeError{RegionID: id, Size: k.EntryTooLarge.GetSize(), Limit: k.EntryTooLarge.GetLimit()}
