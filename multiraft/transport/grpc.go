@@ -17,10 +17,15 @@ import (
 	"github.com/quorate-db/quorate/multiraft"
 )
 
-// Options are the parameters of NewGRPC. All are required but Snapshots.
+// Options are the parameters of NewGRPC. All are required but ClusterID and
+// Snapshots.
 type Options struct {
 	// StoreID is the own store.
 	StoreID uint64
+	// ClusterID goes with every stream, and streams of another cluster are
+	// refused. Store, region and peer ids are small numbers that every cluster
+	// has: without it an address that moves to another cluster mixes the two.
+	ClusterID uint64
 	// Receiver takes what arrives.
 	Receiver multiraft.Receiver
 	// Snapshots takes raft snapshots; nil refuses them.

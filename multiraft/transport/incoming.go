@@ -4,13 +4,29 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/quorate-db/quorate/multiraft"
 )
+
+// clusterKey names the sender's cluster in a stream's metadata.
+const clusterKey = "quorate-cluster-id"
+
+// checkCluster refuses streams of other clusters.
+func (t *GRPC) checkCluster(ctx context.Context) error {
+	md, _ := metadata.FromIncomingContext(ctx)
+	if v := md.Get(clusterKey); len(v) != 1 || v[0] != strconv.FormatUint(t.o.ClusterID, 10) {
+		err := status.Errorf(codes.FailedPrecondition, "stream of cluster %q arrived at cluster %d", v, t.o.ClusterID)
+		t.o.Logger.Warn("raft stream refused", "error", err)
+		return err
+	}
+	return nil
+}
 
 // serve runs f on a goroutine of the transport and returns its error, or another
 // one as soon as the transport closes. Returning from the handler is what ends a
@@ -32,6 +48,9 @@ func errClosing() error { return status.Error(codes.Unavailable, "the store is s
 
 // handleMessages takes frames until the stream ends.
 func (t *GRPC) handleMessages(s grpc.ServerStream) error {
+	if err := t.checkCluster(s.Context()); err != nil {
+		return err
+	}
 	return t.serve(func() error {
 		var f frame
 		defer f.free()

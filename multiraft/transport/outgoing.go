@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/multiraft"
@@ -215,6 +217,7 @@ func (t *GRPC) open(ctx context.Context, store uint64, method string, retry bool
 	if retry {
 		conn.ResetConnectBackoff()
 	}
+	ctx = metadata.AppendToOutgoingContext(ctx, clusterKey, strconv.FormatUint(t.o.ClusterID, 10))
 	desc := &grpc.StreamDesc{StreamName: method, ClientStreams: true}
 	s, err := conn.NewStream(ctx, desc, "/"+serviceName+"/"+method, grpc.ForceCodecV2(newCodec()))
 	if err != nil {

@@ -113,6 +113,9 @@ func (t *GRPC) handleSnapshot(s grpc.ServerStream) error {
 	if t.o.Snapshots == nil {
 		return status.Error(codes.Unimplemented, "this store takes no raft snapshots")
 	}
+	if err := t.checkCluster(s.Context()); err != nil {
+		return err
+	}
 	return t.serve(func() error {
 		in := snapshotReader{s: s}
 		defer in.f.free()

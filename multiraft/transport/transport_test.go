@@ -139,8 +139,13 @@ func (b *book) dial(_ context.Context, store uint64) (*grpc.ClientConn, error) {
 
 func newGRPC(t *testing.T, id uint64, e *endpoint, dial func(context.Context, uint64) (*grpc.ClientConn, error)) *transport.GRPC {
 	t.Helper()
+	return newGRPCOf(t, 1001, id, e, dial)
+}
+
+func newGRPCOf(t *testing.T, cluster uint64, id uint64, e *endpoint, dial func(context.Context, uint64) (*grpc.ClientConn, error)) *transport.GRPC {
+	t.Helper()
 	tr, err := transport.NewGRPC(transport.Options{
-		StoreID: id, Receiver: e, Snapshots: e, Dial: dial,
+		StoreID: id, ClusterID: cluster, Receiver: e, Snapshots: e, Dial: dial,
 		Clock: env.SystemClock(), Rand: env.SeededRand(id), Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -355,6 +360,25 @@ func TestWrongStore(t *testing.T) {
 	err := a.SendSnapshot(t.Context(), 2, snapshotTo(2), 0, chunksOf(nil, nil))
 	if err == nil || !strings.Contains(err.Error(), "arrived at store 3") {
 		t.Errorf("snapshot for store 2 at store 3: %v", err)
+	}
+}
+
+// The same store of another cluster takes nothing either.
+func TestWrongCluster(t *testing.T) {
+	book, ea, eb := newBook(t), newEndpoint(), newEndpoint()
+	eb.snapshot = readAll
+	a := newGRPCOf(t, 1001, 1, ea, book.dial)
+	book.set(2, serve(t, newGRPCOf(t, 1002, 2, eb, book.dial), "127.0.0.1:0").addr)
+	for len(ea.unreachable) == 0 {
+		a.Send(envelope(1, 2, raftpb.MsgVote, 2, 0))
+		a.Flush()
+	}
+	if len(eb.received) > 0 {
+		t.Error("a message of another cluster was taken")
+	}
+	err := a.SendSnapshot(t.Context(), 2, snapshotTo(2), 0, chunksOf(nil, nil))
+	if err == nil || !strings.Contains(err.Error(), "arrived at cluster") {
+		t.Errorf("snapshot of another cluster: %v", err)
 	}
 }
 
