@@ -131,7 +131,8 @@ func (b *BindRequest) forget() {
 	if cap(b.Params) > keep {
 		b.Params = nil
 	} else {
-		clear(b.Params)
+		// All of it: values behind its end would keep the buffers of long messages.
+		clear(b.Params[:cap(b.Params)])
 	}
 	if cap(b.ResultFormats) > keep {
 		b.ResultFormats = nil

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,6 +63,32 @@ func TestAuthTimeout(t *testing.T) {
 			t.Errorf("after %q: %s", sent, got)
 		}
 	}
+}
+
+// TestAuthTimeoutLifted: the deadline of the start does not outlive it.
+func TestAuthTimeoutLifted(t *testing.T) {
+	s := newTestServer(t, nil)
+	near, far := net.Pipe()
+	d := &deadlines{Conn: far}
+	s.ServeConn(d)
+	c := newClient(t, near)
+	c.write(startupPacket(protocol30, "user=app"))
+	c.until("ReadyForQuery")
+	c.mustWork()
+	if got := d.read.Load(); got != 0 {
+		t.Errorf("a session reads with a deadline of %d", got)
+	}
+}
+
+// deadlines notes the deadline of reads, in Unix seconds, 0 for none.
+type deadlines struct {
+	net.Conn
+	read atomic.Int64
+}
+
+func (d *deadlines) SetDeadline(t time.Time) error {
+	d.read.Store(max(t.Unix(), 0))
+	return d.Conn.SetDeadline(t)
 }
 
 // TestAuthenticator: without certificates only this machine is trusted, and the

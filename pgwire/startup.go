@@ -82,6 +82,10 @@ func (c *conn) open(ctx context.Context) error {
 	if err := c.server.opts.Auth.Authenticate(ctx, client); err != nil {
 		return sqlerr.As(err)
 	}
+	// Before the session, which may have notices of its own.
+	c.out.open('R') // AuthenticationOk
+	c.out.uint32(0)
+	c.out.close()
 	session, err := c.server.opts.Engine.NewSession(ctx, SessionParams{
 		User:       st.user,
 		Database:   st.database,
@@ -98,9 +102,6 @@ func (c *conn) open(ctx context.Context) error {
 	c.session = session
 	c.running.Store(&session)
 
-	c.out.open('R') // AuthenticationOk
-	c.out.uint32(0)
-	c.out.close()
 	for _, p := range session.ReportedSettings() {
 		c.out.parameterStatus(p.Name, p.Value)
 	}
