@@ -24,7 +24,7 @@ type conn struct {
 	in      *reader
 	out     writer
 	res     results
-	backend *pgproto3.Backend
+	backend *pgproto3.Backend // made by the first message that needs it
 	bind    BindRequest
 	names   struct{ portal, statement interned }
 
@@ -55,7 +55,6 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c.in = newReader(nc, &s.buffers, s.opts.MessageBytesMax)
 	c.out = writer{conn: nc, buffers: &s.buffers, clock: s.opts.Clock, timeout: s.opts.WriteTimeout, start: -1}
 	c.res = results{out: &c.out, read: c, mark: -1}
-	c.backend = pgproto3.NewBackend(c.in, nil)
 	return c
 }
 

@@ -27,17 +27,21 @@ func command(t *testing.T, addr, name string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// TestPsql: libpq and psql understand results, errors and notices.
+// TestPsql: libpq and psql understand results, errors, notices and COPY.
 func TestPsql(t *testing.T) {
 	addr := newTestServer(t, nil).listen(t)
-	script := `rows 3;
+	script := strings.ReplaceAll(`rows 3;
 notice beware;
 error 23505 duplicate;
 insert 2;
 copyout 2;
+copyin;
+1\ta
+2\tb
+\.
 set TimeZone Mars;
 \echo :SERVER_VERSION_NAME
-`
+`, `\t`, "\t")
 	file := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
@@ -46,10 +50,11 @@ set TimeZone Mars;
 	if err != nil {
 		t.Fatal(err, out)
 	}
+	// psql sends the end marker of the data too: 4 + 4 + 3 bytes.
 	for _, want := range []string{
 		"id|name\n0|name\n1|name\n2|NULL\n(3 rows)\n",
 		"NOTICE:  beware", "ERROR:  duplicate\nDETAIL:  the detail\nHINT:  the hint",
-		"INSERT 0 2\n", "0\tx\n1\tx\n", "SET\n", "15.0 (Quorate)",
+		"INSERT 0 2\n", "0\tx\n1\tx\n", "COPY 11\n", "SET\n", "15.0 (Quorate)",
 	} {
 		if !strings.Contains(strings.ReplaceAll(out, "psql:"+file, ""), want) {
 			t.Errorf("no %q in\n%s", want, out)

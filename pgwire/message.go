@@ -24,6 +24,9 @@ func (c *conn) decode(typ byte, body []byte) (msg pgproto3.FrontendMessage, err 
 			msg, err = nil, protocolError("message of type %q cannot be decoded", typ)
 		}
 	}()
+	if c.backend == nil {
+		c.backend = pgproto3.NewBackend(c.in, nil)
+	}
 	msg, err = c.backend.Receive()
 	if err != nil {
 		return nil, malformed(typ).WithCause(err)

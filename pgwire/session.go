@@ -234,6 +234,9 @@ type CopyReader interface {
 	// client has ended the copy, and an *sqlerr.Error if it gave up (57014) or sent
 	// something else (08P01). The caller checks the encoding of text data with the
 	// rows (CheckText), because a message may end within a character.
+	//
+	// psql sends the end marker \. of text data as a line of its own: the caller
+	// takes it for the end of the rows, and reads on to io.EOF.
 	Next() ([]byte, error)
 }
 
