@@ -148,7 +148,7 @@ func (c *Client) resolve(ctx context.Context, locks []*kvpb.LockInfo, f fate) er
 			return fmt.Errorf("resolve locks of transaction %d: %w", start, err)
 		}
 	}
-	err := c.perRegion(ctx, keys, c.opts.BatchKeysMax, func(ctx context.Context, keys [][]byte) error {
+	err := c.perRegion(ctx, keys, limits{keys: c.opts.BatchKeysMax}, func(ctx context.Context, keys [][]byte) error {
 		resp, err := c.sendIdempotent(ctx, &kvpb.Request{Cmd: &kvpb.Request_Resolve{Resolve: &kvpb.ResolveRequest{
 			StartTs: start, CommitTs: uint64(f.commitTS), Keys: keys,
 		}}})

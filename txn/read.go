@@ -136,7 +136,7 @@ func (t *Txn) BatchGet(ctx context.Context, keys [][]byte) ([]Result, error) {
 func (t *Txn) fetch(ctx context.Context, keys [][]byte) ([]*kvpb.Pair, error) {
 	read := t.readContext()
 	var found collector[*kvpb.Pair]
-	err := t.c.perRegion(ctx, keys, readBatchKeysMax, func(ctx context.Context, keys [][]byte) error {
+	err := t.c.perRegion(ctx, keys, limits{keys: readBatchKeysMax}, func(ctx context.Context, keys [][]byte) error {
 		resp, err := t.c.opts.Router.Send(ctx, &kvpb.Request{Cmd: &kvpb.Request_BatchGet{BatchGet: &kvpb.BatchGetRequest{
 			Read: read, Keys: keys,
 		}}})

@@ -41,32 +41,65 @@ func (c *Client) pause(ctx context.Context, attempt int) error {
 	return env.Sleep(ctx, c.opts.Clock, d)
 }
 
-// perRegion calls f for the keys of each region, at most countMax at a time, in
-// parallel. When f returns router.ErrRegionChanged its keys are grouped again.
-func (c *Client) perRegion(ctx context.Context, keys [][]byte, countMax int, f func(ctx context.Context, keys [][]byte) error) error {
-	return c.regroup(ctx, keys, 0, countMax, f)
+// limits bounds the keys of one request.
+type limits struct {
+	keys int
+	// bytes bounds the sum of size(key); size may be nil.
+	bytes int
+	size  func(key []byte) int
 }
 
-func (c *Client) regroup(ctx context.Context, keys [][]byte, depth, countMax int, f func(ctx context.Context, keys [][]byte) error) error {
+// perRegion calls f for the keys of each region, in parts within the limits, in
+// parallel. When f returns router.ErrRegionChanged its keys are grouped again,
+// and when the region finds them too much at once they are halved.
+func (c *Client) perRegion(ctx context.Context, keys [][]byte, lim limits, f func(ctx context.Context, keys [][]byte) error) error {
+	return c.regroup(ctx, keys, 0, lim, f)
+}
+
+func (c *Client) regroup(ctx context.Context, keys [][]byte, depth int, lim limits, f func(ctx context.Context, keys [][]byte) error) error {
 	groups, err := c.groupAgain(ctx, keys, depth)
 	if err != nil {
 		return err
 	}
 	var parts [][][]byte
 	for _, g := range groups {
-		for rest := g.Keys; len(rest) > 0; {
-			n := min(countMax, len(rest))
-			parts = append(parts, rest[:n])
-			rest = rest[n:]
-		}
+		parts = append(parts, lim.cut(g.Keys)...)
 	}
-	return parallel(ctx, len(parts), func(ctx context.Context, i int) error {
-		err := f(ctx, parts[i])
-		if errors.Is(err, router.ErrRegionChanged) {
-			return c.regroup(ctx, parts[i], depth+1, countMax, f)
+	var call func(ctx context.Context, keys [][]byte) error
+	call = func(ctx context.Context, keys [][]byte) error {
+		err := f(ctx, keys)
+		var tooLarge *router.EntryTooLargeError
+		switch {
+		case errors.Is(err, router.ErrRegionChanged):
+			return c.regroup(ctx, keys, depth+1, lim, f)
+		case errors.As(err, &tooLarge) && len(keys) > 1:
+			half := len(keys) / 2
+			if err := call(ctx, keys[:half:half]); err != nil {
+				return err
+			}
+			return call(ctx, keys[half:])
 		}
 		return err
-	})
+	}
+	return parallel(ctx, len(parts), func(ctx context.Context, i int) error { return call(ctx, parts[i]) })
+}
+
+// cut cuts keys into parts within the limits.
+func (l limits) cut(keys [][]byte) [][][]byte {
+	var parts [][][]byte
+	from, bytes := 0, 0
+	for i, k := range keys {
+		n := 0
+		if l.size != nil {
+			n = l.size(k)
+		}
+		if i > from && (i-from >= l.keys || l.size != nil && bytes+n > l.bytes) {
+			parts = append(parts, keys[from:i:i])
+			from, bytes = i, 0
+		}
+		bytes += n
+	}
+	return append(parts, keys[from:])
 }
 
 // groupAgain groups keys by region; from the second time on it waits first, so that

@@ -285,10 +285,13 @@ func (cm *committer) commitPrimary(ctx context.Context, ts timestamp.Timestamp) 
 		resp, err := cm.c.opts.Router.Send(ctx, &kvpb.Request{Cmd: &kvpb.Request_Commit{Commit: &kvpb.CommitRequest{
 			StartTs: uint64(cm.start), CommitTs: uint64(ts), Keys: keys,
 		}}})
-		var ambiguous *router.AmbiguousError
+		var (
+			ambiguous *router.AmbiguousError
+			tooLarge  *router.EntryTooLargeError
+		)
 		switch {
 		case err == nil:
-		case errors.Is(err, router.ErrRegionChanged):
+		case errors.Is(err, router.ErrRegionChanged), errors.As(err, &tooLarge) && len(keys) > 1:
 			keys = [][]byte{cm.primary}
 			continue
 		case errors.As(err, &ambiguous):
@@ -353,14 +356,15 @@ func (cm *committer) withPrimary(ctx context.Context) [][]byte {
 		return keys
 	}
 	end := rt.Region.GetEndKey()
+	size := mutationBytes(cm.byKey[string(cm.primary)])
 	for _, m := range cm.muts {
-		if len(keys) >= cm.c.opts.BatchKeysMax {
-			break
-		}
 		if m.GetOp() == kvpb.MutationOp_CHECK_NOT_EXISTS || bytes.Compare(m.GetKey(), cm.primary) <= 0 {
 			continue
 		}
 		if len(end) > 0 && bytes.Compare(m.GetKey(), end) >= 0 {
+			break
+		}
+		if size += mutationBytes(m); len(keys) >= cm.c.opts.BatchKeysMax || size > cm.c.opts.BatchBytesMax {
 			break
 		}
 		keys = append(keys, m.GetKey())
@@ -379,15 +383,27 @@ func (cm *committer) recordKeys(done map[string]bool) [][]byte {
 	return keys
 }
 
+// sizeOf returns a function that tells how large the mutation of a key is. It
+// keeps no values alive.
+func (cm *committer) sizeOf() func(key []byte) int {
+	sizes := make(map[string]int32, len(cm.muts))
+	for _, m := range cm.muts {
+		sizes[string(m.GetKey())] = int32(mutationBytes(m))
+	}
+	return func(key []byte) int { return int(sizes[string(key)]) }
+}
+
 func (cm *committer) commitSecondaries(ts timestamp.Timestamp, done map[string]bool) {
 	keys := cm.recordKeys(done)
 	if len(keys) == 0 {
 		return
 	}
 	c, start := cm.c, cm.start
-	batchKeysMax := c.opts.BatchKeysMax
+	// Commit moves the values from the locks to the versions: its entries are as
+	// large as those of the prewrite.
+	lim := limits{keys: c.opts.BatchKeysMax, bytes: c.opts.BatchBytesMax, size: cm.sizeOf()}
 	c.work.do(func(ctx context.Context) error {
-		return c.perRegion(ctx, keys, batchKeysMax, func(ctx context.Context, keys [][]byte) error {
+		return c.perRegion(ctx, keys, lim, func(ctx context.Context, keys [][]byte) error {
 			resp, err := c.sendIdempotent(ctx, &kvpb.Request{Cmd: &kvpb.Request_Commit{Commit: &kvpb.CommitRequest{
 				StartTs: uint64(start), CommitTs: uint64(ts), Keys: keys,
 			}}})
@@ -420,10 +436,10 @@ func (cm *committer) cleanUp() {
 			return nil
 		}
 		// The primary first: it decides.
-		if err := c.perRegion(ctx, [][]byte{primary}, 1, roll); err != nil {
+		if err := c.perRegion(ctx, [][]byte{primary}, limits{keys: 1}, roll); err != nil {
 			return err
 		}
-		return c.perRegion(ctx, keys, c.opts.BatchKeysMax, roll)
+		return c.perRegion(ctx, keys, limits{keys: c.opts.BatchKeysMax}, roll)
 	})
 }
 
