@@ -10,8 +10,8 @@
 //	SendSnapshot ──▶ a stream of its own ──▶ HandleSnapshot
 //
 // The bytes are this project's own codec (multiraft.AppendEnvelope) in frames
-// that gRPC carries unseen. Both ends need its codec: ServerOptions must be given
-// to the grpc.Server, which serves protobuf services all the same.
+// that gRPC carries unseen. ServerOptions and DialOptions have the settings that
+// both ends should be made with.
 //
 // Who dials, with which credentials and to which address, is decided by the
 // server through Options.Dial.

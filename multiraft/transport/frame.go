@@ -35,23 +35,26 @@ func serviceDesc() *grpc.ServiceDesc {
 	}
 }
 
-// frame is one gRPC message of this service.
-type frame struct {
-	// out is what to send; gRPC takes over its references.
-	out mem.BufferSlice
-	// in is what was received, to be freed by the receiver.
-	in mem.Buffer
-}
+// On the wire every gRPC message of this service is the protobuf message
+// google.protobuf.BytesValue, so that a server needs no codec of its own to take
+// it: receivers use that type. Senders put it together by hand, around buffers
+// that come from a pool and are not copied again.
 
-func (f *frame) free() {
-	if f.in != nil {
-		f.in.Free()
-		f.in = nil
+// frame is a message to be sent. gRPC takes over the references of its buffers.
+type frame struct{ out mem.BufferSlice }
+
+// newFrame wraps the bytes of the buffers.
+func newFrame(content ...mem.Buffer) *frame {
+	n := 0
+	for _, b := range content {
+		n += b.Len()
 	}
+	head := binary.AppendUvarint([]byte{1<<3 | 2}, uint64(n)) // field 1, bytes
+	return &frame{out: append(mem.BufferSlice{mem.SliceBuffer(head)}, content...)}
 }
 
-// codec carries frames as they are and leaves everything else to protobuf.
-type codec struct{ proto encoding.CodecV2 }
+// codec sends frames as they are and leaves everything else to protobuf.
+type codec struct{ encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
 
@@ -59,20 +62,8 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if f, ok := v.(*frame); ok {
 		return f.out, nil
 	}
-	return c.proto.Marshal(v)
+	return c.CodecV2.Marshal(v)
 }
-
-func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	if f, ok := v.(*frame); ok {
-		f.free()
-		f.in = data.MaterializeToBuffer(mem.DefaultBufferPool())
-		return nil
-	}
-	return c.proto.Unmarshal(data, v)
-}
-
-// Name is protobuf's, so that one codec serves all services of a server.
-func (c codec) Name() string { return proto.Name }
 
 // The frame of a stream of messages: a version, from and to store, and then each
 // envelope behind its length in four bytes, little endian.
@@ -82,9 +73,10 @@ const (
 	// frameMessagesMax and frameBytesMax bound what is sent at once.
 	frameMessagesMax = 256
 	frameBytesMax    = 1 << 20
-	// frameBytesLimit is what a receiver takes: a frame just under its bound, one
-	// more message with the largest entry, and as much again for keys.
-	frameBytesLimit = 2 * (frameBytesMax + multiraft.MaxEntryBytes)
+	// MessageBytesMax is the largest gRPC message that a server must take: a
+	// frame just under its bound, one more Raft message with the largest entry,
+	// and as much again for keys.
+	MessageBytesMax = 2 * (frameBytesMax + multiraft.MaxEntryBytes)
 	// frameOverhead bounds the frame's own header.
 	frameOverhead = 1 + 3*binary.MaxVarintLen64
 )
@@ -94,7 +86,7 @@ var errCorruptFrame = errors.New("corrupt frame")
 // encodeFrame makes a frame of the envelopes whose encodings take at most size
 // bytes together. bad is called with those that cannot be encoded, which are left
 // out.
-func encodeFrame(from, to uint64, envs []*multiraft.Envelope, size int, bad func(*multiraft.Envelope, error)) mem.BufferSlice {
+func encodeFrame(from, to uint64, envs []*multiraft.Envelope, size int, bad func(*multiraft.Envelope, error)) mem.Buffer {
 	pool := mem.DefaultBufferPool()
 	buf := pool.Get(frameOverhead + size + len(envs)*binary.MaxVarintLen32)
 	b := append((*buf)[:0], frameVersion)
@@ -117,10 +109,10 @@ func encodeFrame(from, to uint64, envs []*multiraft.Envelope, size int, bad func
 	if cap(b) != cap(*buf) {
 		// The estimate was too small: the memory is not the pool's.
 		pool.Put(buf)
-		return mem.BufferSlice{mem.SliceBuffer(b)}
+		return mem.SliceBuffer(b)
 	}
 	*buf = b
-	return mem.BufferSlice{mem.NewBuffer(buf, pool)}
+	return mem.NewBuffer(buf, pool)
 }
 
 // decodeFrame calls visit for every envelope.

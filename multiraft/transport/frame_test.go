@@ -2,10 +2,12 @@ package transport
 
 import (
 	"errors"
+	"io"
 	"testing"
 
 	"go.etcd.io/raft/v3/raftpb"
-	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/quorate-db/quorate/multiraft"
 )
@@ -22,10 +24,8 @@ func sampleFrame(t testing.TB, n int) []byte {
 		size += multiraft.EnvelopeSizeMax(env)
 	}
 	out := encodeFrame(1, 2, envs, size, func(_ *multiraft.Envelope, err error) { t.Error(err) })
-	b := out.MaterializeToBuffer(mem.DefaultBufferPool())
-	defer b.Free()
 	defer out.Free()
-	return append([]byte(nil), b.ReadOnlyData()...)
+	return append([]byte(nil), out.ReadOnlyData()...)
 }
 
 // A frame gives back its messages in order; one that cannot be encoded is left
@@ -48,9 +48,59 @@ func TestFrame(t *testing.T) {
 	bad := 0
 	out := encodeFrame(1, 2, []*multiraft.Envelope{good, local, good}, 1, func(*multiraft.Envelope, error) { bad++ })
 	seen = 0
-	_, _, err = decodeFrame(out.Materialize(), func(*multiraft.Envelope) error { seen++; return nil })
+	_, _, err = decodeFrame(out.ReadOnlyData(), func(*multiraft.Envelope) error { seen++; return nil })
 	if err != nil || bad != 1 || seen != 2 {
 		t.Errorf("%d left out, %d seen, %v", bad, seen, err)
+	}
+}
+
+// frames is a stream that holds the given messages.
+type frames struct {
+	grpc.ServerStream
+	left [][]byte
+}
+
+func (f *frames) RecvMsg(m any) error {
+	if len(f.left) == 0 {
+		return io.EOF
+	}
+	m.(*wrapperspb.BytesValue).Value = f.left[0]
+	f.left = f.left[1:]
+	return nil
+}
+
+// Only an end with the right number of bytes ends a raft snapshot; an error stays.
+func TestSnapshotReaderEnd(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		after [][]byte
+		want  error
+	}{
+		{"whole", [][]byte{{snapshotEnd, 3}}, io.EOF},
+		{"stream ends without an end", nil, io.ErrUnexpectedEOF},
+		{"too few bytes", [][]byte{{snapshotEnd, 4}}, errCorruptFrame},
+		{"too many bytes", [][]byte{{snapshotEnd, 2}}, errCorruptFrame},
+		{"end without a number", [][]byte{{snapshotEnd}}, errCorruptFrame},
+		{"second header", [][]byte{{snapshotHeader}, {snapshotEnd, 3}}, errCorruptFrame},
+		{"empty message", [][]byte{{}, {snapshotEnd, 3}}, errCorruptFrame},
+		{"large chunk", [][]byte{append([]byte{snapshotChunk}, make([]byte, multiraft.SnapshotChunkBytesMax+1)...)}, errCorruptFrame},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := snapshotReader{s: &frames{left: append([][]byte{{snapshotChunk, 'a', 'b'}, {snapshotChunk, 'c'}}, tc.after...)}}
+			for range 2 {
+				if _, err := r.next(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 2 {
+				if _, err := r.next(); !errors.Is(err, tc.want) {
+					t.Errorf("got %v, want %v", err, tc.want)
+				}
+			}
+			if r.ended != (tc.want == io.EOF) {
+				t.Errorf("ended: %v", r.ended)
+			}
+		})
 	}
 }
 

@@ -75,7 +75,8 @@ func NewGRPC(o Options) (*GRPC, error) {
 	return t, nil
 }
 
-// Register adds the transport's service to a server made with ServerOptions.
+// Register adds the transport's service to a server, which must take messages of
+// MessageBytesMax: see ServerOptions.
 func (t *GRPC) Register(s grpc.ServiceRegistrar) { s.RegisterService(serviceDesc(), t) }
 
 // Close breaks all streams in both directions and returns when every goroutine
@@ -147,12 +148,11 @@ const (
 	keepaliveTimeout = 3 * time.Second
 )
 
-// ServerOptions are what a grpc.Server needs to serve this transport besides
-// protobuf services.
+// ServerOptions are what a grpc.Server should be made with to serve this transport.
+// Other services may share it.
 func ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.ForceServerCodecV2(newCodec()),
-		grpc.MaxRecvMsgSize(frameBytesLimit),
+		grpc.MaxRecvMsgSize(MessageBytesMax),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveTime / 2, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 	}
@@ -171,6 +171,6 @@ func DialOptions() []grpc.DialOption {
 			Backoff:           backoff.Config{BaseDelay: backoffMin, Multiplier: 1.6, Jitter: 0.2, MaxDelay: backoffMax},
 			MinConnectTimeout: keepaliveTimeout,
 		}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(frameBytesLimit)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MessageBytesMax)),
 	}
 }

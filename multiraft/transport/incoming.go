@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/quorate-db/quorate/multiraft"
 )
@@ -52,8 +53,7 @@ func (t *GRPC) handleMessages(s grpc.ServerStream) error {
 		return err
 	}
 	return t.serve(func() error {
-		var f frame
-		defer f.free()
+		var f wrapperspb.BytesValue
 		for {
 			if err := s.RecvMsg(&f); err != nil {
 				if errors.Is(err, io.EOF) {
@@ -61,8 +61,7 @@ func (t *GRPC) handleMessages(s grpc.ServerStream) error {
 				}
 				return err
 			}
-			from, to, err := decodeFrame(f.in.ReadOnlyData(), t.accept)
-			f.free()
+			from, to, err := decodeFrame(f.GetValue(), t.accept)
 			if err == nil && to != t.o.StoreID {
 				err = errWrongStore(to, t.o.StoreID)
 			}

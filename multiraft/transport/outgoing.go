@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/multiraft"
@@ -187,8 +188,8 @@ func (o *outgoing) pump(stream grpc.ClientStream) error {
 				return streamError(stream)
 			}
 		}
-		f := frame{out: encodeFrame(o.t.o.StoreID, o.store, envs, size, o.bad)}
-		if err := stream.SendMsg(&f); err != nil {
+		f := newFrame(encodeFrame(o.t.o.StoreID, o.store, envs, size, o.bad))
+		if err := stream.SendMsg(f); err != nil {
 			for _, env := range envs {
 				o.unreachable(env)
 			}
@@ -228,9 +229,7 @@ func (t *GRPC) open(ctx context.Context, store uint64, method string, retry bool
 
 // streamError returns why a stream ended.
 func streamError(s grpc.ClientStream) error {
-	var f frame
-	defer f.free()
-	if err := s.RecvMsg(&f); err != nil && !errors.Is(err, io.EOF) {
+	if err := s.RecvMsg(new(wrapperspb.BytesValue)); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	return errors.New("the other store closed the stream")

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/multiraft"
@@ -65,13 +66,13 @@ func (t *GRPC) sendSnapshot(ctx context.Context, toStore uint64, header multiraf
 	if err != nil {
 		return err
 	}
-	send := func(out mem.BufferSlice) error {
-		if err := s.SendMsg(&frame{out: out}); err == nil || !errors.Is(err, io.EOF) {
+	send := func(content ...mem.Buffer) error {
+		if err := s.SendMsg(newFrame(content...)); err == nil || !errors.Is(err, io.EOF) {
 			return err
 		}
 		return streamError(s) // the receiver has given up and says why
 	}
-	if err := send(mem.BufferSlice{mem.SliceBuffer(h)}); err != nil {
+	if err := send(mem.SliceBuffer(h)); err != nil {
 		return err
 	}
 	pace := newPacer(t.o.Clock, bytesPerSecond)
@@ -89,23 +90,17 @@ func (t *GRPC) sendSnapshot(ctx context.Context, toStore uint64, header multiraf
 		}
 		total += uint64(len(c))
 		// gRPC may still hold the last chunk when the caller makes the next.
-		out := mem.BufferSlice{mem.SliceBuffer{snapshotChunk}, mem.Copy(c, mem.DefaultBufferPool())}
-		if err := send(out); err != nil {
+		if err := send(mem.SliceBuffer{snapshotChunk}, mem.Copy(c, mem.DefaultBufferPool())); err != nil {
 			return err
 		}
 	}
-	if err := send(mem.BufferSlice{mem.SliceBuffer(binary.AppendUvarint([]byte{snapshotEnd}, total))}); err != nil {
+	if err := send(mem.SliceBuffer(binary.AppendUvarint([]byte{snapshotEnd}, total))); err != nil {
 		return err
 	}
 	if err := s.CloseSend(); err != nil {
 		return err
 	}
-	var f frame
-	defer f.free()
-	if err := s.RecvMsg(&f); err != nil {
-		return err
-	}
-	return nil
+	return s.RecvMsg(new(wrapperspb.BytesValue))
 }
 
 // handleSnapshot is the receiving side.
@@ -118,7 +113,6 @@ func (t *GRPC) handleSnapshot(s grpc.ServerStream) error {
 	}
 	return t.serve(func() error {
 		in := snapshotReader{s: s}
-		defer in.f.free()
 		header, err := in.header()
 		if err != nil {
 			return status.Error(codes.InvalidArgument, err.Error())
@@ -134,14 +128,14 @@ func (t *GRPC) handleSnapshot(s grpc.ServerStream) error {
 		if !in.ended {
 			return status.Error(codes.Internal, errNotRead.Error())
 		}
-		return s.SendMsg(&frame{out: mem.BufferSlice{mem.SliceBuffer{0}}})
+		return s.SendMsg(new(wrapperspb.BytesValue))
 	})
 }
 
 // snapshotReader takes a snapshot's frames apart.
 type snapshotReader struct {
 	s     grpc.ServerStream
-	f     frame
+	f     wrapperspb.BytesValue
 	total uint64
 	ended bool
 	err   error
@@ -155,7 +149,7 @@ func (r *snapshotReader) recv() (byte, []byte, error) {
 		}
 		return 0, nil, fmt.Errorf("receive raft snapshot: %w", err)
 	}
-	b := r.f.in.ReadOnlyData()
+	b := r.f.GetValue()
 	if len(b) == 0 {
 		return 0, nil, errCorruptFrame
 	}

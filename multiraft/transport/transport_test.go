@@ -81,7 +81,7 @@ func serve(t *testing.T, tr *transport.GRPC, addr string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := grpc.NewServer(transport.ServerOptions()...)
+	srv := grpc.NewServer(grpc.MaxRecvMsgSize(transport.MessageBytesMax)) // nothing else is needed
 	tr.Register(srv)
 	done := make(chan struct{})
 	go func() {
@@ -326,6 +326,25 @@ func sendUntilReceived(t *testing.T, tr multiraft.Transport, e *endpoint) {
 	}
 }
 
+// sendUntilUnreachable sends slowly, so that the queue does not fill.
+func sendUntilUnreachable(t *testing.T, tr multiraft.Transport, e *endpoint) {
+	t.Helper()
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	deadline := time.After(10 * time.Second)
+	for {
+		select {
+		case <-e.unreachable:
+			return
+		case <-again.C:
+			tr.Send(envelope(1, 2, raftpb.MsgVote, 2, 0))
+			tr.Flush()
+		case <-deadline:
+			t.Fatal("nobody noticed")
+		}
+	}
+}
+
 // A store that restarts at the same address is found again.
 func TestReconnect(t *testing.T) {
 	book, ea, eb := newBook(t), newEndpoint(), newEndpoint()
@@ -336,10 +355,7 @@ func TestReconnect(t *testing.T) {
 	sendUntilReceived(t, a, eb)
 	b.Close()
 	srv.stop()
-	for len(ea.unreachable) == 0 {
-		a.Send(envelope(1, 2, raftpb.MsgVote, 2, 0))
-		a.Flush()
-	}
+	sendUntilUnreachable(t, a, ea)
 	eb = newEndpoint()
 	serve(t, newGRPC(t, 2, eb, book.dial), srv.addr)
 	sendUntilReceived(t, a, eb)
@@ -350,10 +366,7 @@ func TestWrongStore(t *testing.T) {
 	book, ea, eb := newBook(t), newEndpoint(), newEndpoint()
 	a := newGRPC(t, 1, ea, book.dial)
 	book.set(2, serve(t, newGRPC(t, 3, eb, book.dial), "127.0.0.1:0").addr)
-	for len(ea.unreachable) == 0 {
-		a.Send(envelope(1, 2, raftpb.MsgVote, 2, 0))
-		a.Flush()
-	}
+	sendUntilUnreachable(t, a, ea)
 	if len(eb.received) > 0 {
 		t.Error("a message for store 2 was taken by store 3")
 	}
@@ -369,10 +382,7 @@ func TestWrongCluster(t *testing.T) {
 	eb.snapshot = readAll
 	a := newGRPCOf(t, 1001, 1, ea, book.dial)
 	book.set(2, serve(t, newGRPCOf(t, 1002, 2, eb, book.dial), "127.0.0.1:0").addr)
-	for len(ea.unreachable) == 0 {
-		a.Send(envelope(1, 2, raftpb.MsgVote, 2, 0))
-		a.Flush()
-	}
+	sendUntilUnreachable(t, a, ea)
 	if len(eb.received) > 0 {
 		t.Error("a message of another cluster was taken")
 	}
