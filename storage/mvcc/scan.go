@@ -51,6 +51,7 @@ type scanner struct {
 
 	prefix []byte // of the user key being read
 	seek   []byte // scratch
+	best   []byte // value of the best version found backwards
 	arena  []byte // what rows point into
 }
 
@@ -255,7 +256,8 @@ func (s *scanner) visibleBackward() (best Version, found bool, err error) {
 				return Version{}, false, err
 			}
 			// It may have ended behind the key, and a scan must not turn around.
-			best.Value = bytes.Clone(best.Value)
+			s.best = append(s.best[:0], best.Value...)
+			best.Value = s.best
 			s.data.SeekLT(s.prefix)
 			return best, found, nil
 		}
@@ -265,7 +267,8 @@ func (s *scanner) visibleBackward() (best Version, found bool, err error) {
 		}
 		if v.Kind != LockOnly {
 			// The iterator moves on: keep a copy.
-			v.Value = append(best.Value[:0], v.Value...)
+			s.best = append(s.best[:0], v.Value...)
+			v.Value = s.best
 			best, found = v, true
 		}
 		s.data.Prev()
