@@ -290,7 +290,8 @@ func TestRecover(t *testing.T) {
 			must(t, s.CompactTo(9, c.compact))
 			write(t, s, 9, hard(2, 1, 5), nil)
 		}
-		s = open(t, engine.CrashClone(fs, 0, 1), Options{})
+		fs = engine.CrashClone(fs, 0, 1)
+		s = open(t, fs, Options{})
 		got, err := s.Recover(9, c.applied, c.term)
 		if c.err {
 			if !errors.Is(err, ErrCorrupt) {
@@ -303,6 +304,8 @@ func TestRecover(t *testing.T) {
 			continue
 		}
 		want(t, c.name+": "+describe(t, s, 9), c.name+": "+c.want)
+		crashed := open(t, engine.CrashClone(fs, 0, 1), Options{})
+		want(t, c.name+", after a crash: "+describe(t, crashed, 9), c.name+", after a crash: "+c.want)
 	}
 	// A new region.
 	s := open(t, engine.NewMemFS(), Options{})
