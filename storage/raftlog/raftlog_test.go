@@ -133,7 +133,7 @@ func TestAppend(t *testing.T) {
 	want(t, fmt.Sprint(ids), "[1 2]")
 }
 
-// What breaks the contract is refused before anything is written.
+// What breaks the rules is refused before anything is written.
 func TestAppendRefuses(t *testing.T) {
 	s := open(t, engine.NewMemFS(), Options{})
 	write(t, s, 1, nil, run(1, 5, 1))
