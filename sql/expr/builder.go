@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"errors"
+
 	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
 )
@@ -10,8 +12,8 @@ import (
 // statement and one goroutine. Errors carry no position; the binder adds it.
 type Builder struct {
 	Catalog *Catalog
-	// Eval supplies the settings that literals are read under; only Format and
-	// what Fold may need is used.
+	// Eval supplies the settings that literals are read under; only Format is
+	// used.
 	Eval *EvalContext
 	// ParamType is told the type a parameter of unknown type is used as and
 	// returns the parameter's type, which may differ if it was settled before by
@@ -19,28 +21,160 @@ type Builder struct {
 	ParamType func(index int, want types.Type) (types.Type, error)
 }
 
-// Cast converts e to a type. A literal of unknown type is read as that type, a
-// parameter of unknown type becomes one. A cast that does not exist is
-// cannot_coerce (42846), one that is not allowed in the context
-// datatype_mismatch (42804).
-func (b *Builder) Cast(e Expr, to types.Type, context CastContext) (Expr, error) {
-	return nil, errStub
-}
-
 // Known gives e the type text if its type is still unknown.
-func (b *Builder) Known(e Expr) (Expr, error) { return nil, errStub }
+func (b *Builder) Known(e Expr) (Expr, error) {
+	if isUnknown(e.Type()) {
+		return b.Cast(e, types.Text, CastImplicit)
+	}
+	return e, nil
+}
 
 // Condition casts e to bool for a clause such as WHERE, JOIN/ON, HAVING, CASE/WHEN
 // or AND, whose name the message carries: "argument of WHERE must be type
 // boolean, not type integer" (42804).
-func (b *Builder) Condition(e Expr, clause string) (Expr, error) { return nil, errStub }
+func (b *Builder) Condition(e Expr, clause string) (Expr, error) {
+	if t := e.Type(); t.OID != types.OIDBool && !isUnknown(t) {
+		return nil, sqlerr.New(sqlerr.DatatypeMismatch, "argument of %s must be type boolean, not type %s", clause, t.Bare())
+	}
+	return b.Cast(e, types.Bool, CastImplicit)
+}
+
+// Assign casts e to a column's type for INSERT and UPDATE. The message of a cast
+// that is not allowed names the column (42804).
+func (b *Builder) Assign(e Expr, column string, to types.Type) (Expr, error) {
+	out, err := b.Cast(e, to, CastAssignment)
+	if se := (*sqlerr.Error)(nil); errors.As(err, &se) && se.Code == sqlerr.DatatypeMismatch && !isUnknown(e.Type()) {
+		return nil, sqlerr.New(sqlerr.DatatypeMismatch, "column \"%s\" is of type %s but expression is of type %s", column, to.Bare(), e.Type().Bare()).
+			WithHint("You will need to rewrite or cast the expression.")
+	}
+	return out, err
+}
 
 // Binary applies an infix operator by its name (+, ||, ~~, @>, …); "!=" is "<>".
 // Two rows are compared field by field.
-func (b *Builder) Binary(op string, left, right Expr) (Expr, error) { return nil, errStub }
+func (b *Builder) Binary(op string, left, right Expr) (Expr, error) {
+	if op == "!=" {
+		op = "<>"
+	}
+	lr, ok1 := left.(*RowExpr)
+	rr, ok2 := right.(*RowExpr)
+	if ok1 && ok2 && isComparison(op) {
+		return b.rows(op, lr.Items, rr.Items)
+	}
+	r, err := b.Catalog.ResolveOperator(op, left.Type(), right.Type())
+	if err != nil {
+		return nil, err
+	}
+	if left, err = b.coerce(left, r.Left); err != nil {
+		return nil, err
+	}
+	if right, err = b.coerce(right, r.Right); err != nil {
+		return nil, err
+	}
+	return &OpCall{Op: r.Op, Left: left, Right: right, Sig: Signature{Args: []types.Type{r.Left, r.Right}, Result: r.Result}}, nil
+}
+
+func isComparison(op string) bool {
+	switch op {
+	case "=", "<>", "<", "<=", ">", ">=":
+		return true
+	}
+	return false
+}
+
+// rows compares two row constructors.
+func (b *Builder) rows(op string, left, right []Expr) (Expr, error) {
+	if len(left) != len(right) {
+		return nil, sqlerr.New(sqlerr.SyntaxError, "unequal number of entries in row expressions")
+	}
+	if len(left) == 0 {
+		return nil, sqlerr.New(sqlerr.FeatureNotSupported, "cannot compare rows of zero length")
+	}
+	if len(left) == 1 {
+		return b.Binary(op, left[0], right[0])
+	}
+	if op == "=" || op == "<>" {
+		parts := make([]Expr, len(left))
+		for i := range left {
+			p, err := b.Binary(op, left[i], right[i])
+			if err != nil {
+				return nil, err
+			}
+			parts[i] = p
+		}
+		return &Logic{Or: op == "<>", Args: parts}, nil
+	}
+	n := &RowCompare{Op: op}
+	for i := range left {
+		lt, err := b.Catalog.ResolveOperator("<", left[i].Type(), right[i].Type())
+		if err != nil {
+			return nil, err
+		}
+		eq, err := b.Catalog.ResolveOperator("=", left[i].Type(), right[i].Type())
+		if err != nil {
+			return nil, err
+		}
+		l, err := b.coerce(left[i], lt.Left)
+		if err != nil {
+			return nil, err
+		}
+		r, err := b.coerce(right[i], lt.Right)
+		if err != nil {
+			return nil, err
+		}
+		n.Left, n.Right = append(n.Left, l), append(n.Right, r)
+		n.Less, n.Equal = append(n.Less, lt), append(n.Equal, eq)
+	}
+	return n, nil
+}
 
 // Unary applies a prefix operator.
-func (b *Builder) Unary(op string, arg Expr) (Expr, error) { return nil, errStub }
+func (b *Builder) Unary(op string, arg Expr) (Expr, error) {
+	if op == "-" {
+		if lit, ok := negatedLiteral(arg); ok {
+			return lit, nil
+		}
+	}
+	r, err := b.Catalog.ResolveOperator(op, types.Type{}, arg.Type())
+	if err != nil {
+		return nil, err
+	}
+	if arg, err = b.coerce(arg, r.Right); err != nil {
+		return nil, err
+	}
+	return &OpCall{Op: r.Op, Right: arg, Sig: Signature{Args: []types.Type{r.Right}, Result: r.Result}}, nil
+}
+
+// negatedLiteral puts the sign into a numeric literal, so that -9223372036854775808
+// is what it says (PostgreSQL's doNegate).
+func negatedLiteral(e Expr) (Expr, bool) {
+	c, ok := e.(*Const)
+	if !ok || c.Val.IsNull() {
+		return nil, false
+	}
+	switch c.Typ.OID {
+	case types.OIDInt4, types.OIDInt8:
+		if i := c.Val.Int(); i > 0 {
+			return &Const{Val: types.NewInt(-i), Typ: c.Typ}, true
+		}
+	}
+	return nil, false
+}
+
+// NumberLiteral makes the literal that a number written in SQL is: int4, int8 or
+// numeric, whichever holds it first.
+func NumberLiteral(text string) (*Const, error) {
+	for _, t := range []types.Type{types.Int4, types.Int8} {
+		if d, err := types.DecodeText(text, t, nil); err == nil {
+			return &Const{Val: d, Typ: t}, nil
+		}
+	}
+	d, err := types.ParseNumeric(text)
+	if err != nil {
+		return nil, err
+	}
+	return &Const{Val: d, Typ: types.Numeric}, nil
+}
 
 // Call calls a function. schema is empty for a search by name alone; functions
 // live in pg_catalog. With variadic, the last argument is the array for the
@@ -48,213 +182,651 @@ func (b *Builder) Unary(op string, arg Expr) (Expr, error) { return nil, errStub
 // *SetCall, or for a name that is a type a *Cast (int4('1')). Window functions
 // are refused with feature_not_supported.
 func (b *Builder) Call(schema, name string, args []Expr, variadic bool) (Expr, error) {
-	return nil, errStub
+	if schema == "" {
+		if e, ok, err := b.sqlValue(name, args); ok {
+			return e, err
+		}
+	}
+	ts := make([]types.Type, len(args))
+	for i, a := range args {
+		ts[i] = a.Type()
+	}
+	r, err := b.Catalog.ResolveFunction(schema, name, ts, variadic)
+	if err != nil {
+		if cast, ok := b.functionalCast(schema, name, args, err); ok {
+			return cast, nil
+		}
+		return nil, err
+	}
+	f := r.Func
+	out := make([]Expr, 0, len(f.Args))
+	for i, a := range args {
+		want := r.Sig.Args[i]
+		if a, err = b.coerce(a, want); err != nil {
+			return nil, err
+		}
+		if isUnknown(a.Type()) {
+			if a, err = b.Known(a); err != nil {
+				return nil, err
+			}
+		}
+		if want.OID == types.OIDAny {
+			r.Sig.Args[i] = a.Type().Bare()
+		}
+		out = append(out, a)
+	}
+	if r.Spread >= 0 {
+		at := len(out) - r.Spread
+		elem := types.Text
+		if r.Spread > 0 {
+			elem = r.Sig.Args[at]
+		}
+		arr, ok := elem.ArrayOf()
+		if !ok {
+			return nil, sqlerr.New(sqlerr.UndefinedObject, "could not find array type for data type %s", elem)
+		}
+		items := append([]Expr(nil), out[at:]...)
+		out = append(out[:at], &ArrayExpr{Items: items, Typ: arr})
+		r.Sig.Args = append(r.Sig.Args[:at:at], arr)
+	}
+	for i := len(out); i < len(f.Args); i++ {
+		def := f.defaults[i-(len(f.Args)-len(f.defaults))]
+		t := types.Of(f.Args[i])
+		out = append(out, &Const{Val: def, Typ: t})
+		r.Sig.Args = append(r.Sig.Args, t)
+	}
+	if len(out) == len(f.Args) && f.Name == "format" && variadic || f.Variadic && variadic && f.Args[len(f.Args)-1] == types.OIDAny {
+		return nil, sqlerr.Unsupported("VARIADIC in a call of %s", name)
+	}
+	switch f.Kind {
+	case FuncAggregate:
+		return &AggCall{Fn: f, Sig: r.Sig, Args: out}, nil
+	case FuncSet:
+		return &SetCall{Fn: f, Sig: r.Sig, Args: out}, nil
+	case FuncWindow:
+		return nil, sqlerr.Unsupported("window function %s", name)
+	}
+	return &FuncCall{Fn: f, Sig: r.Sig, Args: out}, nil
+}
+
+// sqlValue makes what the standard writes without parentheses: CURRENT_DATE,
+// CURRENT_TIMESTAMP(3), USER, …
+func (b *Builder) sqlValue(name string, args []Expr) (Expr, bool, error) {
+	var to types.Type
+	switch name {
+	case "user", "current_role":
+		name = "current_user"
+	case "current_catalog":
+		name = "current_database"
+	case "current_date":
+		to = types.Date
+	case "current_timestamp":
+		to = types.Timestamptz
+	case "localtimestamp":
+		to = types.Timestamp
+	case "localtime":
+		to = types.Time
+	case "current_time":
+		return nil, true, sqlerr.Unsupported("type %s", types.Timetz)
+	default:
+		return nil, false, nil
+	}
+	if to.IsZero() {
+		if len(args) > 0 {
+			return nil, false, nil
+		}
+		e, err := b.Call("pg_catalog", name, nil, false)
+		return e, true, err
+	}
+	if len(args) > 1 || len(args) == 1 && to == types.Date {
+		return nil, false, nil
+	}
+	if len(args) == 1 {
+		v, ok := IsConst(args[0])
+		if !ok || args[0].Type().OID != types.OIDInt4 {
+			return nil, false, nil
+		}
+		mod, err := types.MakeTypmod(to.OID, []int64{v.Int()})
+		if err != nil {
+			return nil, true, err
+		}
+		to = to.WithTypmod(mod)
+	}
+	now, err := b.Call("pg_catalog", "now", nil, false)
+	if err != nil {
+		return nil, true, err
+	}
+	e, err := b.Cast(now, to, CastExplicit)
+	return e, true, err
+}
+
+// functionalCast reads type(x) as a cast, where that is what PostgreSQL does:
+// the type's name, one argument, and a cast that needs no function of that name.
+func (b *Builder) functionalCast(schema, name string, args []Expr, cause error) (Expr, bool) {
+	if len(args) != 1 || !sqlerr.Is(cause, sqlerr.UndefinedFunction) && !sqlerr.Is(cause, sqlerr.FeatureNotSupported) {
+		return nil, false
+	}
+	info, ok := types.LookupName(name)
+	if !ok || info.Kind == 'p' {
+		return nil, false
+	}
+	to := types.Of(info.OID)
+	if !isUnknown(args[0].Type()) {
+		if _, _, ok := b.Catalog.pathway(args[0].Type(), to, CastExplicit); !ok {
+			return nil, false
+		}
+	}
+	e, err := b.Cast(args[0], to, CastExplicit)
+	return e, err == nil
 }
 
 // CallStar calls an aggregate with a star: count(*).
-func (b *Builder) CallStar(schema, name string) (Expr, error) { return nil, errStub }
+func (b *Builder) CallStar(schema, name string) (Expr, error) {
+	r, err := b.Catalog.ResolveFunction(schema, name, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	if r.Func.Kind != FuncAggregate {
+		return nil, sqlerr.New(sqlerr.WrongObjectType, "%s(*) specified, but %s is not an aggregate function", name, name)
+	}
+	return &AggCall{Fn: r.Func, Sig: r.Sig}, nil
+}
 
-// And, Or and Not are the three-valued connectives.
-func (b *Builder) And(args ...Expr) (Expr, error) { return nil, errStub }
-func (b *Builder) Or(args ...Expr) (Expr, error)  { return nil, errStub }
-func (b *Builder) Not(arg Expr) (Expr, error)     { return nil, errStub }
+// And makes the conjunction of conditions.
+func (b *Builder) And(args ...Expr) (Expr, error) { return b.logic(false, "AND", args) }
+
+// Or makes the disjunction of conditions.
+func (b *Builder) Or(args ...Expr) (Expr, error) { return b.logic(true, "OR", args) }
+
+func (b *Builder) logic(or bool, name string, args []Expr) (Expr, error) {
+	var flat []Expr
+	for _, a := range args {
+		c, err := b.Condition(a, name)
+		if err != nil {
+			return nil, err
+		}
+		if l, ok := c.(*Logic); ok && l.Or == or {
+			flat = append(flat, l.Args...)
+			continue
+		}
+		flat = append(flat, c)
+	}
+	switch len(flat) {
+	case 0:
+		return &Const{Val: types.NewBool(!or), Typ: types.Bool}, nil
+	case 1:
+		return flat[0], nil
+	}
+	return &Logic{Or: or, Args: flat}, nil
+}
+
+// Not negates a condition.
+func (b *Builder) Not(arg Expr) (Expr, error) {
+	c, err := b.Condition(arg, "NOT")
+	if err != nil {
+		return nil, err
+	}
+	return &Not{Arg: c}, nil
+}
 
 // IsNull makes arg IS [NOT] NULL.
-func (b *Builder) IsNull(arg Expr, negate bool) (Expr, error) { return nil, errStub }
+func (b *Builder) IsNull(arg Expr, negate bool) (Expr, error) {
+	arg, err := b.Known(arg)
+	if err != nil {
+		return nil, err
+	}
+	return &IsNull{Arg: arg, Negate: negate}, nil
+}
 
 // IsBool makes arg IS [NOT] want, where want is types.True, types.False or NULL
 // for UNKNOWN.
 func (b *Builder) IsBool(arg Expr, want types.Datum, negate bool) (Expr, error) {
-	return nil, errStub
+	clause := "IS "
+	if negate {
+		clause += "NOT "
+	}
+	switch {
+	case want.IsNull():
+		clause += "UNKNOWN"
+	case want.Bool():
+		clause += "TRUE"
+	default:
+		clause += "FALSE"
+	}
+	arg, err := b.Condition(arg, clause)
+	if err != nil {
+		return nil, err
+	}
+	return &IsBool{Arg: arg, Want: want, Negate: negate}, nil
 }
 
 // IsDistinct makes left IS [NOT] DISTINCT FROM right.
-func (b *Builder) IsDistinct(left, right Expr, negate bool) (Expr, error) { return nil, errStub }
+func (b *Builder) IsDistinct(left, right Expr, negate bool) (Expr, error) {
+	lr, ok1 := left.(*RowExpr)
+	rr, ok2 := right.(*RowExpr)
+	if ok1 && ok2 {
+		if len(lr.Items) != len(rr.Items) {
+			return nil, sqlerr.New(sqlerr.SyntaxError, "unequal number of entries in row expressions")
+		}
+		var parts []Expr
+		for i := range lr.Items {
+			p, err := b.IsDistinct(lr.Items[i], rr.Items[i], negate)
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, p)
+		}
+		return b.logic(!negate, "IS DISTINCT FROM", parts)
+	}
+	eq, err := b.Binary("=", left, right)
+	if err != nil {
+		return nil, err
+	}
+	call, ok := eq.(*OpCall)
+	if !ok {
+		return nil, sqlerr.Unsupported("IS DISTINCT FROM over these operands")
+	}
+	return &IsDistinct{Left: call.Left, Right: call.Right, Equal: call.Op, Negate: negate}, nil
+}
 
 // Between makes arg [NOT] BETWEEN [SYMMETRIC] low AND high.
 func (b *Builder) Between(arg, low, high Expr, symmetric, negate bool) (Expr, error) {
-	return nil, errStub
+	between := func(low, high Expr) (Expr, error) {
+		ops := []string{">=", "<="}
+		if negate {
+			ops = []string{"<", ">"}
+		}
+		l, err := b.Binary(ops[0], arg, low)
+		if err != nil {
+			return nil, err
+		}
+		h, err := b.Binary(ops[1], arg, high)
+		if err != nil {
+			return nil, err
+		}
+		return b.logic(negate, "BETWEEN", []Expr{l, h})
+	}
+	x, err := between(low, high)
+	if err != nil || !symmetric {
+		return x, err
+	}
+	y, err := between(high, low)
+	if err != nil {
+		return nil, err
+	}
+	return b.logic(!negate, "BETWEEN", []Expr{x, y})
 }
 
 // In makes arg [NOT] IN (list…), also over rows.
-func (b *Builder) In(arg Expr, list []Expr, negate bool) (Expr, error) { return nil, errStub }
+func (b *Builder) In(arg Expr, list []Expr, negate bool) (Expr, error) {
+	op := "="
+	if negate {
+		op = "<>"
+	}
+	each := func() (Expr, error) {
+		var parts []Expr
+		for _, x := range list {
+			p, err := b.Binary(op, arg, x)
+			if err != nil {
+				return nil, err
+			}
+			if p, err = b.Condition(p, "IN"); err != nil {
+				return nil, err
+			}
+			parts = append(parts, p)
+		}
+		return b.logic(!negate, "IN", parts)
+	}
+	if _, row := arg.(*RowExpr); row || len(list) == 1 {
+		return each()
+	}
+	// As PostgreSQL does: items of a common type are compared as one list, if the
+	// operator can be found that way.
+	t, err := b.Catalog.SelectCommonType("IN", append([]types.Type{arg.Type()}, typesOf(list)...))
+	if err != nil || t.OID == types.OIDRecord {
+		return each()
+	}
+	cast := make([]Expr, len(list))
+	for i, x := range list {
+		if cast[i], err = b.Cast(x, t.Bare(), CastImplicit); err != nil {
+			return nil, err
+		}
+	}
+	if arg, err = b.coerce(arg, t.Bare()); err != nil {
+		return nil, err
+	}
+	r, err := b.Catalog.ResolveOperator("=", arg.Type(), t.Bare())
+	if err != nil {
+		return nil, err
+	}
+	if arg, err = b.coerce(arg, r.Left); err != nil {
+		return nil, err
+	}
+	for i := range cast {
+		if cast[i], err = b.coerce(cast[i], r.Right); err != nil {
+			return nil, err
+		}
+	}
+	return newInList(arg, cast, negate, r.Op), nil
+}
+
+func typesOf(list []Expr) []types.Type {
+	ts := make([]types.Type, len(list))
+	for i, x := range list {
+		ts[i] = x.Type()
+	}
+	return ts
+}
 
 // AnyAll makes left op ANY (array) or left op ALL (array).
-func (b *Builder) AnyAll(op string, left, array Expr, all bool) (Expr, error) { return nil, errStub }
+func (b *Builder) AnyAll(op string, left, array Expr, all bool) (Expr, error) {
+	at := array.Type()
+	elem := types.Unknown
+	if !isUnknown(at) {
+		if elem = at.Elem().Bare(); at.Elem().IsZero() {
+			return nil, sqlerr.New(sqlerr.WrongObjectType, "op ANY/ALL (array) requires array on right side")
+		}
+	}
+	r, err := b.Catalog.ResolveOperator(op, left.Type(), elem)
+	if err != nil {
+		return nil, err
+	}
+	if r.Result.OID != types.OIDBool {
+		return nil, sqlerr.New(sqlerr.WrongObjectType, "op ANY/ALL (array) requires operator to yield boolean")
+	}
+	if left, err = b.coerce(left, r.Left); err != nil {
+		return nil, err
+	}
+	want, ok := r.Right.ArrayOf()
+	if !ok {
+		return nil, sqlerr.New(sqlerr.UndefinedObject, "could not find array type for data type %s", r.Right)
+	}
+	if elem.OID != r.Right.OID {
+		if array, err = b.Cast(array, want, CastImplicit); err != nil {
+			return nil, err
+		}
+	}
+	return &AnyAll{Left: left, Right: array, Op: r, All: all}, nil
+}
 
 // Like makes arg [NOT] LIKE or ILIKE pattern [ESCAPE escape]; escape is nil when
 // not given.
 func (b *Builder) Like(arg, pattern, escape Expr, insensitive, negate bool) (Expr, error) {
-	return nil, errStub
+	op := "~~"
+	if negate {
+		op = "!~~"
+	}
+	if insensitive {
+		op += "*"
+	}
+	if escape != nil {
+		p, err := b.Call("pg_catalog", "like_escape", []Expr{pattern, escape}, false)
+		if err != nil {
+			return nil, err
+		}
+		pattern = p
+	}
+	return b.Binary(op, arg, pattern)
 }
 
 // Case makes CASE [operand] WHEN … END; operand and els may be nil.
-func (b *Builder) Case(operand Expr, when []CaseWhen, els Expr) (Expr, error) { return nil, errStub }
-
-// Coalesce, NullIf, Greatest and Least make the expressions of those names.
-func (b *Builder) Coalesce(args []Expr) (Expr, error)    { return nil, errStub }
-func (b *Builder) NullIf(left, right Expr) (Expr, error) { return nil, errStub }
-func (b *Builder) Greatest(args []Expr) (Expr, error)    { return nil, errStub }
-func (b *Builder) Least(args []Expr) (Expr, error)       { return nil, errStub }
-
-// Array makes ARRAY[items…]. Items that are arrays give a further dimension.
-func (b *Builder) Array(items []Expr) (Expr, error) { return nil, errStub }
-
-// Subscript makes array[index…].
-func (b *Builder) Subscript(array Expr, index []Expr) (Expr, error) { return nil, errStub }
-
-// Slice makes array[lower:upper, …]; a nil bound is left open.
-func (b *Builder) Slice(array Expr, lower, upper []Expr) (Expr, error) { return nil, errStub }
-
-// Row makes ROW(items…).
-func (b *Builder) Row(items []Expr) (Expr, error) { return nil, errStub }
-
-// ScalarSubquery, ExistsSubquery and ArraySubquery make subqueries of those
-// kinds; typ is the type of the subquery's only column.
-func (b *Builder) ScalarSubquery(sub Subquery, args []Expr, typ types.Type) (Expr, error) {
-	return nil, errStub
-}
-func (b *Builder) ExistsSubquery(sub Subquery, args []Expr, negate bool) (Expr, error) {
-	return nil, errStub
-}
-func (b *Builder) ArraySubquery(sub Subquery, args []Expr, typ types.Type) (Expr, error) {
-	return nil, errStub
-}
-
-// QuantifiedSubquery makes left op ANY (subquery), or ALL; cols are the types of
-// the subquery's columns. x IN (SELECT …) is = ANY, NOT IN is its Not.
-func (b *Builder) QuantifiedSubquery(op string, left []Expr, sub Subquery, args []Expr, cols []types.Type, all bool) (Expr, error) {
-	return nil, errStub
+func (b *Builder) Case(operand Expr, when []CaseWhen, els Expr) (Expr, error) {
+	n := &Case{When: make([]CaseWhen, len(when))}
+	if operand != nil {
+		op, err := b.Known(operand)
+		if err != nil {
+			return nil, err
+		}
+		operand = op
+	}
+	results := make([]Expr, 0, len(when)+1)
+	// The ELSE result goes first when the type is settled.
+	if els == nil {
+		els = NewNull()
+	}
+	results = append(results, els)
+	for i, w := range when {
+		cond := w.Cond
+		var err error
+		if operand != nil {
+			if cond, err = b.Binary("=", operand, cond); err != nil {
+				return nil, err
+			}
+		}
+		if n.When[i].Cond, err = b.Condition(cond, "CASE/WHEN"); err != nil {
+			return nil, err
+		}
+		results = append(results, w.Result)
+	}
+	t, cast, err := b.Common("CASE", results)
+	if err != nil {
+		return nil, err
+	}
+	n.Typ = t
+	n.Else = cast[0]
+	for i := range n.When {
+		n.When[i].Result = cast[i+1]
+	}
+	return n, nil
 }
 
 // Common settles one type for the given expressions by the rules for UNION, CASE
 // and related constructs, and returns them cast to it. context names the
 // construct in the message ("CASE", "UNION", "VALUES", "IN", "COALESCE").
 func (b *Builder) Common(context string, exprs []Expr) (types.Type, []Expr, error) {
-	return types.Type{}, nil, errStub
-}
-
-// Assign casts e to a column's type for INSERT and UPDATE. The message of a cast
-// that is not allowed names the column (42804).
-func (b *Builder) Assign(e Expr, column string, to types.Type) (Expr, error) { return nil, errStub }
-
-var errStub = sqlerr.Unsupported("this expression")
-
-// NewCatalog builds the catalogue. It costs about a millisecond; one per process
-// is enough.
-func NewCatalog() *Catalog { return &Catalog{} }
-
-// ResolveFunction finds the overload for a call by PostgreSQL's rules. Arguments
-// of no known type have type unknown. No candidate is undefined_function (42883),
-// several equally good ones ambiguous_function (42725), both with PostgreSQL's
-// text and hint.
-func (c *Catalog) ResolveFunction(schema, name string, args []types.Type, variadic bool) (*ResolvedFunc, error) {
-	return nil, errStub
-}
-
-// ResolveOperator finds the overload of an operator; left is the zero Type for a
-// prefix operator.
-func (c *Catalog) ResolveOperator(name string, left, right types.Type) (*ResolvedOp, error) {
-	return nil, errStub
-}
-
-// FindCast returns the cast between two types if it is allowed in the context.
-// Casts through text (any type to text, text to any type) are not in the
-// catalogue and not found here; Builder.Cast knows them.
-func (c *Catalog) FindCast(from, to types.OID, context CastContext) (*CastDef, bool) {
-	return nil, false
-}
-
-// CanCoerce reports whether Builder.Cast would succeed.
-func (c *Catalog) CanCoerce(from, to types.Type, context CastContext) bool { return false }
-
-// SelectCommonType settles the type of UNION, CASE and related constructs. The
-// error is datatype_mismatch (42804).
-func (c *Catalog) SelectCommonType(context string, ts []types.Type) (types.Type, error) {
-	return types.Type{}, errStub
-}
-
-// Funcs lists every function in the order of their numbers, for pg_proc.
-func (c *Catalog) Funcs() []*Func { return c.all }
-
-// FuncsNamed lists the overloads of a name. The result must not be changed.
-func (c *Catalog) FuncsNamed(name string) []*Func { return c.funcs[name] }
-
-// FuncByOID returns the function with that number.
-func (c *Catalog) FuncByOID(oid types.OID) (*Func, bool) {
-	f, ok := c.byOID[oid]
-	return f, ok
-}
-
-// Op returns the operator over exactly these types.
-func (c *Catalog) Op(name string, left, right types.OID) (*Op, bool) { return nil, false }
-
-// Fold evaluates the constant parts of e that are immutable. A part whose
-// evaluation fails is left as it is, so that the error comes when, and only if,
-// it is reached (as in CASE … ELSE 1/0 END).
-func Fold(e Expr, ctx *EvalContext) (Expr, error) { return e, nil }
-
-// IsConst returns the value of e if it is a literal.
-func IsConst(e Expr) (types.Datum, bool) {
-	c, ok := e.(*Const)
-	if !ok {
-		return types.Null, false
+	t, err := b.Catalog.SelectCommonType(context, typesOf(exprs))
+	if err != nil {
+		return types.Type{}, nil, err
 	}
-	return c.Val, true
+	out := make([]Expr, len(exprs))
+	for i, e := range exprs {
+		if !isUnknown(e.Type()) && !b.Catalog.CanCoerce(e.Type(), t, CastImplicit) {
+			return types.Type{}, nil, sqlerr.New(sqlerr.CannotCoerce, "%s could not convert type %s to %s", context, e.Type().Bare(), t.Bare())
+		}
+		if out[i], err = b.Cast(e, t, CastImplicit); err != nil {
+			return types.Type{}, nil, err
+		}
+	}
+	return t, out, nil
 }
 
-// VolatilityOf returns the strongest volatility in e. Parameters and outer values
-// count as stable, columns and literals as immutable.
-func VolatilityOf(e Expr) Volatility { return Volatile }
-
-// Equal reports whether two expressions are the same: same nodes, same types,
-// same literals.
-func Equal(a, b Expr) bool { return a == b }
-
-// Fingerprint returns a key that is equal for Equal expressions only. Subqueries
-// are the same only if they are the same object.
-func Fingerprint(e Expr) string { return "" }
-
-// Format writes e as SQL for EXPLAIN and for column defaults. column names a
-// column; nil uses Column.Name.
-func Format(e Expr, column func(*Column) string) string { return "" }
-
-// ColumnName returns the name that a SELECT list gives to an expression without
-// AS: the function's or the column's name, the type of a cast, "case",
-// "coalesce", "array", …, "?column?".
-func ColumnName(e Expr) string { return "?column?" }
-
-// AggState computes one aggregate over one group. It belongs to one goroutine.
-type AggState interface {
-	// Add takes the arguments of one row; rows that FILTER or DISTINCT leave out
-	// are not given to it. It keeps no reference to the slice.
-	Add(ctx *EvalContext, args []types.Datum) error
-	// Merge adds what another state of the same aggregate has seen. The other
-	// state must not be used afterwards.
-	Merge(ctx *EvalContext, other AggState) error
-	// Result returns the value so far. Add may go on afterwards.
-	Result(ctx *EvalContext) (types.Datum, error)
-	// Size estimates the memory held, in bytes.
-	Size() int
+// Coalesce makes COALESCE.
+func (b *Builder) Coalesce(args []Expr) (Expr, error) {
+	t, cast, err := b.Common("COALESCE", args)
+	if err != nil {
+		return nil, err
+	}
+	return &Coalesce{Args: cast, Typ: t}, nil
 }
 
-// NewAggState returns the state of an aggregate over no rows.
-func NewAggState(fn *Func, sig *Signature) (AggState, error) { return nil, errStub }
-
-// SetIter yields the rows of a set-returning function.
-type SetIter interface {
-	// Next returns the next row, or nil after the last one. The row is valid
-	// until the next call.
-	Next(ctx *EvalContext) (Row, error)
+// NullIf makes NULLIF.
+func (b *Builder) NullIf(left, right Expr) (Expr, error) {
+	eq, err := b.Binary("=", left, right)
+	if err != nil {
+		return nil, err
+	}
+	call, ok := eq.(*OpCall)
+	if !ok {
+		return nil, sqlerr.Unsupported("NULLIF over rows")
+	}
+	if isUnknown(left.Type()) {
+		left = call.Left
+	}
+	// The comparison reads the pair; the result is the left value as it was.
+	le, err := b.coerce(&Column{Index: 0, Typ: left.Type(), Name: "left"}, call.Sig.Args[0])
+	if err != nil {
+		return nil, err
+	}
+	pair := &OpCall{Op: call.Op, Sig: call.Sig, Left: le, Right: &Column{Index: 1, Typ: call.Right.Type(), Name: "right"}}
+	return &NullIf{Left: left, Right: call.Right, Equal: pair}, nil
 }
 
-// Rows starts a set-returning function for an outer row.
-func (e *SetCall) Rows(ctx *EvalContext, row Row) (SetIter, error) { return nil, errStub }
+// Greatest makes GREATEST.
+func (b *Builder) Greatest(args []Expr) (Expr, error) { return b.minMax(args, false, "GREATEST") }
 
-// Columns returns the names and types of the columns of a set-returning function.
-func (e *SetCall) Columns() (names []string, ts []types.Type) { return nil, nil }
+// Least makes LEAST.
+func (b *Builder) Least(args []Expr) (Expr, error) { return b.minMax(args, true, "LEAST") }
 
-type setFunc func(ctx *EvalContext, sig *Signature, args []types.Datum) (SetIter, error)
-type aggFunc func(sig *Signature) AggState
-type datumSet struct{}
-type castHow uint8
+func (b *Builder) minMax(args []Expr, least bool, name string) (Expr, error) {
+	t, cast, err := b.Common(name, args)
+	if err != nil {
+		return nil, err
+	}
+	if err := types.CheckOrdered(t); err != nil {
+		return nil, sqlerr.New(sqlerr.UndefinedFunction, "could not identify a comparison function for type %s", t)
+	}
+	return &MinMax{Least: least, Args: cast, Typ: t}, nil
+}
+
+// Array makes ARRAY[items…]. Items that are arrays give a further dimension.
+func (b *Builder) Array(items []Expr) (Expr, error) {
+	if len(items) == 0 {
+		return nil, sqlerr.New(sqlerr.IndeterminateDatatype, "cannot determine type of empty array").
+			WithHint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
+	}
+	t, cast, err := b.Common("ARRAY", items)
+	if err != nil {
+		return nil, err
+	}
+	arr, ok := t.ArrayOf()
+	if !ok {
+		return nil, sqlerr.New(sqlerr.UndefinedObject, "could not find array type for data type %s", t)
+	}
+	return &ArrayExpr{Items: cast, Nested: t.IsArray(), Typ: arr}, nil
+}
+
+// EmptyArray makes ARRAY[]::t; t is the array's type.
+func (b *Builder) EmptyArray(t types.Type) (Expr, error) {
+	if !t.IsArray() {
+		return nil, sqlerr.New(sqlerr.IndeterminateDatatype, "cannot determine type of empty array").
+			WithHint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
+	}
+	return &Const{Val: types.NewArray(&types.Array{Elem: t.Elem().Bare()}), Typ: t}, nil
+}
+
+// Subscript makes array[index…].
+func (b *Builder) Subscript(array Expr, index []Expr) (Expr, error) {
+	elem := array.Type().Elem()
+	if elem.IsZero() {
+		return nil, sqlerr.New(sqlerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", array.Type().Bare())
+	}
+	ix, err := b.indexes(index)
+	if err != nil {
+		return nil, err
+	}
+	return &Subscript{Array: array, Index: ix, Typ: elem}, nil
+}
+
+// Slice makes array[lower:upper, …]; a nil bound is left open.
+func (b *Builder) Slice(array Expr, lower, upper []Expr) (Expr, error) {
+	if !array.Type().IsArray() {
+		return nil, sqlerr.New(sqlerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", array.Type().Bare())
+	}
+	if len(lower) != len(upper) {
+		return nil, sqlerr.Internal("slice with %d lower and %d upper bounds", len(lower), len(upper))
+	}
+	lo, err := b.indexes(lower)
+	if err != nil {
+		return nil, err
+	}
+	up, err := b.indexes(upper)
+	if err != nil {
+		return nil, err
+	}
+	return &Subscript{Array: array, Index: lo, Upper: up, Slice: true, Typ: array.Type()}, nil
+}
+
+func (b *Builder) indexes(list []Expr) ([]Expr, error) {
+	if len(list) > types.MaxArrayDims {
+		return nil, sqlerr.New(sqlerr.ProgramLimitExceeded, "number of array dimensions (%d) exceeds the maximum allowed (%d)", len(list), types.MaxArrayDims)
+	}
+	out := make([]Expr, len(list))
+	for i, x := range list {
+		if x == nil {
+			continue
+		}
+		if !b.Catalog.CanCoerce(x.Type(), types.Int4, CastAssignment) {
+			return nil, sqlerr.New(sqlerr.DatatypeMismatch, "array subscript must have type integer")
+		}
+		c, err := b.Cast(x, types.Int4, CastAssignment)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = c
+	}
+	return out, nil
+}
+
+// Row makes ROW(items…).
+func (b *Builder) Row(items []Expr) (Expr, error) {
+	out := make([]Expr, len(items))
+	for i, x := range items {
+		k := x
+		// Literals stay unknown, so that a comparison can give them a type.
+		out[i] = k
+	}
+	return &RowExpr{Items: out}, nil
+}
+
+// ScalarSubquery makes (SELECT …) as a value; typ is the type of its only column.
+func (b *Builder) ScalarSubquery(sub Subquery, args []Expr, typ types.Type) (Expr, error) {
+	return &SubqueryExpr{Kind: SubqueryScalar, Sub: sub, Args: args, Typ: typ}, nil
+}
+
+// ExistsSubquery makes [NOT] EXISTS (SELECT …).
+func (b *Builder) ExistsSubquery(sub Subquery, args []Expr, negate bool) (Expr, error) {
+	return &SubqueryExpr{Kind: SubqueryExists, Sub: sub, Args: args, Negate: negate, Typ: types.Bool}, nil
+}
+
+// ArraySubquery makes ARRAY(SELECT …); typ is the type of its only column.
+func (b *Builder) ArraySubquery(sub Subquery, args []Expr, typ types.Type) (Expr, error) {
+	arr, ok := typ.ArrayOf()
+	if !ok {
+		return nil, sqlerr.New(sqlerr.UndefinedObject, "could not find array type for data type %s", typ)
+	}
+	return &SubqueryExpr{Kind: SubqueryArray, Sub: sub, Args: args, Typ: arr}, nil
+}
+
+// QuantifiedSubquery makes left op ANY (subquery), or ALL; cols are the types of
+// the subquery's columns. x IN (SELECT …) is = ANY, NOT IN is its Not.
+func (b *Builder) QuantifiedSubquery(op string, left []Expr, sub Subquery, args []Expr, cols []types.Type, all bool) (Expr, error) {
+	if len(left) < len(cols) {
+		return nil, sqlerr.New(sqlerr.SyntaxError, "subquery has too many columns")
+	}
+	if len(left) > len(cols) {
+		return nil, sqlerr.New(sqlerr.SyntaxError, "subquery has too few columns")
+	}
+	n := &SubqueryExpr{Kind: SubqueryAny, Sub: sub, Args: args, Typ: types.Bool}
+	if all {
+		n.Kind = SubqueryAll
+	}
+	ls, rs := make([]Expr, len(left)), make([]Expr, len(left))
+	for i, l := range left {
+		// A literal takes the type of the column it is compared with.
+		if isUnknown(l.Type()) {
+			x, err := b.Cast(l, cols[i].Bare(), CastImplicit)
+			if err != nil {
+				return nil, err
+			}
+			l = x
+		}
+		n.Left = append(n.Left, l)
+		ls[i] = &Column{Index: i, Typ: l.Type(), Name: "left"}
+		rs[i] = &Column{Index: len(left) + i, Typ: cols[i], Name: "right"}
+	}
+	var err error
+	if len(left) == 1 {
+		n.Compare, err = b.Binary(op, ls[0], rs[0])
+	} else if !isComparison(op) {
+		return nil, sqlerr.Unsupported("row comparison with operator %s", op)
+	} else {
+		n.Compare, err = b.rows(op, ls, rs)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if n.Compare.Type().OID != types.OIDBool {
+		return nil, sqlerr.New(sqlerr.DatatypeMismatch, "row comparison operator must yield type boolean, not type %s", n.Compare.Type())
+	}
+	return n, nil
+}

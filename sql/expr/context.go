@@ -2,6 +2,7 @@ package expr
 
 import (
 	"context"
+	"regexp"
 	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
@@ -41,6 +42,9 @@ type EvalContext struct {
 	System SystemInfo
 	// Notice takes a message for the client; nil drops it.
 	Notice func(*sqlerr.Notice)
+
+	regexes map[regexKey]*regexp.Regexp
+	zones   map[string]*time.Location
 
 	// stack lends argument slots to calls of more than two arguments.
 	stack []types.Datum

@@ -401,3 +401,8 @@ func CompareNumeric(a, b Datum) int {
 	}
 	return x.Cmp(y)
 }
+
+// NumericIsInf reports whether a is one of the infinities.
+func NumericIsInf(a Datum) bool {
+	return a.kind == KindNumeric && a.ptr != nil && (*apd.Decimal)(a.ptr).Form == apd.Infinite
+}

@@ -1,0 +1,347 @@
+package expr
+
+import (
+	"regexp"
+	"regexp/syntax"
+	"strings"
+
+	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/sql/types"
+)
+
+// regexCacheMax bounds the compiled patterns an EvalContext keeps.
+const regexCacheMax = 64
+
+type regexKey struct{ pattern, flags string }
+
+// regex compiles a pattern of PostgreSQL's advanced regular expressions, or
+// takes it from the context's cache.
+func (c *EvalContext) regex(pattern, flags string) (*regexp.Regexp, error) {
+	key := regexKey{pattern, flags}
+	if re, ok := c.regexes[key]; ok {
+		return re, nil
+	}
+	re, err := compileRegex(pattern, flags)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.regexes) >= regexCacheMax {
+		clear(c.regexes)
+	}
+	if c.regexes == nil {
+		c.regexes = make(map[regexKey]*regexp.Regexp)
+	}
+	c.regexes[key] = re
+	return re, nil
+}
+
+// compileRegex translates a pattern to Go's syntax. What RE2 cannot express
+// (back references, look-around) is refused.
+func compileRegex(pattern, flags string) (*regexp.Regexp, error) {
+	var fold, newline, dotNL, expanded, quote, basic bool
+	for _, f := range flags {
+		switch f {
+		case 'i':
+			fold = true
+		case 'c':
+			fold = false
+		case 'n', 'm':
+			newline = true
+		case 'p':
+			return nil, sqlerr.Unsupported("regular expression option \"p\"")
+		case 's':
+			newline = false
+		case 'w':
+			dotNL = true
+		case 'x':
+			expanded = true
+		case 't':
+			expanded = false
+		case 'q':
+			quote = true
+		case 'b':
+			basic = true
+		case 'e':
+			basic = false
+		case 'g':
+		default:
+			return nil, sqlerr.New(sqlerr.InvalidParameterValue, "invalid regular expression option: \"%c\"", f)
+		}
+	}
+	if rest, ok := strings.CutPrefix(pattern, "***="); ok {
+		pattern, quote = rest, true
+	} else if rest, ok := strings.CutPrefix(pattern, "***:"); ok {
+		pattern = rest
+	}
+	if basic {
+		return nil, sqlerr.Unsupported("basic regular expressions")
+	}
+	if strings.HasPrefix(pattern, "(?") && !quote {
+		if end := strings.IndexByte(pattern, ')'); end > 2 && isLetters(pattern[2:end]) {
+			re, err := compileRegex(pattern[end+1:], flags+pattern[2:end])
+			return re, err
+		}
+	}
+	var body string
+	if quote {
+		body = regexp.QuoteMeta(pattern)
+	} else {
+		var err error
+		if body, err = translateRegex(pattern, expanded, newline); err != nil {
+			return nil, err
+		}
+	}
+	opts := ""
+	if fold {
+		opts += "i"
+	}
+	if !newline {
+		opts += "s"
+	}
+	if newline || dotNL {
+		opts += "m"
+	}
+	if opts != "" {
+		body = "(?" + opts + ")" + body
+	}
+	re, err := regexp.Compile(body)
+	if err != nil {
+		what := err.Error()
+		if e, ok := err.(*syntax.Error); ok {
+			what = string(e.Code)
+		}
+		return nil, sqlerr.New(sqlerr.InvalidRegularExpression, "invalid regular expression: %s", what)
+	}
+	// PostgreSQL takes the longest match unless a quantifier is non-greedy.
+	if !strings.Contains(body, "*?") && !strings.Contains(body, "+?") && !strings.Contains(body, "??") && !strings.Contains(body, "}?") {
+		re.Longest()
+	}
+	return re, nil
+}
+
+func isLetters(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] < 'a' || s[i] > 'z' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func translateRegex(p string, expanded, newline bool) (string, error) {
+	bad := func(what string) (string, error) {
+		return "", sqlerr.New(sqlerr.InvalidRegularExpression, "invalid regular expression: %s", what)
+	}
+	var b strings.Builder
+	for i := 0; i < len(p); i++ {
+		c := p[i]
+		switch {
+		case c == '\\':
+			i++
+			if i >= len(p) {
+				return bad("invalid escape \\ sequence")
+			}
+			switch e := p[i]; {
+			case e >= '1' && e <= '9':
+				return "", sqlerr.Unsupported("back references in regular expressions")
+			case e == 'm', e == 'M':
+				return "", sqlerr.Unsupported("the regular expression escape \\%c", e)
+			case e == 'y':
+				b.WriteString(`\b`)
+			case e == 'Y':
+				b.WriteString(`\B`)
+			case e == 'A':
+				b.WriteString(`\A`)
+			case e == 'Z':
+				b.WriteString(`\z`)
+			case strings.IndexByte("dDsSwW", e) >= 0:
+				b.WriteByte('\\')
+				b.WriteByte(e)
+			case e == 'a', e == 'f', e == 'n', e == 'r', e == 't', e == 'v':
+				b.WriteByte('\\')
+				b.WriteByte(e)
+			case e == 'b':
+				b.WriteString(`\x08`)
+			case e == 'B':
+				b.WriteString(`\\`)
+			case e == 'e':
+				b.WriteString(`\x1b`)
+			case e == '0':
+				return bad("invalid escape \\ sequence")
+			case e == 'x', e == 'u', e == 'U':
+				n := map[byte]int{'x': 2, 'u': 4, 'U': 8}[e]
+				if i+n >= len(p)+0 && i+n > len(p)-1 {
+					return bad("invalid escape \\ sequence")
+				}
+				b.WriteString(`\x{` + p[i+1:i+1+n] + `}`)
+				i += n
+			case e|0x20 >= 'a' && e|0x20 <= 'z':
+				return bad("invalid escape \\ sequence")
+			default:
+				b.WriteString(regexp.QuoteMeta(string(e)))
+				if e >= 0x80 {
+					// The rest of the character follows as it is.
+					s := b.String()
+					b.Reset()
+					b.WriteString(s[:len(s)-len(regexp.QuoteMeta(string(e)))])
+					b.WriteByte(e)
+				}
+			}
+		case c == '[':
+			end, class, err := translateClass(p, i, newline)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(class)
+			i = end
+		case c == '(' && strings.HasPrefix(p[i:], "(?"):
+			switch {
+			case strings.HasPrefix(p[i:], "(?:"):
+				b.WriteString("(?:")
+				i += 2
+			case strings.HasPrefix(p[i:], "(?="), strings.HasPrefix(p[i:], "(?!"), strings.HasPrefix(p[i:], "(?<"):
+				return "", sqlerr.Unsupported("look-around in regular expressions")
+			case strings.HasPrefix(p[i:], "(?#"):
+				n := strings.IndexByte(p[i:], ')')
+				if n < 0 {
+					return bad("parentheses () not balanced")
+				}
+				i += n
+			default:
+				return bad("quantifier operand invalid")
+			}
+		case expanded && (c == ' ' || c >= '\t' && c <= '\r'):
+		case expanded && c == '#':
+			for i < len(p) && p[i] != '\n' {
+				i++
+			}
+		case c == '$' && !newline:
+			b.WriteString(`\z`)
+		case c == '^' && !newline:
+			b.WriteString(`\A`)
+		case c == '*' && (b.Len() == 0 || strings.HasSuffix(b.String(), "(") || strings.HasSuffix(b.String(), "|")):
+			return bad("quantifier operand invalid")
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String(), nil
+}
+
+// translateClass rewrites a bracket expression that starts at i and returns the
+// index of its closing bracket.
+func translateClass(p string, i int, newline bool) (int, string, error) {
+	bad := func(what string) (int, string, error) {
+		return 0, "", sqlerr.New(sqlerr.InvalidRegularExpression, "invalid regular expression: %s", what)
+	}
+	switch {
+	case strings.HasPrefix(p[i:], "[[:<:]]"), strings.HasPrefix(p[i:], "[[:>:]]"):
+		return i + 6, `\b`, nil
+	}
+	var b strings.Builder
+	b.WriteByte('[')
+	i++
+	if i < len(p) && p[i] == '^' {
+		b.WriteByte('^')
+		if newline {
+			b.WriteString(`\n`)
+		}
+		i++
+	}
+	first := true
+	for ; i < len(p); i++ {
+		c := p[i]
+		switch {
+		case c == ']' && !first:
+			b.WriteByte(']')
+			return i, b.String(), nil
+		case c == ']':
+			b.WriteString(`\]`)
+		case strings.HasPrefix(p[i:], "[:"):
+			n := strings.Index(p[i:], ":]")
+			if n < 0 {
+				return bad("brackets [] not balanced")
+			}
+			b.WriteString(p[i : i+n+2])
+			i += n + 1
+		case strings.HasPrefix(p[i:], "[=") || strings.HasPrefix(p[i:], "[."):
+			return 0, "", sqlerr.Unsupported("collating elements in regular expressions")
+		case c == '[':
+			b.WriteString(`\[`)
+		case c == '\\':
+			i++
+			if i >= len(p) {
+				return bad("invalid escape \\ sequence")
+			}
+			switch e := p[i]; {
+			case strings.IndexByte("dswnrtfv", e) >= 0:
+				b.WriteByte('\\')
+				b.WriteByte(e)
+			case e|0x20 >= 'a' && e|0x20 <= 'z' || e >= '0' && e <= '9':
+				return bad("invalid escape \\ sequence")
+			default:
+				if e < 0x80 {
+					b.WriteByte('\\')
+				}
+				b.WriteByte(e)
+			}
+		case c == '&' || c == '~':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		default:
+			b.WriteByte(c)
+		}
+		first = false
+	}
+	return bad("brackets [] not balanced")
+}
+
+// regexReplace replaces the first match, or with flag g all, expanding \1…\9 and
+// \& in the replacement.
+func regexReplace(ctx *EvalContext, s, pattern, with, flags string) (datum, error) {
+	n := 1
+	if strings.IndexByte(flags, 'g') >= 0 {
+		n = -1
+	}
+	if flags != "" && flags[0] >= '0' && flags[0] <= '9' {
+		return types.Null, sqlerr.New(sqlerr.InvalidParameterValue, "invalid regular expression option: \"%c\"", flags[0]).
+			WithHint("If you meant to use regexp_replace() with a start parameter, cast the fourth argument to integer explicitly.")
+	}
+	re, err := ctx.regex(pattern, strings.ReplaceAll(flags, "g", ""))
+	if err != nil {
+		return types.Null, err
+	}
+	var b strings.Builder
+	last := 0
+	for _, m := range re.FindAllStringSubmatchIndex(s, n) {
+		b.WriteString(s[last:m[0]])
+		for i := 0; i < len(with); i++ {
+			if with[i] != '\\' || i+1 == len(with) {
+				b.WriteByte(with[i])
+				continue
+			}
+			i++
+			g := -1
+			switch c := with[i]; {
+			case c == '&':
+				g = 0
+			case c >= '1' && c <= '9':
+				g = int(c - '0')
+			case c == '\\':
+				b.WriteByte('\\')
+			default:
+				b.WriteByte('\\')
+				b.WriteByte(c)
+			}
+			if g >= 0 && 2*g+1 < len(m) && m[2*g] >= 0 {
+				b.WriteString(s[m[2*g]:m[2*g+1]])
+			}
+		}
+		last = m[1]
+		if b.Len() > textMax {
+			return types.Null, errTextTooLong()
+		}
+	}
+	b.WriteString(s[last:])
+	return str(b.String())
+}
