@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
@@ -66,7 +67,7 @@ func (r *Router) SendRegion(ctx context.Context, regionID uint64, req *kvpb.Requ
 type attempts struct {
 	count int
 	hints int
-	tried map[uint64]bool // stores asked since the last full round
+	tried []uint64 // stores asked since the last full round
 	last  error           // what stood in the way
 }
 
@@ -233,6 +234,9 @@ func regionErrorText(re *kvpb.RegionError) string {
 // luck the route counts as stale.
 func (r *Router) pickStore(rt Route, st *attempts) uint64 {
 	if rt.LeaderStore != 0 {
+		if !slices.Contains(st.tried, rt.LeaderStore) {
+			st.tried = append(st.tried, rt.LeaderStore)
+		}
 		return rt.LeaderStore
 	}
 	r.mu.RLock()
@@ -241,15 +245,12 @@ func (r *Router) pickStore(rt Route, st *attempts) uint64 {
 		avoid = e.avoid
 	}
 	r.mu.RUnlock()
-	if st.tried == nil {
-		st.tried = make(map[uint64]bool)
-	}
 	for range 2 {
 		if s := r.untried(rt.Region, st, avoid); s != 0 {
-			st.tried[s] = true
+			st.tried = append(st.tried, s)
 			return s
 		}
-		clear(st.tried)
+		st.tried = st.tried[:0]
 		r.distrust(rt)
 	}
 	return 0
@@ -269,7 +270,7 @@ func (r *Router) untried(region *metapb.Region, st *attempts, avoid uint64) uint
 	}
 	for _, p := range region.GetPeers() {
 		s := p.GetStoreId()
-		if p.GetRole() == metapb.PeerRole_LEARNER || st.tried[s] {
+		if p.GetRole() == metapb.PeerRole_LEARNER || slices.Contains(st.tried, s) {
 			continue
 		}
 		if best == 0 || rank(s) > rank(best) {
