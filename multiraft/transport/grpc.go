@@ -45,9 +45,10 @@ type Options struct {
 
 // GRPC is the transport between processes.
 type GRPC struct {
-	o     Options
-	group *stop.Group
-	mu    struct {
+	o        Options
+	group    *stop.Group
+	counters counters
+	mu       struct {
 		sync.RWMutex
 		peers map[uint64]*peer
 	}

@@ -52,6 +52,10 @@ func (t *GRPC) handleMessages(s grpc.ServerStream) error {
 	if err := t.checkCluster(s.Context()); err != nil {
 		return err
 	}
+	// The sender keeps what it has sent for a repetition until it hears anything.
+	if err := s.SendHeader(nil); err != nil {
+		return err
+	}
 	return t.serve(func() error {
 		var f wrapperspb.BytesValue
 		for {
@@ -84,6 +88,7 @@ func (t *GRPC) accept(env *multiraft.Envelope) error {
 	if multiraft.ClassOf(env.Message) == multiraft.ClassSnapshot {
 		return errors.New("raft snapshot among ordinary messages")
 	}
+	t.counters.received.Add(1)
 	t.o.Receiver.Receive(env)
 	return nil
 }

@@ -97,6 +97,7 @@ func (o *outgoing) signal() {
 
 func (o *outgoing) unreachable(env *multiraft.Envelope) {
 	if o.t.group.Context().Err() == nil {
+		o.t.counters.dropped.Add(1)
 		o.t.o.Receiver.ReportUnreachable(env.RegionID, env.ToPeer)
 	}
 }
@@ -163,6 +164,7 @@ func (o *outgoing) run(ctx context.Context) {
 			failures = 0
 		}
 		failures++
+		o.t.counters.breaks.Add(1)
 		if failures == 1 {
 			o.t.o.Logger.Warn("raft stream broke", "to_store", o.store, "class", o.class.String(), "error", err)
 		}
@@ -188,8 +190,11 @@ func (o *outgoing) pump(stream grpc.ClientStream) error {
 				return streamError(stream)
 			}
 		}
-		f := newFrame(encodeFrame(o.t.o.StoreID, o.store, envs, size, o.bad))
-		if err := stream.SendMsg(f); err != nil {
+		content := encodeFrame(o.t.o.StoreID, o.store, envs, size, o.bad)
+		o.t.counters.frames.Add(1)
+		o.t.counters.sent.Add(uint64(len(envs)))
+		o.t.counters.bytes.Add(uint64(content.Len()))
+		if err := stream.SendMsg(newFrame(content)); err != nil {
 			for _, env := range envs {
 				o.unreachable(env)
 			}

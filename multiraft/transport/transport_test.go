@@ -215,6 +215,15 @@ func TestMessages(t *testing.T) {
 				t.Fatalf("large entry has %d bytes", len(env.Message.Entries[0].Data))
 			}
 		}
+		if tr, ok := p.a.(*transport.GRPC); ok {
+			m := tr.Metrics()
+			if m.Sent != n+1 || m.Frames < n/256 || m.Frames > n || m.Bytes < n*300 || m.Dropped+m.Breaks != 0 {
+				t.Errorf("metrics %+v", m)
+			}
+			if m := p.b.(*transport.GRPC).Metrics(); m.Received != n+1 {
+				t.Errorf("receiver's metrics %+v", m)
+			}
+		}
 		p.b.Send(envelope(2, 1, raftpb.MsgHeartbeatResp, 1, 0))
 		p.b.Flush()
 		p.ea.next(t)
