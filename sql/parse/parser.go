@@ -38,8 +38,10 @@ type Statement struct {
 type parser struct {
 	lexer
 	i         int // current token
+	far       int // the token at which a sequence of key words broke off that had begun: PostgreSQL's grammar errs there, too
 	depth     int
-	height    int // of the expression emitted last
+	height    int  // of the expression emitted last
+	compared  bool // it has a comparison outside parentheses
 	numParams int
 	// cur is the fragment being emitted; frags are the finished ones, in the order in which they were finished.
 	cur   *fragment
@@ -169,6 +171,9 @@ func (p *parser) acceptKw(k keyword) bool {
 func (p *parser) acceptKws(ks ...keyword) bool {
 	for n, k := range ks {
 		if !p.peekKw(n, k) {
+			if n > 0 {
+				p.far = max(p.far, p.i+n)
+			}
 			return false
 		}
 	}
@@ -355,7 +360,7 @@ func (p *parser) tooDeep() {
 // ---- errors
 
 // syntaxError reports the current token as PostgreSQL does.
-func (p *parser) syntaxError() { p.syntaxErrorAt(p.i) }
+func (p *parser) syntaxError() { p.syntaxErrorAt(max(p.i, p.far)) }
 
 func (p *parser) syntaxErrorAt(i int) {
 	t := &p.toks[min(i, len(p.toks)-1)]

@@ -30,34 +30,43 @@ func (p *parser) exprB() { p.exprLevel(levelOr, true) }
 
 // exprState is what one run of exprLevel knows about the operators before the current token.
 type exprState struct {
-	min    level
-	bOnly  bool
-	isFrom int  // where the left operand of an IS would begin
-	cmp    bool // a comparison is open: another one would be a syntax error
-	pred   bool // a LIKE, BETWEEN or IN is open
-	like   bool // a LIKE that may take ESCAPE is open
-	isOpen bool // an IS DISTINCT FROM is open
-	height int
+	min   level
+	bOnly bool
+	// Where the left operand of an IS, of a LIKE and of an other operator would begin in the text.
+	isFrom, likeFrom, opFrom int
+	// closed says that the last thing rewritten was an operator that ends by itself (IS NULL, IN (…), = ANY (…)), whose text begins
+	// at closedFrom. A tighter operator after it takes it as a whole.
+	closed     bool
+	closedFrom int
+	cmp        bool // a comparison is open: another one would be a syntax error
+	pred       bool // a LIKE, BETWEEN or IN is open
+	like       bool // a LIKE that may take ESCAPE is open
+	isOpen     bool // an IS DISTINCT FROM is open
+	height     int
 }
 
 // exprLevel rewrites operands and operators of at least the given level. It stops at the first token that continues
 // nothing, which the caller checks.
 func (p *parser) exprLevel(min level, bOnly bool) {
 	p.enter()
-	s := exprState{min: min, bOnly: bOnly, isFrom: len(p.cur.out)}
+	s := exprState{min: min, bOnly: bOnly}
+	s.operandStarts(levelIs, len(p.cur.out))
 	first := true
+	compared := false
 	for {
 		p.operandOrNot(&s, first)
 		first = false
 		s.height = max(s.height, p.height)
 		for {
 			again, lower := p.operator(&s)
+			compared = compared || s.cmp || s.isOpen
 			s.height = max(s.height, p.height) + 1
 			if s.height > heightMax {
 				p.tooDeep()
 			}
 			if again == exprDone {
 				p.height = s.height
+				p.compared = compared
 				p.leave()
 				return
 			}
@@ -69,6 +78,49 @@ func (p *parser) exprLevel(min level, bOnly bool) {
 	}
 }
 
+// operandStarts notes that what is emitted from offset at on is an operand of an operator just above the given level.
+func (s *exprState) operandStarts(l level, at int) {
+	if l <= levelIs {
+		s.isFrom = at
+	}
+	if l <= levelCompare {
+		s.likeFrom = at
+	}
+	s.opFrom = at
+}
+
+// close notes that an operator ended by itself.
+func (s *exprState) close(from int) {
+	s.closed, s.closedFrom = true, from
+	s.cmp, s.pred, s.like = false, false, false
+}
+
+// closedOperator prepares for a tighter operator after one that ended by itself: PostgreSQL takes all of the latter as left operand.
+func (p *parser) closedOperator(s *exprState, t *token) (done bool) {
+	at := p.at()
+	switch {
+	case t.kind == tTypecast:
+		p.next()
+		c := &ast.TypeCast{At: at, Type: p.typeName()}
+		p.wrap(s.closedFrom, "cast"+p.addSide(c))
+		p.emitTight(")")
+		return true
+	case t.kw == kwCollate && !s.bOnly:
+		p.collate(s.closedFrom)
+		return true
+	case t.kw == kwAt && !s.bOnly:
+		p.atTimeZone(s.closedFrom)
+		return true
+	case t.kind == tOp, t.kind == '+', t.kind == '-', t.kind == '*', t.kind == '/', t.kind == '%', t.kind == '^', t.kw == kwOperator,
+		t.kw == kwLike, t.kw == kwIlike, t.kw == kwSimilar, t.kw == kwIn, t.kw == kwBetween,
+		t.kw == kwNot && !s.bOnly:
+		p.insert(s.closedFrom, " (")
+		p.emitTight(")")
+	}
+	s.closed = false
+	return false
+}
+
 // operandOrNot rewrites an operand with the NOTs before it. The grammar engine knows NOT only at the start of an expression and
 // after AND, OR and NOT; elsewhere it is wrapped.
 func (p *parser) operandOrNot(s *exprState, native bool) {
@@ -77,9 +129,12 @@ func (p *parser) operandOrNot(s *exprState, native bool) {
 			p.emitMarked("NOT", p.i)
 			p.next()
 			s.height++
-			s.isFrom = len(p.cur.out)
+			s.operandStarts(levelIs, len(p.cur.out))
 		}
-	} else if p.isKw(kwNot) && !s.bOnly {
+	} else if p.isKw(kwNot) {
+		if s.bOnly {
+			p.syntaxError()
+		}
 		p.emitSentinel("not", p.i)
 		p.emitTight("(")
 		p.next()
@@ -88,7 +143,7 @@ func (p *parser) operandOrNot(s *exprState, native bool) {
 		p.height++
 		return
 	}
-	p.operand()
+	p.operand(s.bOnly)
 }
 
 type exprNext uint8
@@ -103,6 +158,9 @@ const (
 func (p *parser) operator(s *exprState) (next exprNext, lower bool) {
 	t := p.tok()
 	p.height = 0
+	if s.closed && p.closedOperator(s, t) {
+		return exprOperator, false
+	}
 	switch t.kind {
 	case '+', '-':
 		return p.infix(s, levelAdd, t.text), false
@@ -142,10 +200,11 @@ func (p *parser) comparison(s *exprState, t *token) exprNext {
 	p.emitMarked(t.text, p.i)
 	p.next()
 	s.cmp, s.pred, s.like = true, false, false
-	if p.anyAll() {
-		s.cmp = false
+	if p.anyAll(s) {
+		s.close(s.isFrom)
 		return exprOperator
 	}
+	s.operandStarts(levelCompare, len(p.cur.out))
 	return exprOperand
 }
 
@@ -161,16 +220,18 @@ func (p *parser) otherOperator(s *exprState, op ast.OpName, n int) exprNext {
 	}
 	p.emitMarked(string(appendName(nil, "\x00"+name)), at)
 	p.emit("<<")
-	if p.anyAll() {
-		s.pred, s.cmp, s.like = false, false, false
+	cmp, pred, like := s.cmp, s.pred, s.like
+	if p.anyAll(s) {
+		s.close(s.opFrom)
+		s.cmp, s.pred, s.like = cmp, pred, like
 		return exprOperator
 	}
 	return exprOperand
 }
 
 // anyAll rewrites ANY, SOME or ALL with its parentheses as right operand, if it follows.
-func (p *parser) anyAll() bool {
-	if !(p.isKw(kwAny) || p.isKw(kwSome) || p.isKw(kwAll)) {
+func (p *parser) anyAll(s *exprState) bool {
+	if s.bOnly || !(p.isKw(kwAny) || p.isKw(kwSome) || p.isKw(kwAll)) {
 		return false
 	}
 	name := "any"
@@ -227,7 +288,7 @@ func (p *parser) wordOperator(s *exprState, t *token) (next exprNext, lower bool
 			return exprDone, false
 		}
 		s.cmp, s.pred, s.like, s.isOpen = false, false, false, false
-		s.isFrom = len(p.cur.out)
+		s.operandStarts(levelIs, len(p.cur.out))
 		return exprOperand, true
 	case kwIsnull, kwNotnull:
 		if s.min > levelIs {
@@ -240,6 +301,7 @@ func (p *parser) wordOperator(s *exprState, t *token) (next exprNext, lower bool
 		}
 		p.emitMarked(text, p.i)
 		p.next()
+		s.close(s.isFrom)
 		return exprOperator, false
 	case kwEscape:
 		if !s.like {
@@ -280,8 +342,10 @@ func (p *parser) predicate(s *exprState, kw keyword, not bool) exprNext {
 	}
 	switch kw {
 	case kwIn:
+		cmp := s.cmp
 		p.in(at, word)
-		s.pred = false
+		s.close(s.likeFrom)
+		s.cmp = cmp
 		return exprOperator
 	case kwBetween:
 		p.between(at, word)
@@ -302,10 +366,13 @@ func (p *parser) predicate(s *exprState, kw keyword, not bool) exprNext {
 	p.emitSentinel(name, at)
 	p.emit("|")
 	s.like = true
-	if p.anyAll() {
-		s.pred, s.like = false, false
+	if p.anyAll(s) {
+		cmp := s.cmp
+		s.close(s.likeFrom)
+		s.cmp = cmp
 		return exprOperator
 	}
+	s.operandStarts(levelLike, len(p.cur.out))
 	return exprOperand
 }
 
@@ -330,8 +397,12 @@ func (p *parser) between(at int, word string) {
 	} else {
 		p.acceptKw(kwAsymmetric)
 	}
-	p.exprLevel(levelOther, true)
+	start := len(p.cur.out)
+	p.exprB()
 	if symmetric {
+		p.emitTight(")")
+	} else if p.compared {
+		p.insert(start, " (")
 		p.emitTight(")")
 	}
 	h := p.height
@@ -363,7 +434,7 @@ func (p *parser) is(s *exprState) exprNext {
 	}
 	what := p.peek(n).kw
 	if s.bOnly && what != kwDistinct && what != kwDocument {
-		return exprDone
+		p.syntaxErrorAt(p.i + n) // whatever a b_expr stands in, no IS follows it
 	}
 	p.isTestAllowed(s)
 	p.i += n
@@ -375,6 +446,7 @@ func (p *parser) is(s *exprState) exprNext {
 			text = "IS NOT NULL"
 		}
 		p.emitMarked(text, at)
+		s.close(s.isFrom)
 	case kwTrue, kwFalse, kwUnknown:
 		p.next()
 		test := ast.TestTrue
@@ -386,6 +458,7 @@ func (p *parser) is(s *exprState) exprNext {
 		}
 		p.wrap(s.isFrom, "is"+p.addSide(&ast.IsBool{At: p.atToken(at), Test: test, Not: not}))
 		p.emitTight(")")
+		s.close(s.isFrom)
 	case kwDistinct:
 		p.next()
 		p.expectKw(kwFrom)
@@ -443,9 +516,24 @@ func (p *parser) operatorName() string {
 	return ""
 }
 
-// operand rewrites a primary with its signs, casts, subscripts, COLLATE and AT TIME ZONE.
-func (p *parser) operand() {
+// operand rewrites a primary with its signs, casts, subscripts, COLLATE and AT TIME ZONE; the last two are not for a b_expr.
+func (p *parser) operand(bOnly bool) {
 	start := len(p.cur.out)
+	p.signedPrimary(bOnly)
+	for !bOnly {
+		switch p.tok().kw {
+		case kwCollate:
+			p.collate(start)
+		case kwAt:
+			p.atTimeZone(start)
+		default:
+			return
+		}
+	}
+}
+
+// signedPrimary rewrites a primary with the prefix operators before it.
+func (p *parser) signedPrimary(bOnly bool) {
 	signs := 0
 	for p.kind() == '+' || p.kind() == '-' {
 		p.emitMarked(p.tok().text, p.i)
@@ -456,39 +544,47 @@ func (p *parser) operand() {
 	}
 	switch t := p.tok(); {
 	case t.kind == tOp:
-		p.prefixOperator(ast.OpName{Name: t.text}, 1)
+		p.prefixOperator(ast.OpName{Name: t.text}, 1, bOnly)
 	case t.kw == kwOperator && p.peek(1).kind == '(':
 		op, n := p.qualifiedOperator()
-		p.prefixOperator(op, n)
+		p.prefixOperator(op, n, bOnly)
 	case t.kw == kwNot:
-		p.operandOrNot(&exprState{min: levelOr}, false)
+		p.operandOrNot(&exprState{min: levelOr, bOnly: bOnly}, false)
 	default:
 		p.primary()
 	}
 	p.height += signs
-	for {
-		at := p.at()
-		switch {
-		case p.acceptKw(kwCollate):
-			n := p.anyName()
-			p.wrap(start, "collate"+p.addSide(&ast.Collate{At: at, Collation: n}))
-			p.emitTight(")")
-		case p.isKw(kwAt):
-			p.next()
-			p.expectKws(kwTime, kwZone)
-			p.wrap(start, "attz"+p.addSide(&ast.AtTimeZone{At: at}))
-			p.emitTight(",")
-			h := p.height
-			p.enter()
-			p.zoneOperand()
-			p.leave()
-			p.emitTight(")")
-			p.height = max(h, p.height)
-		default:
-			return
-		}
-		p.postfixHeight()
+}
+
+// collate rewrites COLLATE after the operand that began at start.
+func (p *parser) collate(start int) {
+	at := p.at()
+	p.next()
+	n := p.anyName()
+	p.wrap(start, "collate"+p.addSide(&ast.Collate{At: at, Collation: n}))
+	p.emitTight(")")
+	p.postfixHeight()
+}
+
+// atTimeZone rewrites AT TIME ZONE after the operand that began at start. It associates from the left, so an AT TIME ZONE after the zone
+// belongs to the whole.
+func (p *parser) atTimeZone(start int) {
+	at := p.at()
+	p.next()
+	p.expectKws(kwTime, kwZone)
+	p.wrap(start, "attz"+p.addSide(&ast.AtTimeZone{At: at}))
+	p.emitTight(",")
+	h := p.height
+	p.enter()
+	zone := len(p.cur.out)
+	p.signedPrimary(false)
+	for p.isKw(kwCollate) {
+		p.collate(zone)
 	}
+	p.leave()
+	p.emitTight(")")
+	p.height = max(h, p.height)
+	p.postfixHeight()
 }
 
 // postfixHeight counts one more level around the current operand; postfix chains nest the tree like parentheses do.
@@ -499,31 +595,13 @@ func (p *parser) postfixHeight() {
 	}
 }
 
-// zoneOperand is the right side of AT TIME ZONE: an operand whose own AT TIME ZONE belongs to the outer one.
-func (p *parser) zoneOperand() {
-	for p.kind() == '+' || p.kind() == '-' {
-		p.emitMarked(p.tok().text, p.i)
-		p.next()
-	}
-	start := len(p.cur.out)
-	p.primary()
-	for p.isKw(kwCollate) {
-		at := p.at()
-		p.next()
-		n := p.anyName()
-		p.wrap(start, "collate"+p.addSide(&ast.Collate{At: at, Collation: n}))
-		p.emitTight(")")
-		p.postfixHeight()
-	}
-}
-
 // prefixOperator rewrites any prefix operator but + and -. It binds weaker than arithmetic, so everything of a higher level
 // belongs to it.
-func (p *parser) prefixOperator(op ast.OpName, n int) {
+func (p *parser) prefixOperator(op ast.OpName, n int, bOnly bool) {
 	p.emitSentinel("pre"+p.addSide(&ast.UnaryOp{At: p.at(), Op: op}), p.i)
 	p.emitTight("(")
 	p.i += n
-	p.exprLevel(levelAdd, false)
+	p.exprLevel(levelAdd, bOnly)
 	p.emitTight(")")
 	p.height++
 }

@@ -364,7 +364,7 @@ func (p *parser) orderBy() {
 	h := 0
 	for {
 		start := len(p.cur.out)
-		p.expr()
+		p.sortExpr()
 		h = max(h, p.height)
 		desc := false
 		item := &ast.OrderItem{}
@@ -395,6 +395,20 @@ func (p *parser) orderBy() {
 		p.emitTight(",")
 	}
 	p.height = h
+}
+
+// sortExpr rewrites an item of ORDER BY or GROUP BY. A lone integer is a column's number for the engine, which forgets its place, so it
+// goes beside the text.
+func (p *parser) sortExpr() {
+	if p.kind() == tInt {
+		switch n := p.peek(1); {
+		case n.kind == ',', n.kind == ')', n.kind == ';', n.kind == tEOF,
+			n.kw == kwAsc, n.kw == kwDesc, n.kw == kwNulls, n.kw == kwLimit, n.kw == kwHaving, n.kw == kwOrder:
+			p.leaf(&ast.Const{At: p.at(), Kind: ast.ConstInt, Text: p.tok().text}, 1)
+			return
+		}
+	}
+	p.expr()
 }
 
 func (p *parser) nullsOrder() ast.NullsOrder {
@@ -462,7 +476,7 @@ func (p *parser) groupItem() {
 		p.expect(')')
 		p.emitTight(")")
 	default:
-		p.expr()
+		p.sortExpr()
 	}
 }
 

@@ -244,8 +244,25 @@ func (p *parser) alterColumn(at ast.At) ast.AlterAction {
 			p.syntaxError()
 		}
 		return &ast.AlterColumnIdentity{At: at, Column: name, Action: "add", Always: c.IdentityAlways, Sequence: c.Sequence}
-	case p.isKw(kwSet), p.isKw(kwReset), p.isKw(kwRestart), p.isKw(kwDrop):
+	case p.isKw(kwRestart):
 		return p.unsupportedAction(at)
+	case p.acceptKw(kwSet):
+		switch p.tok().kw {
+		case kwStatistics, kwStorage, kwCompression, kwGenerated, kwIncrement, kwMinvalue, kwMaxvalue, kwStart, kwCache, kwCycle, kwNo,
+			kwSequence, kwRestart:
+			return p.unsupportedAction(at)
+		}
+		if p.kind() == '(' {
+			return p.unsupportedAction(at)
+		}
+	case p.acceptKw(kwReset):
+		if p.kind() == '(' {
+			return p.unsupportedAction(at)
+		}
+	case p.acceptKw(kwDrop):
+		if p.isKw(kwExpression) {
+			return p.unsupportedAction(at)
+		}
 	}
 	p.syntaxError()
 	return nil

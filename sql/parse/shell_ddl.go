@@ -388,9 +388,13 @@ func (p *parser) commentStmt() ast.Statement {
 			p.syntaxError()
 		}
 		s.Kind = ast.ObjMatView
-	default:
+	case kwAccess, kwAggregate, kwCast, kwCollation, kwConstraint, kwConversion, kwEvent, kwForeign, kwFunction, kwLanguage, kwLarge,
+		kwOperator, kwPolicy, kwProcedural, kwProcedure, kwPublication, kwRoutine, kwRule, kwServer, kwStatistics, kwSubscription,
+		kwTablespace, kwText, kwTransform, kwTrigger:
 		p.i = start
 		return p.rest("COMMENT ON " + upper(t.text))
+	default:
+		p.syntaxError()
 	}
 	p.next()
 	s.Name = []string{p.nonReserved()}

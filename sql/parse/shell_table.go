@@ -382,7 +382,10 @@ func (p *parser) tableConstraintAttributes(c *ast.Constraint) {
 			if c.Kind == ast.ConstraintCheck {
 				p.fail(sqlerr.FeatureNotSupported, pos, "CHECK constraints cannot be marked DEFERRABLE")
 			}
-			p.constraintAttributes([]*ast.Constraint{c})
+			if !p.constraintAttributes([]*ast.Constraint{c}) {
+				p.next()
+				p.syntaxError()
+			}
 		default:
 			return
 		}

@@ -71,6 +71,8 @@ func (p *parser) utilityStatement(t *token) ast.Statement {
 	case kwCluster:
 		return p.rest("CLUSTER")
 	case kwRefresh:
+		p.next()
+		p.expectKws(kwMaterialized, kwView)
 		return p.rest("REFRESH MATERIALIZED VIEW")
 	case kwLoad:
 		return p.rest("LOAD")
@@ -117,9 +119,7 @@ func (p *parser) preparable(dst *ast.Statement) {
 func (p *parser) executeRest(at ast.At) *ast.Execute {
 	s := &ast.Execute{At: at, Name: p.colID()}
 	if p.accept('(') {
-		if p.kind() != ')' {
-			p.exprsTo(&s.Args)
-		}
+		p.exprsTo(&s.Args)
 		p.expect(')')
 	}
 	return s
