@@ -183,8 +183,11 @@ func (g *Guard) pointsIn(s Span) []Span {
 }
 
 // Release gives the latches and the memory lock up and lets those behind go on.
-// A second release does nothing.
+// A second release does nothing, nor does one of nil.
 func (m *Manager) Release(g *Guard) {
+	if g == nil {
+		return
+	}
 	m.mu.Lock()
 	if g.done {
 		m.mu.Unlock()
