@@ -1,0 +1,109 @@
+# The commands of this project. `make test` needs Go and nothing else; what a
+# target needs beyond that it says. Numbers can be changed on the command line:
+# make chaos CHAOS_ROUNDS=5.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+BIN          := bin
+GOTEST       := go run ./tests/internal/gotest
+STATICCHECK  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PROTOC_GO    := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
+PROTOC_GRPC  := google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
+PROTOC       := 3.21.12
+CONFORMANCE  ?= $(abspath ../shared/conformance)
+
+# What takes long or wants the machine for itself runs after the rest, alone.
+ALONE      := ./tests/chaos
+# The packages with goroutines of their own, for the race detector.
+CONCURRENT := ./internal/... ./multiraft/... ./region/... ./txn/... ./pgwire/... ./placement/...
+
+SIM_SEEDS    ?= 200
+CHAOS_ROUNDS ?= 20
+CHAOS_KILL_ALL ?= 10
+CHAOS_SECONDS ?= 20
+FUZZTIME     ?= 60s
+BENCH_SECONDS ?= 10
+BENCH_OUT    ?= $(BIN)/bench.txt
+
+.PHONY: help build test unit race lint fmt vet staticcheck bench sim chaos fuzz conformance sqldiff clients proto verify clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 14
+
+build: ## the binary, at bin/quorate
+	go build -o $(BIN)/quorate ./cmd/quorate
+
+test: ## all tests, short numbers; needs Go alone, and names what it skipped
+	@$(GOTEST) -timeout 8m $$(go list ./... | grep -v '/tests/chaos$$')
+	@$(GOTEST) -count=1 -timeout 8m $(ALONE)
+
+unit: ## the tests of the packages only, without processes
+	@$(GOTEST) -short -timeout 8m ./...
+
+race: ## the concurrent packages under the race detector (needs a C compiler)
+	@$(GOTEST) -race -short -timeout 15m $(CONCURRENT)
+
+lint: fmt vet staticcheck ## gofmt, go vet, staticcheck
+	@$(GOTEST) ./tests/arch
+
+fmt:
+	@bad=$$(gofmt -l $$(git ls-files '*.go' | while read -r f; do [ -f "$$f" ] && echo "$$f"; done)); \
+	if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
+
+vet:
+	go vet ./...
+
+staticcheck:
+	go run $(STATICCHECK) ./...
+
+bench: build ## pgbench against Quorate and PostgreSQL 15 in the same run (needs postgresql-15)
+	go run ./tests/bench -quorate $(BIN)/quorate -seconds $(BENCH_SECONDS) -out $(BENCH_OUT)
+
+sim: ## the deterministic simulation, SIM_SEEDS seeds
+	go test ./tests/sim -count=1 -timeout 60m -run TestSeeds -seeds $(SIM_SEEDS)
+
+chaos: ## real processes killed and restarted, the full numbers
+	CHAOS_ROUNDS=$(CHAOS_ROUNDS) CHAOS_KILL_ALL=$(CHAOS_KILL_ALL) CHAOS_SECONDS=$(CHAOS_SECONDS) go test ./tests/chaos -count=1 -timeout 60m -v
+
+fuzz: ## each fuzz target for FUZZTIME
+	@grep -rE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*\(' . | sed -E 's|^(.*)/[^/]*:func (Fuzz[A-Za-z0-9_]*).*|\1 \2|' | sort | \
+	while read -r dir name; do \
+		echo "fuzz $$dir $$name"; \
+		go test "$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -timeout 30m </dev/null || exit 1; \
+	done
+
+conformance: ## the sqllogictest corpus that is kept beside the project (CONFORMANCE)
+	@[ -d "$(CONFORMANCE)" ] || { echo "no corpus at $(CONFORMANCE): set CONFORMANCE"; exit 1; }
+	@QUORATE_CONFORMANCE=$(CONFORMANCE) $(GOTEST) -count=1 -timeout 15m ./tests/logictest
+
+sqldiff: ## differential runs against PostgreSQL
+	@echo "make sqldiff is not built yet: statements compared with a real PostgreSQL" >&2; exit 1
+
+clients: ## the drivers and ORMs of other languages
+	@echo "make clients is not built yet: drivers and ORMs of other languages" >&2; exit 1
+
+# generate writes the Go of every contract below the folder $(1).
+define generate
+	@v=$$(protoc --version 2>/dev/null || true); [ "$$v" = "libprotoc $(PROTOC)" ] || { echo "needs protoc $(PROTOC), found '$$v' (Debian: protobuf-compiler)"; exit 1; }
+	@mkdir -p $(BIN)/tools
+	GOBIN=$(abspath $(BIN))/tools go install $(PROTOC_GO)
+	GOBIN=$(abspath $(BIN))/tools go install $(PROTOC_GRPC)
+	cd proto && for p in */*.proto; do \
+		PATH=$(abspath $(BIN))/tools:$$PATH protoc -I . --go_out=$(1) --go_opt=paths=source_relative --go-grpc_out=$(1) --go-grpc_opt=paths=source_relative $$p; \
+	done
+endef
+
+proto: ## regenerate the Go of proto/ (needs protoc)
+	$(call generate,.)
+
+verify: ## what is generated is what its sources say, and go.mod what the code needs
+	@rm -rf $(BIN)/verify && mkdir -p $(BIN)/verify
+	$(call generate,$(abspath $(BIN))/verify)
+	@cd $(BIN)/verify && for f in $$(find . -name '*.go'); do cmp "$$f" "$(CURDIR)/proto/$$f" || { echo "proto/$$f is not what its .proto says: make proto"; exit 1; }; done
+	go mod verify
+	go mod tidy -diff
+
+clean:
+	rm -rf $(BIN)
