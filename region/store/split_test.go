@@ -1,0 +1,284 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/quorate-db/quorate/internal/timestamp"
+	"github.com/quorate-db/quorate/multiraft"
+	"github.com/quorate-db/quorate/proto/kvpb"
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/region"
+	"github.com/quorate-db/quorate/storage/engine"
+)
+
+func splitCmd(first uint64, peers int, keys ...string) *kvpb.AdminRequest {
+	s := &kvpb.SplitRequest{}
+	for i, k := range keys {
+		s.Keys = append(s.Keys, []byte(k))
+		nr := &kvpb.NewRegion{RegionId: first + uint64(i)}
+		for j := range peers {
+			nr.PeerIds = append(nr.PeerIds, 1000*(first+uint64(i))+uint64(j)+1)
+		}
+		s.NewRegions = append(s.NewRegions, nr)
+	}
+	return &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_Split{Split: s}}
+}
+
+// Both halves keep what was written before the split and take writes after it, on
+// all replicas and after a restart of all of them.
+func TestSplitKeepsBothHalves(t *testing.T) {
+	c := newCluster(t, 3)
+	c.bootstrap(userRegion(1, 2, 3))
+	n := c.leader(user)
+	n.put(user, "ta", "1", "tm", "2", "tz", "3")
+	resp := n.admin(user, splitCmd(50, 3, "tg", "tq"))
+	if resp.GetRegionError() != nil {
+		t.Fatal(resp)
+	}
+	got := resp.GetAdmin().GetSplit().GetRegions()
+	if len(got) != 3 || got[0].GetId() != user || got[1].GetId() != 50 || got[2].GetId() != 51 ||
+		got[0].GetEpoch().GetVersion() != 3 || got[2].GetEpoch().GetVersion() != 3 || string(got[1].GetEndKey()) != "tq" {
+		t.Fatalf("regions after the split: %v", got)
+	}
+	// Rule B2: the parent's leader leads the children at once.
+	c.tick()
+	for _, id := range []uint64{50, 51} {
+		if l := c.leader(id); l != n {
+			t.Errorf("store %d leads region %d, not the parent's leader %d", l.id, id, n.id)
+		}
+	}
+	n.wantGet(user, "ta", "1")
+	n.wantGet(50, "tm", "2")
+	n.wantGet(51, "tz", "3")
+	n.put(50, "tn", "4")
+	n.put(user, "tb", "5")
+	c.tick()
+	c.tick()
+	for _, o := range c.stores {
+		o.crash()
+	}
+	for _, id := range c.storeIDs() {
+		c.stores[id].restart()
+	}
+	c.leader(50).wantGet(50, "tn", "4")
+	c.leader(50).wantGet(50, "tm", "2")
+	c.leader(51).wantGet(51, "tz", "3")
+	c.leader(user).wantGet(user, "tb", "5")
+	// The regions tile the key space.
+	for _, id := range c.storeIDs() {
+		at := []byte{2}
+		for _, i := range c.stores[id].s.Regions() {
+			if !bytes.Equal(i.Region.GetStartKey(), at) {
+				t.Fatalf("store %d: gap or overlap at %q", id, at)
+			}
+			at = i.Region.GetEndKey()
+		}
+		if len(at) != 0 {
+			t.Fatalf("store %d: regions end at %q", id, at)
+		}
+	}
+}
+
+// A request with the epoch of before the split is refused and told the children.
+func TestStaleEpochAfterSplit(t *testing.T) {
+	c := newCluster(t, 1)
+	c.bootstrap(userRegion(1))
+	n := c.leader(user)
+	old := n.getReq(user, "tz", c.timestamp())
+	if resp := n.admin(user, splitCmd(50, 1, "tm")); resp.GetRegionError() != nil {
+		t.Fatal(resp)
+	}
+	e := n.call(old).GetRegionError().GetEpochNotMatch()
+	if e == nil || len(e.GetCurrent()) != 2 || e.GetCurrent()[1].GetId() != 50 {
+		t.Fatalf("answer to an old epoch: %v", e)
+	}
+	// The right epoch, but a key of the child.
+	if resp := n.call(n.getReq(user, "tz", c.timestamp())); resp.GetRegionError().GetKeyNotInRegion() == nil {
+		t.Fatalf("answer to a key of the child: %v", resp)
+	}
+}
+
+// A write that waits for the split's latch is refused afterwards with the new
+// epoch, and has written nothing; the reads of both halves wait for the apply
+// (rule B1).
+func TestRequestsDuringSplit(t *testing.T) {
+	c := newCluster(t, 3)
+	c.bootstrap(userRegion(1, 2, 3))
+	n := c.leader(user)
+	n.put(user, "ta", "1", "tz", "2")
+	n.wantGet(user, "ta", "1")
+	split := n.begin(n.request(user, func(r *kvpb.Request) {
+		r.Cmd = &kvpb.Request_Admin{Admin: splitCmd(50, 3, "tm")}
+	}))
+	write := n.begin(n.putReq(user, c.timestamp(), "tz", "9"))
+	read := n.begin(n.getReq(user, "tz", c.timestamp()))
+	if *split != nil || *write != nil || *read != nil {
+		t.Fatalf("answered before the split is applied: %v %v %v", *split, *write, *read)
+	}
+	c.settle()
+	if (*split).GetRegionError() != nil {
+		t.Fatal(*split)
+	}
+	if (*write).GetRegionError().GetEpochNotMatch() == nil || (*read).GetRegionError().GetEpochNotMatch() == nil {
+		t.Fatalf("write and read of the child at the parent: %v %v", *write, *read)
+	}
+	c.leader(50).wantGet(50, "tz", "2")
+}
+
+// Rule B4: messages for a region that is not born yet are held and make no shell;
+// once the split is applied the new replica goes on with them.
+func TestMessagesBeforeBirth(t *testing.T) {
+	c := newCluster(t, 3)
+	c.bootstrap(userRegion(1, 2, 3))
+	n := c.leader(user)
+	n.put(user, "ta", "1")
+	c.tick()
+	slow := c.stores[n.id%3+1]
+	// The slow store gets no appends of the parent, but all of the child's messages.
+	c.cut = func(e *multiraft.Envelope) bool {
+		return e.ToStore == slow.id && e.RegionID == user && e.Message.GetType() == raftpb.MsgApp
+	}
+	if resp := n.admin(user, splitCmd(50, 3, "tm")); resp.GetRegionError() != nil {
+		t.Fatal(resp)
+	}
+	c.leader(50).put(50, "tz", "1")
+	c.tick()
+	if slow.s.replica(50) != nil {
+		t.Fatal("a replica was made beside the parent that covers it")
+	}
+	c.heal()
+	c.until("the child is born and catches up", func() bool {
+		r := slow.s.replica(50)
+		return r != nil && !r.Shell() && slow.localGet("tz") == "1"
+	})
+	if slow.s.Stats().SnapshotsGot != 0 {
+		t.Error("the child came by a raft snapshot")
+	}
+}
+
+// Rule C6: a store votes in the child, loses the split in a crash (the state
+// engine was not synced, the log was), replays it, and must still know its vote.
+func TestReplayedSplitKeepsTheChildsVote(t *testing.T) {
+	c := newCluster(t, 3)
+	c.bootstrap(userRegion(1, 2, 3))
+	n := c.leader(user)
+	n.put(user, "ta", "1")
+	c.tick()
+	for _, o := range c.stores {
+		if err := o.s.SyncState(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.settle()
+	if resp := n.admin(user, splitCmd(50, 3, "tm")); resp.GetRegionError() != nil {
+		t.Fatal(resp)
+	}
+	c.leader(50).put(50, "tz", "1")
+	c.tick()
+	c.tick()
+	for _, o := range c.stores {
+		g, err := o.eng.Logs.Group(50)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := g.HardState()
+		last, _ := g.LastIndex()
+		if before.GetTerm() <= 5 {
+			t.Fatalf("store %d knows no election: %v", o.id, before)
+		}
+		o.crash()
+		o.openEngines()
+		// The split is lost here.
+		if got, _ := storedRegions(o.eng.State); len(got) != 1 {
+			t.Fatalf("store %d: regions %v survived without a sync", o.id, got)
+		}
+		o.start()
+		c.settle()
+		c.until("the split is replayed", func() bool { return o.s.replica(50) != nil && !o.s.replica(50).Shell() })
+		if g, err = o.eng.Logs.Group(50); err != nil {
+			t.Fatal(err)
+		}
+		after := g.HardState()
+		afterLast, _ := g.LastIndex()
+		if after.GetTerm() < before.GetTerm() || after.GetTerm() == before.GetTerm() && after.GetVote() != before.GetVote() ||
+			afterLast < last {
+			t.Fatalf("store %d: hard state %v, last %d became %v, %d", o.id, before, last, after, afterLast)
+		}
+	}
+	c.leader(50).wantGet(50, "tz", "1")
+}
+
+// A region that grows beyond the limit is split by itself into parts that hold
+// everything; small ones are left alone.
+func TestSplitBySize(t *testing.T) {
+	c := newCluster(t, 3)
+	c.split = 20_000
+	c.bootstrap(userRegion(1, 2, 3))
+	n := c.leader(user)
+	value := string(bytes.Repeat([]byte("v"), 1000))
+	for i := range 60 {
+		key := fmt.Sprintf("t%03d", i)
+		var r *metapb.Region
+		for _, info := range n.s.Regions() {
+			if region.Contains(info.Region, []byte(key)) {
+				r = info.Region
+			}
+		}
+		c.leader(r.GetId()).put(r.GetId(), key, value)
+		if i%10 == 9 {
+			for _, o := range c.stores {
+				if err := o.s.SyncState(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.settle()
+			c.tick()
+		}
+	}
+	infos := n.s.Regions()
+	if len(infos) < 3 || len(infos) > 8 {
+		t.Fatalf("%d regions after 60 kB with a limit of 20 kB", len(infos))
+	}
+	total := 0
+	for _, i := range infos {
+		l := c.leader(i.Region.GetId())
+		resp := l.call(l.request(i.Region.GetId(), func(r *kvpb.Request) {
+			r.Cmd = &kvpb.Request_Scan{Scan: &kvpb.ScanRequest{
+				StartKey: i.Region.GetStartKey(), EndKey: i.Region.GetEndKey(), Read: &kvpb.ReadContext{ReadTs: uint64(c.timestamp())}}}
+		}))
+		if resp.GetRegionError() != nil || resp.GetScan().GetError() != nil {
+			t.Fatal(resp)
+		}
+		total += len(resp.GetScan().GetPairs())
+	}
+	if total != 60 {
+		t.Fatalf("%d rows in all regions, want 60", total)
+	}
+}
+
+// Bad splits are refused and change nothing.
+func TestBadSplits(t *testing.T) {
+	c := newCluster(t, 1)
+	c.bootstrap(userRegion(1))
+	n := c.leader(user)
+	for _, a := range []*kvpb.AdminRequest{
+		splitCmd(50, 1), splitCmd(50, 2, "tm"), splitCmd(50, 1, "tm", "ta"), splitCmd(50, 1, "\x01"),
+		splitCmd(50, 1, "\x02"), splitCmd(user, 1, "tm"), splitCmd(50, 1, "tm", "tm"),
+	} {
+		if resp := n.admin(user, a); resp.GetRegionError() == nil {
+			t.Errorf("split %v was accepted", a)
+		}
+	}
+	if v := n.s.replica(user).Descriptor().GetEpoch().GetVersion(); v != 1 {
+		t.Errorf("version is %d", v)
+	}
+}
+
+var (
+	_ = engine.EmptyRepr
+	_ timestamp.Timestamp
+)
