@@ -81,7 +81,7 @@ func older(a, b *metapb.Epoch) bool {
 func (n *Node) regionInfo(r *placementpb.RegionRoute) *adminpb.RegionInfo {
 	info := &adminpb.RegionInfo{
 		Region: r.Region, LeaderStore: r.LeaderStore, LeaderNode: r.LeaderStore, SizeBytes: r.SizeBytes,
-		Start: keys.PrettyUser(r.Region.StartKey), End: keys.PrettyUser(r.Region.EndKey),
+		Start: keys.User(r.Region.StartKey).String(), End: keys.User(r.Region.EndKey).String(),
 	}
 	if len(r.Region.StartKey) == 0 {
 		info.Start = "min"
@@ -244,7 +244,7 @@ func (a *admin) Split(ctx context.Context, req *adminpb.SplitRequest) (*adminpb.
 		return &adminpb.SplitResponse{Error: err.Error()}, nil
 	}
 	if bytes.Compare(key, rt.Region.StartKey) <= 0 || len(rt.Region.EndKey) > 0 && bytes.Compare(key, rt.Region.EndKey) >= 0 {
-		return &adminpb.SplitResponse{Refused: true, Error: fmt.Sprintf("key %s does not lie inside region %d", keys.PrettyUser(key), req.RegionId)}, nil
+		return &adminpb.SplitResponse{Refused: true, Error: fmt.Sprintf("key %s does not lie inside region %d", keys.User(key).String(), req.RegionId)}, nil
 	}
 	if err := n.SplitAt(ctx, [][]byte{key}); err != nil {
 		return &adminpb.SplitResponse{Error: err.Error()}, nil

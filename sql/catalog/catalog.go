@@ -256,3 +256,17 @@ func readUint(ctx context.Context, r Reader, key keys.User) (uint64, error) {
 	}
 	return v, nil
 }
+
+// Latest returns the newest snapshot that this node has loaded, nil before the
+// first: for listings that must not wait for anybody. It may be old.
+func (c *Catalog) Latest() *Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var best *Snapshot
+	for _, e := range c.mu.cache {
+		if best == nil || e.snap.version > best.version {
+			best = e.snap
+		}
+	}
+	return best
+}

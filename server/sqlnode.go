@@ -1,0 +1,117 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/pgwire"
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/sql"
+)
+
+// buildSQL makes the SQL engine and the server of the PostgreSQL protocol.
+func (n *Node) buildSQL() error {
+	var err error
+	n.sql, err = sql.New(sql.Options{
+		Store: sql.TxnStore(n.txn), Clock: n.cfg.Env.Clock, NewRand: env.SystemRand, Logger: n.log,
+		NodeID: uint32(n.ident.NodeID), Lease: n.lease, IDs: objectIDs{n}, Admin: sqlAdmin{n}, Version: Version,
+	})
+	if err != nil {
+		return fmt.Errorf("make the SQL engine: %w", err)
+	}
+	var auth pgwire.Authenticator = pgwire.TrustLoopback{}
+	if n.cfg.Insecure {
+		auth = pgwire.TrustAll{}
+	}
+	n.pg, err = pgwire.New(pgwire.Options{
+		Engine: n.sql, Clock: n.cfg.Env.Clock, Entropy: rand.Reader, Auth: auth, Logger: n.log, NodeID: uint32(n.ident.NodeID),
+	})
+	if err != nil {
+		return fmt.Errorf("make the PostgreSQL server: %w", err)
+	}
+	return nil
+}
+
+// objectIDs gives the ids of SQL's objects. Placement's numbers begin low; those
+// of users begin where PostgreSQL's do.
+type objectIDs struct{ n *Node }
+
+func (o objectIDs) NextID(ctx context.Context) (uint64, error) {
+	const firstUserID = 16384
+	id, err := o.n.client.AllocIDs(ctx, 1)
+	if err != nil {
+		return 0, err
+	}
+	return firstUserID + id, nil
+}
+
+// sqlAdmin is what SQL asks of the cluster.
+type sqlAdmin struct{ n *Node }
+
+func (a sqlAdmin) SplitAt(ctx context.Context, keys [][]byte) error { return a.n.SplitAt(ctx, keys) }
+
+func (a sqlAdmin) Regions(_ context.Context, start, end []byte) ([]sql.RegionInfo, error) {
+	var out []sql.RegionInfo
+	for _, r := range a.n.regionsNow() {
+		if !overlaps(r.Region, &metapb.Region{StartKey: start, EndKey: end}) {
+			continue
+		}
+		info := sql.RegionInfo{
+			ID: r.Region.Id, Start: r.Region.StartKey, End: r.Region.EndKey, ConfVer: r.Region.Epoch.GetConfVer(), Version: r.Region.Epoch.GetVersion(),
+			LeaderNode: r.LeaderStore, LeaderStore: r.LeaderStore, SizeBytes: r.SizeBytes,
+		}
+		for _, p := range r.Region.Peers {
+			info.Peers = append(info.Peers, sql.PeerInfo{PeerID: p.Id, NodeID: p.NodeId, StoreID: p.StoreId, Role: strings.ToLower(p.Role.String())})
+		}
+		out = append(out, info)
+	}
+	return out, nil
+}
+
+func (a sqlAdmin) Nodes(context.Context) ([]sql.NodeInfo, error) {
+	var out []sql.NodeInfo
+	for _, s := range a.n.nodes() {
+		state := strings.ToLower(s.Store.State.String())
+		if s.Store.State == metapb.StoreState_UP {
+			state = "live"
+		}
+		out = append(out, sql.NodeInfo{
+			ID: s.Store.NodeId, SQLAddr: s.Store.SqlAddress, RPCAddr: s.Store.RpcAddress, State: state, Version: s.Store.Version,
+			Started: time.UnixMilli(s.Store.StartedUnixMs), Replicas: int64(s.Replicas), Leaders: int64(s.Leaders),
+		})
+	}
+	return out, nil
+}
+
+// tablesIn names the tables that overlap a range, as far as this node knows.
+func (n *Node) tablesIn(start, end []byte) []string { return n.sql.TablesIn(start, end) }
+
+func (n *Node) tableSpans(ctx context.Context, table string) ([][2][]byte, error) {
+	s, err := n.sql.TableSpan(ctx, table)
+	if err != nil {
+		return nil, err
+	}
+	return [][2][]byte{{s.Start, s.End}}, nil
+}
+
+// splitKey reads a key as the command line has it, or finds the middle of the
+// region.
+func (n *Node) splitKey(ctx context.Context, r *metapb.Region, at string) ([]byte, error) {
+	switch {
+	case at == "":
+		return n.middle(ctx, r)
+	case strings.HasPrefix(at, "0x"):
+		key, err := hex.DecodeString(at[2:])
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a key in hexadecimal: %w", at, err)
+		}
+		return bytes.Clone(key), nil
+	}
+	return n.sql.ParseSplitKey(ctx, r.StartKey, r.EndKey, at)
+}
