@@ -431,6 +431,47 @@ func TestOracleIsMovedAboveRegionTimestamps(t *testing.T) {
 	})
 }
 
+// A commit comes after everything that was acknowledged before it was asked for,
+// however old the transaction is: a snapshot that misses the earlier commit does
+// not see the later one.
+func TestCommitOrderFollowsTime(t *testing.T) {
+	for _, cuts := range [][]string{nil, {"m"}} {
+		withCluster(t, cuts, func(t *testing.T, c *cluster, cl *Client) {
+			old := mustBegin(t, cl)
+			if err := errors.Join(old.Put([]byte("a"), []byte("old")), old.Put([]byte("z"), []byte("old"))); err != nil {
+				t.Fatal(err)
+			}
+			snapshot := mustBegin(t, cl)
+			mustPut(t, cl, "b", "first")
+			if err := old.Commit(bg, CommitOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			if got := scan(t, snapshot, ScanOptions{}); got != "" {
+				t.Errorf("snapshot sees %q", got)
+			}
+		})
+	}
+}
+
+// A region that has served reads far above the oracle forces the commit
+// timestamp of all keys above them.
+func TestCommitAboveEveryRegion(t *testing.T) {
+	withCluster(t, []string{"m"}, func(t *testing.T, c *cluster, cl *Client) {
+		far := timestamp.Make(time.Now().UnixMilli()+5000, 0)
+		c.mu.Lock()
+		c.regions[1].maxTS = far
+		c.mu.Unlock()
+		mustPut(t, cl, "a", "1", "z", "1")
+		synctestWait()
+		if n := c.locks(); n != 0 {
+			t.Errorf("%d locks left", n)
+		}
+		if got := scan(t, mustBegin(t, cl), ScanOptions{}); got != "a=1 z=1" {
+			t.Errorf("found %q", got)
+		}
+	})
+}
+
 func TestMaxCommitTS(t *testing.T) {
 	for _, cuts := range [][]string{nil, {"m"}} {
 		withCluster(t, cuts, func(t *testing.T, c *cluster, cl *Client) {

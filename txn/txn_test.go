@@ -265,7 +265,7 @@ func TestScanIsStableUnderWrites(t *testing.T) {
 	withCluster(t, nil, func(t *testing.T, c *cluster, cl *Client) {
 		mustPut(t, cl, "a", "1", "c", "1")
 		tx := mustBegin(t, cl)
-		if err := tx.Put([]byte("b"), []byte("1")); err != nil {
+		if err := errors.Join(tx.Put([]byte("b"), []byte("1")), tx.Put([]byte("e"), []byte("1"))); err != nil {
 			t.Fatal(err)
 		}
 		it := tx.Scan(ScanOptions{})
@@ -275,11 +275,12 @@ func TestScanIsStableUnderWrites(t *testing.T) {
 			got = append(got, string(it.Key())+"="+string(it.Value()))
 			// The update moves every row behind the scan: it must not be met again.
 			next := append(append([]byte(nil), it.Key()...), 'x')
-			if err := errors.Join(tx.Put(next, []byte("2")), tx.Put([]byte("b"), []byte("changed")), tx.Delete(it.Key())); err != nil {
+			if err := errors.Join(tx.Put(next, []byte("2")), tx.Put([]byte("b"), []byte("changed")), tx.Put([]byte("d"), []byte("new")),
+				tx.Put([]byte("e"), []byte("changed")), tx.Delete(it.Key())); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if s := strings.Join(got, " "); s != "a=1 b=1 c=1" {
+		if s := strings.Join(got, " "); s != "a=1 b=1 c=1 e=1" {
 			t.Errorf("got %q", s)
 		}
 	})

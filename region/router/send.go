@@ -68,7 +68,7 @@ type attempts struct {
 	count int
 	hints int
 	tried []uint64 // stores asked since the last full round
-	last  error           // what stood in the way
+	last  error    // what stood in the way
 }
 
 func (r *Router) send(ctx context.Context, req *kvpb.Request, target func() (Route, error)) (*kvpb.Response, error) {
