@@ -17,9 +17,16 @@ import (
 	"github.com/quorate-db/quorate/storage/keys"
 )
 
-// snapshotPatienceTicks is how long the leader waits for the acknowledgement of a
-// raft snapshot before it lets Raft try something else: a minute.
-const snapshotPatienceTicks = 600
+const (
+	// snapshotPatienceTicks is how long the leader waits for the end of a raft
+	// snapshot's stream before it lets Raft try something else: ten minutes, since
+	// streams wait for each other and are limited in rate.
+	snapshotPatienceTicks = 6000
+	// installPatienceTicks is how long it waits for the acknowledgement after the
+	// stream: five seconds. A receiver that crashed in between would else be left
+	// alone for ever.
+	installPatienceTicks = 50
+)
 
 // snapshotMetadata is what Raft is told when it asks for a snapshot. What is sent
 // in the end is newer: it is taken when the stream begins.
@@ -52,6 +59,11 @@ func (r *Replica) sendSnapshot(m *raftpb.Message) {
 // is installed.
 func (r *Replica) SnapshotDone(peer uint64, err error) {
 	if err == nil {
+		r.enqueueOp(func(*raft.RawNode) {
+			if _, waits := r.sent[peer]; waits {
+				r.sent[peer] = snapshotPatienceTicks - installPatienceTicks
+			}
+		})
 		return
 	}
 	r.log.Info("raft snapshot was not sent", "to", peer, "error", err)
