@@ -1,13 +1,16 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"testing"
 
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/proto/kvpb"
+	"github.com/quorate-db/quorate/storage/engine"
 )
 
 // lag makes store 3 miss so much that the others have compacted their logs, and
@@ -202,5 +205,82 @@ func TestDamagedSnapshot(t *testing.T) {
 	c.settle()
 	if got := lagging.s.replica(user).AppliedIndex(); got != before {
 		t.Fatalf("applied index went from %d to %d", before, got)
+	}
+}
+
+// A crash between the state engine's ingest and the reset of the log: the log
+// disagrees with the applied state, and is started anew at open (rules C2, C5).
+func TestCrashBetweenIngestAndLogReset(t *testing.T) {
+	c, lagging := lag(t)
+	before := engine.CrashClone(lagging.fs, 0, 1)
+	c.heal()
+	c.wantCaughtUp(lagging)
+	applied := lagging.s.replica(user).AppliedIndex()
+	after := engine.CrashClone(lagging.fs, 0, 1)
+	lagging.crash()
+	fs := engine.NewCrashableMemFS()
+	copyDir(t, after, fs, "store/state")
+	copyDir(t, before, fs, "store/log")
+	lagging.fs = fs
+	lagging.restart()
+	// The ingest is durable; what was applied behind it may be lost.
+	if got := lagging.s.replica(user).AppliedIndex(); got < applied-5 {
+		t.Fatalf("applied index after the restart is %d, was %d", got, applied)
+	}
+	c.wantCaughtUp(lagging)
+}
+
+func copyDir(t *testing.T, from, to engine.FS, dir string) {
+	t.Helper()
+	if err := to.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	names, err := from.List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		path := from.PathJoin(dir, name)
+		info, err := from.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.IsDir() {
+			copyDir(t, from, to, path)
+			continue
+		}
+		src, err := from.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src.Close()
+		dst, err := to.Create(path, engine.WriteCategory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := dst.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(dst.Sync(), dst.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := to.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for p := dir; p != "." && p != ""; {
+		p = to.PathDir(p)
+		if d, err := to.OpenDir(p); err == nil {
+			d.Sync()
+			d.Close()
+		}
 	}
 }
