@@ -2,8 +2,10 @@ package parse
 
 import (
 	"bufio"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -208,3 +210,37 @@ func placeholders(s string) string {
 		s = s[i+j+2:]
 	}
 }
+
+// TestMutations proves on broken forms of everything recorded that no text leads to an internal error: every sentinel is consumed and the
+// engine gives back only what the rewriter asked for.
+func TestMutations(t *testing.T) {
+	dir := conformanceDir(t)
+	var texts []string
+	for _, e := range readCorpus(t, filepath.Join(dir, "pg-dialect-corpus.sql")) {
+		texts = append(texts, e.sql)
+	}
+	for _, name := range []string{"psql", "pgx", "pg_dump", "django", "typeorm"} {
+		for _, s := range clientStatements(t, filepath.Join(dir, "client-queries", name+".sql")) {
+			texts = append(texts, placeholders(s.sql))
+		}
+	}
+	seed := uint64(20)
+	if s := os.Getenv("QUORATE_SEED"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seed = n
+	}
+	r := rand.New(rand.NewPCG(seed, 5))
+	for range 2 {
+		for _, text := range texts {
+			sql := mutate(r, text)
+			if e := sqlerrOf(second(Parse(sql))); e != nil && e.Code == sqlerr.InternalError {
+				t.Errorf("seed %d: %v (%v)\n\t%s", seed, e, e.Cause, sql)
+			}
+		}
+	}
+}
+
+func second(_ []Statement, err error) error { return err }

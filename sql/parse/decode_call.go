@@ -252,7 +252,7 @@ func (d *decoder) orderItems(items []*tast.ByItem) []ast.OrderItem {
 			}
 		}
 		o.Expr = d.expr(e)
-		o.Pos = o.Expr.Position()
+		o.Pos = ast.Leftmost(o.Expr)
 		out[i] = o
 	}
 	return out

@@ -437,7 +437,8 @@ func (d *decoder) caseExpr(n *tast.CaseExpr) ast.Expr {
 		c.Operand = d.expr(n.Value)
 	}
 	for i, w := range n.WhenClauses {
-		c.Whens[i] = ast.When{At: d.at(w.Expr), Cond: d.expr(w.Expr), Result: d.expr(w.Result)}
+		cond := d.expr(w.Expr)
+		c.Whens[i] = ast.When{At: ast.At{Pos: ast.Leftmost(cond)}, Cond: cond, Result: d.expr(w.Result)}
 	}
 	if n.ElseClause != nil {
 		c.Else = d.expr(n.ElseClause)

@@ -83,7 +83,7 @@ func (d *decoder) insert(n tast.StmtNode) {
 		v.Rows[i] = d.exprs(row)
 	}
 	if len(v.Rows) > 0 && len(v.Rows[0]) > 0 {
-		v.Pos = v.Rows[0][0].Position()
+		v.Pos = ast.Leftmost(v.Rows[0][0])
 	}
 	*d.f.dst.(**ast.Select) = &ast.Select{At: v.At, Body: v}
 }
@@ -229,7 +229,7 @@ func (d *decoder) selectStmt(s *tast.SelectStmt) *ast.Select {
 			v.Rows[i] = d.exprs(row.Values)
 		}
 		if len(v.Rows) > 0 && len(v.Rows[0]) > 0 {
-			v.Pos = v.Rows[0][0].Position()
+			v.Pos = ast.Leftmost(v.Rows[0][0])
 		}
 		out.Body, out.At = v, v.At
 	case tast.SelectStmtKindSelect:
@@ -296,7 +296,7 @@ func (d *decoder) targets(fields []*tast.SelectField) []ast.Target {
 			d.unexpected(f.WildCard)
 		}
 		e := d.expr(f.Expr)
-		out[i] = ast.Target{At: ast.At{Pos: e.Position()}, Expr: e, Label: f.AsName.O}
+		out[i] = ast.Target{At: ast.At{Pos: ast.Leftmost(e)}, Expr: e, Label: f.AsName.O}
 	}
 	return out
 }

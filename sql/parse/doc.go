@@ -31,7 +31,8 @@
 //
 // # Limits
 //
-// 64 MiB of text (54000), 1,000 levels of nesting and chains of 20,000 operators (54001; AND and OR are flattened but count). Byte 0 and
+// 64 MiB of text (54000), 1,000 levels of nesting and chains of 50,000 operators (54001; AND and OR count, although
+// they come out flat). Byte 0 and
 // invalid UTF-8 are 22021.
 //
 // # Concurrency

@@ -24,11 +24,13 @@ func (p *parser) call(start, n int) {
 	switch {
 	case universal:
 		p.universalCall(f, start, open, closing)
-	case p.peek(1).kind == '*' && p.peek(2).kind == ')':
+	case p.peek(1).kind == '*':
 		f.Star = true
 		p.emitSentinel("call"+p.addSide(&callInfo{call: f}), start)
 		p.emitTight("()")
-		p.i += 3
+		p.i += 2
+		p.expect(')')
+		p.height = 1
 	default:
 		if n <= 2 {
 			out := append(p.cur.out, ' ')
