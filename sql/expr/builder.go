@@ -149,16 +149,15 @@ func (b *Builder) Unary(op string, arg Expr) (Expr, error) {
 // is what it says (PostgreSQL's doNegate).
 func negatedLiteral(e Expr) (Expr, bool) {
 	c, ok := e.(*Const)
-	if !ok || c.Val.IsNull() {
+	if !ok || !c.number {
 		return nil, false
 	}
-	switch c.Typ.OID {
-	case types.OIDInt4, types.OIDInt8:
-		if i := c.Val.Int(); i > 0 {
-			return &Const{Val: types.NewInt(-i), Typ: c.Typ}, true
-		}
+	lit, err := NumberLiteral("-" + types.TextOf(c.Val, c.Typ, nil))
+	if err != nil {
+		return nil, false
 	}
-	return nil, false
+	lit.number = false
+	return lit, true
 }
 
 // NumberLiteral makes the literal that a number written in SQL is: int4, int8 or
@@ -166,14 +165,14 @@ func negatedLiteral(e Expr) (Expr, bool) {
 func NumberLiteral(text string) (*Const, error) {
 	for _, t := range []types.Type{types.Int4, types.Int8} {
 		if d, err := types.DecodeText(text, t, nil); err == nil {
-			return &Const{Val: d, Typ: t}, nil
+			return &Const{Val: d, Typ: t, number: true}, nil
 		}
 	}
 	d, err := types.ParseNumeric(text)
 	if err != nil {
 		return nil, err
 	}
-	return &Const{Val: d, Typ: types.Numeric}, nil
+	return &Const{Val: d, Typ: types.Numeric, number: true}, nil
 }
 
 // Call calls a function. schema is empty for a search by name alone; functions
@@ -205,7 +204,7 @@ func (b *Builder) Call(schema, name string, args []Expr, variadic bool) (Expr, e
 		if a, err = b.coerce(a, want); err != nil {
 			return nil, err
 		}
-		if isUnknown(a.Type()) {
+		if _, lit := a.(*Const); isUnknown(a.Type()) && !lit {
 			if a, err = b.Known(a); err != nil {
 				return nil, err
 			}
@@ -649,16 +648,8 @@ func (b *Builder) NullIf(left, right Expr) (Expr, error) {
 	if !ok {
 		return nil, sqlerr.Unsupported("NULLIF over rows")
 	}
-	if isUnknown(left.Type()) {
-		left = call.Left
-	}
-	// The comparison reads the pair; the result is the left value as it was.
-	le, err := b.coerce(&Column{Index: 0, Typ: left.Type(), Name: "left"}, call.Sig.Args[0])
-	if err != nil {
-		return nil, err
-	}
-	pair := &OpCall{Op: call.Op, Sig: call.Sig, Left: le, Right: &Column{Index: 1, Typ: call.Right.Type(), Name: "right"}}
-	return &NullIf{Left: left, Right: call.Right, Equal: pair}, nil
+	// The result has the type that the comparison cast the left side to.
+	return &NullIf{Left: call.Left, Right: call.Right, Equal: call.Op}, nil
 }
 
 // Greatest makes GREATEST.

@@ -159,7 +159,12 @@ func (b *Builder) settleParam(x *Param, to types.Type, context CastContext) (Exp
 	if isUnknown(got) {
 		return nil, sqlerr.Internal("parameter $%d is still of unknown type", x.Index+1)
 	}
-	return b.Cast(&Param{Index: x.Index, Typ: got}, to, context)
+	p := &Param{Index: x.Index, Typ: got}
+	if got.OID != to.OID && !b.Catalog.CanCoerce(got, to, context) {
+		return nil, sqlerr.New(sqlerr.AmbiguousParameter, "inconsistent types deduced for parameter $%d", x.Index+1).
+			WithDetail("%s versus %s", got.Bare(), to.Bare())
+	}
+	return b.Cast(p, to, context)
 }
 
 func (e *Cast) Eval(ctx *EvalContext, row Row) (types.Datum, error) {

@@ -117,10 +117,7 @@ func (e *NullIf) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
 	if r.IsNull() {
 		return l, nil
 	}
-	pair, mark := ctx.push(2)
-	defer ctx.pop(mark)
-	pair[0], pair[1] = l, r
-	eq, err := e.Equal.Eval(ctx, pair)
+	eq, err := e.Equal.call2(ctx, nil, l, r)
 	if err != nil || eq.IsTrue() {
 		return types.Null, err
 	}

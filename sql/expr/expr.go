@@ -26,6 +26,8 @@ type Expr interface {
 type Const struct {
 	Val types.Datum
 	Typ types.Type
+	// number marks a literal written as digits, whose sign may still come.
+	number bool
 }
 
 // NewConst returns a literal of a known type.

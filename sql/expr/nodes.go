@@ -115,7 +115,7 @@ type Coalesce struct {
 // NullIf returns NULL if the arguments are equal, else the first.
 type NullIf struct {
 	Left, Right Expr
-	Equal       Expr // OpCall over Left and Right
+	Equal       *Op
 }
 
 // MinMax is GREATEST or LEAST: NULLs are left out.

@@ -106,9 +106,6 @@ func (c *Catalog) settle(declared []types.OID, result types.OID, args []types.Ty
 		}
 		if d == types.OIDAny {
 			sig.Args[i] = args[i].Bare()
-			if isUnknown(args[i]) {
-				sig.Args[i] = types.Text
-			}
 		}
 	}
 	sig.Result, err = g.stand(sig.Result)

@@ -255,6 +255,15 @@ func (r *reader) is(left Expr) Expr {
 func (r *reader) member(left Expr) Expr {
 	neg := r.word("not")
 	switch {
+	case (r.toks[r.at].text == "like" || r.toks[r.at].text == "ilike") && (r.toks[r.at+1].text == "any" || r.toks[r.at+1].text == "all"):
+		op := "~~"
+		if neg {
+			op = "!~~"
+		}
+		if r.next().text == "ilike" {
+			op += "*"
+		}
+		return r.compare(op, left)
 	case r.word("between"):
 		sym := r.word("symmetric")
 		lo := r.expr(7)
@@ -310,7 +319,11 @@ func (r *reader) typeName() types.Type {
 			text = append(text, "[]")
 			r.at++
 		default:
-			return must(types.ParseType(strings.Join(text, " ")))
+			name := strings.Join(text, " ")
+			for _, p := range []string{"(", ")", ",", "-"} {
+				name = strings.ReplaceAll(name, p+" ", p)
+			}
+			return must(types.ParseType(name))
 		}
 		r.at++
 	}
@@ -381,14 +394,27 @@ func (r *reader) named(w string) Expr {
 		return NewNull()
 	case "true", "false":
 		return &Const{Val: types.NewBool(w == "true"), Typ: types.Bool}
-	case "array":
-		r.want("[")
-		items := r.list("]")
-		if len(items) == 0 {
-			r.want("::")
-			return must(r.b.EmptyArray(r.typeName()))
+	case "current_date", "current_timestamp", "localtimestamp", "current_user":
+		if p := r.peek(); p.kind != 'o' || p.text != "(" {
+			return must(r.b.Call("", w, nil, false))
 		}
-		return must(r.b.Array(items))
+	case "timestamp", "timestamptz", "time", "interval":
+		save := r.at
+		r.at--
+		to := r.typeName()
+		if r.peek().kind == 's' {
+			lit := r.next().text
+			if p := r.peek(); w == "interval" && p.kind == 'i' && strings.Contains(" year month day hour minute second ", " "+p.text+" ") {
+				save := r.at
+				r.toks[r.at-1] = token{'i', "interval"}
+				r.at = save - 1
+				to = r.typeName()
+			}
+			return must(r.b.Cast(NewUnknown(lit), to, CastExplicit))
+		}
+		r.at = save
+	case "array":
+		return r.array()
 	case "row":
 		r.want("(")
 		return must(r.b.Row(r.list(")")))
@@ -489,6 +515,30 @@ func (r *reader) keywordCall(w string) (Expr, bool) {
 		return nil, false
 	}
 	return must(r.b.Call("pg_catalog", fn, args, false)), true
+}
+
+// array reads [items], where an item may be a list in brackets itself.
+func (r *reader) array() Expr {
+	r.want("[")
+	var items []Expr
+	if !r.op("]") {
+		for {
+			if p := r.peek(); p.kind == 'o' && p.text == "[" {
+				items = append(items, r.array())
+			} else {
+				items = append(items, r.expr(0))
+			}
+			if r.op("]") {
+				break
+			}
+			r.want(",")
+		}
+	}
+	if len(items) == 0 {
+		r.want("::")
+		return must(r.b.EmptyArray(r.typeName()))
+	}
+	return must(r.b.Array(items))
 }
 
 func (r *reader) caseExpr() Expr {

@@ -108,7 +108,18 @@ func compileRegex(pattern, flags string) (*regexp.Regexp, error) {
 	if err != nil {
 		what := err.Error()
 		if e, ok := err.(*syntax.Error); ok {
-			what = string(e.Code)
+			switch what = string(e.Code); e.Code {
+			case syntax.ErrMissingParen, syntax.ErrUnexpectedParen:
+				what = "parentheses () not balanced"
+			case syntax.ErrMissingBracket:
+				what = "brackets [] not balanced"
+			case syntax.ErrMissingRepeatArgument, syntax.ErrInvalidRepeatOp:
+				what = "quantifier operand invalid"
+			case syntax.ErrInvalidRepeatSize:
+				what = "invalid repetition count(s)"
+			case syntax.ErrInvalidCharRange:
+				what = "invalid character range"
+			}
 		}
 		return nil, sqlerr.New(sqlerr.InvalidRegularExpression, "invalid regular expression: %s", what)
 	}

@@ -307,18 +307,11 @@ func (c *Catalog) choose(cands []candidate, args []types.Type) (candidate, bool)
 			}
 			known = a
 		}
-		var found []candidate
-		for _, cand := range cands {
-			ok := true
-			for _, want := range cand.args {
-				w := types.Of(want)
-				ok = ok && (w.IsPolymorphic() || c.CanCoerce(known, w, CastImplicit))
-			}
-			if ok {
-				found = append(found, cand)
-			}
+		all := make([]types.Type, len(args))
+		for i := range all {
+			all[i] = known
 		}
-		if len(found) == 1 {
+		if found := c.coercible(cands, all); len(found) == 1 {
 			return found[0], true
 		}
 	}

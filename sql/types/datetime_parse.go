@@ -45,9 +45,16 @@ func (f dateFault) err(s string, t Type, zone string) error {
 	case faultZoneRange:
 		return sqlerr.New(sqlerr.InvalidTimeZoneDisplacementValue, "time zone displacement out of range: \"%s\"", s)
 	case faultZoneName:
-		return sqlerr.New(sqlerr.InvalidParameterValue, "time zone \"%s\" not recognized", zone)
+		return sqlerr.New(sqlerr.InvalidParameterValue, "time zone \"%s\" not recognized", strings.ToLower(zone))
 	}
-	return sqlerr.New(sqlerr.InvalidDatetimeFormat, "invalid input syntax for type %s: \"%s\"", t.Bare(), s)
+	name := t.Bare().String()
+	switch t.OID {
+	case OIDTimestamp:
+		name = "timestamp"
+	case OIDTime:
+		name = "time"
+	}
+	return sqlerr.New(sqlerr.InvalidDatetimeFormat, "invalid input syntax for type %s: \"%s\"", name, s)
 }
 
 // dateReader reads one text; PostgreSQL's ParseDateTime and DecodeDateTime in
@@ -885,6 +892,16 @@ func parseDate(s string, ctx *FormatContext) (int64, error) {
 }
 
 func parseTime(s string, ctx *FormatContext) (int64, error) {
+	// Digits alone are a time here, hhmmss or hhmm, not a date.
+	if p, _, _ := strings.Cut(trimSpace(s), "."); len(p) == 6 || len(p) == 4 {
+		r := dateReader{isoTime: true}
+		if _, ok := digits(p); ok {
+			if f := r.runTogether(trimSpace(s)); f != faultNone {
+				return 0, f.err(s, Time, "")
+			}
+			return r.out.TimeOfDay(), nil
+		}
+	}
 	v, fault, zone := readDateText(s, ctx.DateOrder)
 	if fault != faultNone {
 		return 0, fault.err(s, Time, zone)
@@ -896,12 +913,6 @@ func parseTime(s string, ctx *FormatContext) (int64, error) {
 		return CivilFromMicros(UTCToLocal(FromTime(ctx.Now), ctx.Location())).TimeOfDay(), nil
 	}
 	if v.special != "" || !v.hasTime {
-		// Digits alone are a time here, hhmmss or hhmm.
-		p := trimSpace(s)
-		r := dateReader{isoTime: true}
-		if v.special == "" && r.runTogether(p) == faultNone && len(p) >= 4 {
-			return r.out.TimeOfDay(), nil
-		}
 		return 0, faultFormat.err(s, Time, "")
 	}
 	return v.TimeOfDay(), nil

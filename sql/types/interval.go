@@ -262,6 +262,14 @@ func appendIntervalSQL(dst []byte, years, months, days, hours, mins, secs, frac 
 type intervalReader struct {
 	Interval
 	overflow bool
+	seen     int // units met, each of which may occur once
+}
+
+// once marks a unit and reports whether it is new.
+func (r *intervalReader) once(units int) bool {
+	fresh := r.seen&units == 0
+	r.seen |= units
+	return fresh
 }
 
 func (r *intervalReader) addMonths(n float64) {
@@ -316,31 +324,67 @@ func (r *intervalReader) add(whole int64, frac float64, unit string) bool {
 	}
 	switch unit {
 	case "microsecond", "microseconds", "us", "usec", "usecs", "usecond", "useconds", "microsecon":
+		if !r.once(1 << 20) {
+			return false
+		}
 		r.addMicros(whole, 1, frac)
 	case "millisecond", "milliseconds", "ms", "msec", "msecs", "msecond", "mseconds", "millisecon":
+		if !r.once(1 << 21) {
+			return false
+		}
 		r.addMicros(whole, 1000, frac)
 	case "s", "sec", "secs", "second", "seconds":
+		if !r.once(fieldSecond) {
+			return false
+		}
 		r.addMicros(whole, MicrosPerSecond, frac)
 	case "m", "min", "mins", "minute", "minutes":
+		if !r.once(fieldMinute) {
+			return false
+		}
 		r.addMicros(whole, MicrosPerMinute, frac)
 	case "h", "hr", "hrs", "hour", "hours":
+		if !r.once(fieldHour) {
+			return false
+		}
 		r.addMicros(whole, MicrosPerHour, frac)
 	case "d", "day", "days":
+		if !r.once(fieldDay) {
+			return false
+		}
 		r.addDays(w)
 		r.addMicros(0, MicrosPerDay, frac)
 	case "w", "week", "weeks":
+		if !r.once(1 << 22) {
+			return false
+		}
 		r.addDays(w * 7)
 		r.addFractDays(frac, 7)
 	case "mon", "mons", "month", "months":
+		if !r.once(fieldMonth) {
+			return false
+		}
 		r.addMonths(w)
 		r.addFractDays(frac, 30)
 	case "y", "yr", "yrs", "year", "years":
+		if !r.once(fieldYear) {
+			return false
+		}
 		years(1)
 	case "dec", "decs", "decade", "decades":
+		if !r.once(1 << 23) {
+			return false
+		}
 		years(10)
 	case "c", "cent", "century", "centuries":
+		if !r.once(1 << 24) {
+			return false
+		}
 		years(100)
 	case "mil", "mils", "millennium", "millennia":
+		if !r.once(1 << 25) {
+			return false
+		}
 		years(1000)
 	default:
 		return false
@@ -512,6 +556,9 @@ func (r *intervalReader) read(s, bare string, spread bool) bool {
 			if t.neg {
 				n = -n
 			}
+			if !r.once(fieldYear | fieldMonth) {
+				return false
+			}
 			r.addMonths(n)
 			unit, used = "", true
 		}
@@ -554,6 +601,9 @@ func decimalParts(s string) (whole int64, frac float64, ok bool) {
 
 // clock takes [h]h:mm[:ss[.f]] or mm:ss.f.
 func (r *intervalReader) clock(t intervalToken) bool {
+	if !r.once(fieldHour | fieldMinute | fieldSecond) {
+		return false
+	}
 	parts := strings.Split(t.text, ":")
 	if len(parts) > 3 {
 		return false
@@ -644,7 +694,9 @@ func (r *intervalReader) readISO(s string) bool {
 		default:
 			return false
 		}
-		r.add(w, f, unit)
+		if !r.add(w, f, unit) {
+			return false
+		}
 		any = true
 		i = j + 1
 	}

@@ -231,7 +231,7 @@ func NumericPower(a, b Datum) (Datum, error) {
 	}
 	if integral {
 		if n, ok := NumericToInt(b); ok && n >= math.MinInt32 && n <= math.MaxInt32 {
-			return intPower(a, x, n, int(-y.Exponent))
+			return intPower(x, n)
 		}
 	}
 	if NumericSign(a) == 0 {
@@ -320,8 +320,9 @@ func infinitePower(a, b Datum, x, y *apd.Decimal, integral bool) (Datum, error) 
 	return NumericInf(!isEven(y)), nil
 }
 
-// intPower raises to an integer power, with the scale that power_var gives.
-func intPower(a Datum, x *apd.Decimal, n int64, expScale int) (Datum, error) {
+// intPower raises to an integer power, with the scale that power_var gives such
+// exponents.
+func intPower(x *apd.Decimal, n int64) (Datum, error) {
 	// The result's magnitude, from the first digits of the base.
 	var val float64
 	if x.Coeff.Sign() != 0 {
@@ -339,9 +340,8 @@ func intPower(a Datum, x *apd.Decimal, n int64, expScale int) (Datum, error) {
 	if val > numericMaxDigitsBefore {
 		return Null, errNumericOverflow()
 	}
-	capped := math.Max(math.Min(val, numericMaxResultScale), -numericMaxResultScale)
-	scale := numericMinSigDigits - int(capped)
-	scale = min(max(scale, int(-x.Exponent), expScale, 0), numericMaxDisplayScale)
+	capped := math.Max(val, -numericMaxResultScale)
+	scale := min(max(numericMinSigDigits, int(-x.Exponent)), numericMaxDisplayScale)
 	switch {
 	case n == 0:
 		return NewNumeric(roundDecimal(apd.New(1, 0), scale)), nil

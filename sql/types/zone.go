@@ -24,17 +24,39 @@ var abbreviations = map[string]int{
 	"akst": -32400, "akdt": -28800, "hst": -36000, "clt": -14400, "clst": -10800,
 }
 
+// ParseTimeZone reads the setting TimeZone and returns the zone with its name as
+// SHOW gives it. A number alone is hours east of Greenwich; everything else is
+// read as LoadTimeZone does. An unknown zone is invalid_parameter_value (22023).
+func ParseTimeZone(value string) (*time.Location, string, error) {
+	n := trimSpace(value)
+	if strings.IndexByte(n, ':') < 0 && n != "" && !isAlpha(n[0]) && n[0] != '<' {
+		if off, ok := parseOffset(n); ok && off%60 == 0 {
+			// POSIX counts the other way.
+			east, west := string(appendOffset(nil, off)), string(appendOffset(nil, -off))
+			return time.FixedZone(east, off), "<" + east + ">" + west, nil
+		}
+	}
+	loc, err := LoadTimeZone(n)
+	if err != nil {
+		return nil, "", sqlerr.New(sqlerr.InvalidParameterValue, "invalid value for parameter \"TimeZone\": \"%s\"", value)
+	}
+	if db := loadZone(n); db != nil {
+		return db, db.String(), nil
+	}
+	return loc, n, nil
+}
+
 // LoadTimeZone finds a time zone by a name of the tz database (case does not
-// matter), an abbreviation, an offset ("+02:00", "-8", as SET TIME ZONE has
-// them, positive east), or in POSIX form ("UTC+3", "<+03>-3", positive west).
-// An unknown one is invalid_parameter_value (22023).
+// matter), an abbreviation, or in POSIX form, where an offset counts west and the
+// name may be missing ("UTC+3", "<+03>-3", "+02:00"). An unknown one is
+// invalid_parameter_value (22023).
 func LoadTimeZone(name string) (*time.Location, error) {
 	n := trimSpace(name)
 	if loc := loadZone(n); loc != nil {
 		return loc, nil
 	}
 	if off, ok := parseOffset(n); ok {
-		return fixedZone(off), nil
+		return fixedZone(-off), nil
 	}
 	if off, ok := abbreviations[strings.ToLower(n)]; ok {
 		return time.FixedZone(strings.ToUpper(n), off), nil
