@@ -222,3 +222,6 @@ func (c *Catalog) EachGarbage(ctx context.Context, r Reader, fn func(Garbage) er
 func (c *Catalog) ForgetGarbage(ctx context.Context, w Writer, g Garbage) error {
 	return w.Delete(ctx, keys.AppendUint(keys.AppendUint(garbagePrefix(), g.Storage), g.Index))
 }
+
+// Current returns the catalog as changed so far, for looking at only.
+func (ch *Change) Current() *Snapshot { return ch.snap }

@@ -152,7 +152,7 @@ func uniqueViolation(x *rowcodec.Index, vals []types.Datum, format *types.Format
 			text.WriteString(", ")
 		}
 		col := x.Table.Column(c.Column)
-		names.WriteString(quoteIdent(col.Name))
+		names.WriteString(QuoteIdent(col.Name))
 		if vals[i].IsNull() {
 			text.WriteString("null")
 		} else {
@@ -164,8 +164,8 @@ func uniqueViolation(x *rowcodec.Index, vals []types.Datum, format *types.Format
 		WithTable("", x.Table.Name).WithConstraint(x.Desc.Name)
 }
 
-// quoteIdent quotes a name that would not read back as itself without quotes.
-func quoteIdent(s string) string {
+// QuoteIdent quotes a name that would not read back as itself without quotes.
+func QuoteIdent(s string) string {
 	plain := s != ""
 	for i := 0; i < len(s); i++ {
 		c := s[i]

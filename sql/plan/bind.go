@@ -417,3 +417,36 @@ func (b *binder) wholeRow(s *scope, table string) (expr.Expr, error) {
 	}
 	return b.findOuter(s, func(p *scope) (expr.Expr, error) { return b.wholeRow(p, table) }, table)
 }
+
+// Coerced binds a query whose columns, at most as many as types are given, are
+// cast to those types as in an assignment.
+func Coerced(q *ast.Select, o Options, want []types.Type) (*Plan, error) {
+	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
+	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType}
+	n, err := b.bindSelect(q, env{}, true)
+	if err != nil {
+		return nil, err
+	}
+	if len(n.Columns()) > len(want) {
+		return nil, b.errAt(sqlerr.New(sqlerr.SyntaxError, "there are more values than key columns (%d)", len(want)), q)
+	}
+	for i, c := range n.Columns() {
+		if c.Type.OID == types.OIDUnknown {
+			if n, err = b.coerceColumn(n, i, want[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	p := identity(n)
+	for i := range p.Exprs {
+		if p.Exprs[i], err = b.eb.Cast(p.Exprs[i], want[i], expr.CastAssignment); err != nil {
+			return nil, b.errAt(err, q)
+		}
+		p.Cols[i].Type = want[i]
+	}
+	pl := &Plan{Root: p, Columns: p.Cols, Verb: "SELECT"}
+	if !o.NoRules {
+		err = b.optimize(pl)
+	}
+	return pl, err
+}

@@ -1,0 +1,326 @@
+package sql
+
+import (
+	"context"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/quorate-db/quorate/sql/ast"
+	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/sqlerr"
+)
+
+// ddl runs a statement that changes the schema; ok is false for any other.
+func (s *Session) ddl(ctx context.Context, st ast.Statement, text string) (ok bool, err error) {
+	if err := s.open(ctx); err != nil {
+		return false, err
+	}
+	d := &ddl{s: s, text: text}
+	switch st := st.(type) {
+	case *ast.CreateTable:
+		return true, d.createTable(ctx, st)
+	case *ast.CreateIndex:
+		return true, d.createIndex(ctx, st)
+	case *ast.Drop:
+		return true, d.drop(ctx, st)
+	case *ast.Truncate:
+		return true, d.truncate(ctx, st)
+	case *ast.AlterTable:
+		return true, d.alterTable(ctx, st)
+	case *ast.CreateSchema:
+		return true, d.createSchema(ctx, st)
+	}
+	return false, nil
+}
+
+// ddl is one statement that changes the schema.
+type ddl struct {
+	s    *Session
+	text string // that positions refer to
+}
+
+func (d *ddl) at(err error, n ast.Node) error {
+	if e, ok := err.(*sqlerr.Error); ok && e.Position == 0 && n.Position() > 0 {
+		c := *e
+		c.Position = n.Position().Char(d.text)
+		return &c
+	}
+	return err
+}
+
+func (d *ddl) snap() *catalog.Snapshot { return d.s.tx.snap }
+
+// change modifies the catalog within the session's transaction.
+func (d *ddl) change(ctx context.Context, f func(*catalog.Change) error) error {
+	ch := d.s.e.catalog.Change(d.s.tx.tx, d.s.tx.snap)
+	if err := f(ch); err != nil {
+		return err
+	}
+	d.s.tx.snap = ch.Snapshot()
+	return nil
+}
+
+// table resolves the name of a table.
+func (s *Session) table(n ast.Name, text string) (*catalog.Table, error) {
+	d := &ddl{s: s, text: text}
+	r, ok, err := s.tx.snap.Resolve(n.Schema, n.Name, s.path(s.tx.snap, true))
+	if err != nil {
+		return nil, d.at(err, n)
+	}
+	if !ok {
+		return nil, d.at(sqlerr.New(sqlerr.UndefinedTable, "relation %q does not exist", n.String()), n)
+	}
+	if r.Index != nil {
+		return nil, d.at(sqlerr.New(sqlerr.WrongObjectType, "%q is not a table", n.Name), n)
+	}
+	return r.Table, nil
+}
+
+// userTable is table for one that is to be changed.
+func (d *ddl) userTable(n ast.Name) (*catalog.Table, error) {
+	t, err := d.s.table(n, d.text)
+	if err != nil {
+		return nil, err
+	}
+	if t.Virtual {
+		return nil, sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied: %q is a system catalog", t.Name)
+	}
+	return t, nil
+}
+
+// newIn finds the schema for a new object.
+func (d *ddl) newIn(n ast.Name) (*catalog.Schema, error) {
+	var sc *catalog.Schema
+	if n.Schema != "" {
+		if sc = d.snap().Schema(n.Schema); sc == nil {
+			return nil, d.at(sqlerr.New(sqlerr.InvalidSchemaName, "schema %q does not exist", n.Schema), n)
+		}
+	} else {
+		path := d.s.path(d.snap(), false)
+		if len(path) == 0 {
+			return nil, d.at(sqlerr.New(sqlerr.InvalidSchemaName, "no schema has been selected to create in"), n)
+		}
+		sc = d.snap().Schema(path[0])
+	}
+	if sc.Virtual && sc.ID != catalog.SchemaPublic {
+		return nil, sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied for schema %s", sc.Name)
+	}
+	return sc, nil
+}
+
+// isNew reports whether this transaction has created the table, so that nobody
+// else knows it.
+func (d *ddl) isNew(t *catalog.Table) bool { return d.s.tx.base.Table(t.ID) == nil }
+
+func (d *ddl) createSchema(ctx context.Context, st *ast.CreateSchema) error {
+	name := st.Name
+	if name == "" {
+		name = st.Authorization
+	}
+	if strings.HasPrefix(name, "pg_") {
+		return sqlerr.New(sqlerr.ReservedName, "unacceptable schema name %q", name).
+			WithDetail("The prefix \"pg_\" is reserved for system schemas.")
+	}
+	if d.snap().Schema(name) != nil {
+		if st.IfNotExists {
+			d.s.noticef(sqlerr.DuplicateSchema, "schema %q already exists, skipping", name)
+			return nil
+		}
+		return sqlerr.New(sqlerr.DuplicateSchema, "schema %q already exists", name)
+	}
+	return d.change(ctx, func(ch *catalog.Change) error {
+		id, err := ch.NewID(ctx)
+		if err != nil {
+			return err
+		}
+		return ch.PutSchema(ctx, &catalog.Schema{ID: id, Name: name})
+	})
+}
+
+// drop is DROP TABLE, INDEX and SCHEMA.
+func (d *ddl) drop(ctx context.Context, st *ast.Drop) error {
+	switch st.Kind {
+	case ast.ObjTable:
+		return d.dropTables(ctx, st)
+	case ast.ObjIndex:
+		return d.dropIndexes(ctx, st)
+	case ast.ObjSchema:
+		return d.dropSchemas(ctx, st)
+	}
+	if st.IfExists {
+		// None of the other kinds can exist.
+		for _, n := range st.Names {
+			d.s.noticef(sqlerr.SuccessfulCompletion, "%s %q does not exist, skipping", strings.ToLower(string(st.Kind)), n.Name)
+		}
+		return nil
+	}
+	return sqlerr.Unsupported("DROP %s", st.Kind)
+}
+
+func (d *ddl) dropTables(ctx context.Context, st *ast.Drop) error {
+	var list []*catalog.Table
+	for _, n := range st.Names {
+		r, ok, err := d.snap().Resolve(n.Schema, n.Name, d.s.path(d.snap(), true))
+		if err != nil && st.IfExists && sqlerr.Is(err, sqlerr.InvalidSchemaName) {
+			d.s.noticef(sqlerr.SuccessfulCompletion, "schema %q does not exist, skipping", n.Schema)
+			continue
+		}
+		switch {
+		case err != nil:
+			return err
+		case !ok && st.IfExists:
+			d.s.noticef(sqlerr.SuccessfulCompletion, "table %q does not exist, skipping", n.Name)
+			continue
+		case !ok:
+			return sqlerr.New(sqlerr.UndefinedTable, "table %q does not exist", n.Name)
+		case r.Index != nil:
+			return sqlerr.New(sqlerr.WrongObjectType, "%q is not a table", n.Name).WithHint("Use DROP INDEX to remove an index.")
+		case r.Table.Virtual:
+			return sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied: %q is a system catalog", n.Name)
+		}
+		list = append(list, r.Table)
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return d.change(ctx, func(ch *catalog.Change) error {
+		seen := map[catalog.ID]bool{}
+		for _, t := range list {
+			if seen[t.ID] {
+				continue
+			}
+			seen[t.ID] = true
+			if err := ch.DropTable(ctx, t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (d *ddl) dropSchemas(ctx context.Context, st *ast.Drop) error {
+	return d.change(ctx, func(ch *catalog.Change) error {
+		for _, n := range st.Names {
+			sc := d.snap().Schema(n.Name)
+			if sc == nil {
+				if st.IfExists {
+					d.s.noticef(sqlerr.SuccessfulCompletion, "schema %q does not exist, skipping", n.Name)
+					continue
+				}
+				return sqlerr.New(sqlerr.InvalidSchemaName, "schema %q does not exist", n.Name)
+			}
+			if sc.Virtual {
+				return sqlerr.Unsupported("dropping schema %q", sc.Name)
+			}
+			var inside []*catalog.Table
+			for _, t := range d.snap().Tables() {
+				if t.Schema == sc.ID {
+					inside = append(inside, t)
+				}
+			}
+			if len(inside) > 0 && !st.Cascade {
+				return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop schema %s because other objects depend on it", sc.Name).
+					WithDetail("table %s.%s depends on schema %s", sc.Name, inside[0].Name, sc.Name).
+					WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
+			}
+			for _, t := range inside {
+				if err := ch.DropTable(ctx, t); err != nil {
+					return err
+				}
+			}
+			if err := ch.DropSchema(ctx, sc); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// truncate gives tables new, empty storage.
+func (d *ddl) truncate(ctx context.Context, st *ast.Truncate) error {
+	var list []*catalog.Table
+	for _, ref := range st.Tables {
+		t, err := d.userTable(ref.Table)
+		if err != nil {
+			return err
+		}
+		list = append(list, t)
+	}
+	return d.change(ctx, func(ch *catalog.Change) error {
+		seen := map[catalog.ID]bool{}
+		for _, t := range list {
+			if seen[t.ID] {
+				continue
+			}
+			seen[t.ID] = true
+			for i := range t.Indexes {
+				if t.Indexes[i].State != catalog.Public {
+					return sqlerr.New(sqlerr.ObjectInUse, "cannot truncate %q because index %q is being built or dropped", t.Name, t.Indexes[i].Name)
+				}
+			}
+			id, err := ch.NewID(ctx)
+			if err != nil {
+				return err
+			}
+			c := t.Clone()
+			c.StorageID = uint64(id)
+			if err := ch.PutTable(ctx, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// maxName is the length of an identifier, PostgreSQL's NAMEDATALEN - 1.
+const maxName = 63
+
+// objectName joins parts of a generated name, cutting the longer of the first two
+// where the whole would be too long, as PostgreSQL's makeObjectName does.
+func objectName(name1, name2, label string) string {
+	over := 0
+	if name2 != "" {
+		over++
+	}
+	if label != "" {
+		over += len(label) + 1
+	}
+	avail := maxName - over
+	n1, n2 := len(name1), len(name2)
+	for n1+n2 > avail {
+		if n1 > n2 {
+			n1--
+		} else {
+			n2--
+		}
+	}
+	out := clip(name1, n1)
+	if name2 != "" {
+		out += "_" + clip(name2, n2)
+	}
+	if label != "" {
+		out += "_" + label
+	}
+	return out
+}
+
+// clip cuts s to n bytes at most without breaking a character.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// chooseName finds a free name like the parts say, with a number behind the label
+// if need be.
+func chooseName(name1, name2, label string, taken func(string) bool) string {
+	name := objectName(name1, name2, label)
+	for i := 1; taken(name); i++ {
+		name = objectName(name1, name2, label+itoa(i))
+	}
+	return name
+}

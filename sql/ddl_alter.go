@@ -1,0 +1,217 @@
+package sql
+
+import (
+	"context"
+
+	"github.com/quorate-db/quorate/sql/ast"
+	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/sql/types"
+)
+
+var typeInt8 = types.Int8
+
+func (d *ddl) alterTable(ctx context.Context, st *ast.AlterTable) error {
+	if st.Kind != ast.ObjTable {
+		if len(st.Actions) == 1 {
+			if split, ok := st.Actions[0].(*ast.SplitAt); ok && st.Kind == ast.ObjIndex {
+				return d.splitIndex(ctx, st, split)
+			}
+		}
+		return sqlerr.Unsupported("%s", st.Tag())
+	}
+	r, ok, err := d.snap().Resolve(st.Table.Schema, st.Table.Name, d.s.path(d.snap(), true))
+	if err != nil {
+		return d.at(err, st.Table)
+	}
+	if !ok && st.IfExists {
+		d.s.noticef(sqlerr.SuccessfulCompletion, "relation %q does not exist, skipping", st.Table.Name)
+		return nil
+	}
+	if ok && r.Index != nil {
+		return sqlerr.New(sqlerr.WrongObjectType, "%q is not a table", st.Table.Name)
+	}
+	t, err := d.userTable(st.Table)
+	if err != nil {
+		return err
+	}
+	for _, a := range st.Actions {
+		if err := d.alter(ctx, t, a, len(st.Actions)); err != nil {
+			return err
+		}
+		if t = d.snap().Table(t.ID); t == nil {
+			return sqlerr.Internal("table vanished while it was altered")
+		}
+	}
+	return nil
+}
+
+// alter runs one action.
+func (d *ddl) alter(ctx context.Context, t *catalog.Table, a ast.AlterAction, actions int) error {
+	switch a := a.(type) {
+	case *ast.AddConstraint:
+		return d.addConstraint(ctx, t, a, actions)
+	case *ast.AddColumn:
+		return d.addColumn(ctx, t, a)
+	case *ast.SplitAt:
+		return d.splitTable(ctx, t, a)
+	case *ast.OwnerTo:
+		if a.Role == d.s.user() || a.Role == "current_user" || a.Role == "session_user" {
+			return nil
+		}
+		return sqlerr.New(sqlerr.UndefinedObject, "role %q does not exist", a.Role)
+	case *ast.SetStorageParams:
+		return d.change(ctx, func(ch *catalog.Change) error {
+			c := t.Clone()
+			c.Options = copyMap(t.Options)
+			for _, p := range a.Params {
+				if a.Reset {
+					delete(c.Options, p.Name)
+				} else {
+					c.Options[p.Name] = p.Value
+				}
+			}
+			return ch.PutTable(ctx, c)
+		})
+	case *ast.UnsupportedAction:
+		return d.at(sqlerr.Unsupported("ALTER TABLE … %s", a.What), a)
+	}
+	return d.at(sqlerr.Unsupported("this form of ALTER TABLE (%s)", alterName(a)), a)
+}
+
+func alterName(a ast.AlterAction) string {
+	switch a.(type) {
+	case *ast.DropColumn:
+		return "DROP COLUMN"
+	case *ast.DropConstraint:
+		return "DROP CONSTRAINT"
+	case *ast.ValidateConstraint:
+		return "VALIDATE CONSTRAINT"
+	case *ast.AlterColumnType:
+		return "ALTER COLUMN TYPE"
+	case *ast.AlterColumnDefault:
+		return "ALTER COLUMN DEFAULT"
+	case *ast.AlterColumnNull:
+		return "ALTER COLUMN NOT NULL"
+	case *ast.AlterColumnIdentity:
+		return "ALTER COLUMN IDENTITY"
+	case *ast.RenameTo, *ast.RenameColumn, *ast.RenameConstraint:
+		return "RENAME"
+	case *ast.SetSchema:
+		return "SET SCHEMA"
+	case *ast.Unsplit:
+		return "UNSPLIT"
+	case *ast.Scatter:
+		return "SCATTER"
+	}
+	return "unknown action"
+}
+
+// addColumn adds a nullable column without default: no row has to change. Outside
+// a block it takes two versions: in the first, writers keep the column's values but
+// nobody sets any, so a node that is a version behind cannot lose one.
+func (d *ddl) addColumn(ctx context.Context, t *catalog.Table, a *ast.AddColumn) error {
+	if t.ColumnByName(a.Column.Name) != nil {
+		if a.IfNotExists {
+			d.s.noticef(sqlerr.DuplicateColumn, "column %q of relation %q already exists, skipping", a.Column.Name, t.Name)
+			return nil
+		}
+		return sqlerr.New(sqlerr.DuplicateColumn, "column %q of relation %q already exists", a.Column.Name, t.Name)
+	}
+	c := t.Clone()
+	b := &tableBuilder{d: d, t: c}
+	rest, err := b.column(a.Column)
+	if err != nil {
+		return err
+	}
+	col := &c.Columns[len(c.Columns)-1]
+	if len(rest) > 0 {
+		return d.at(sqlerr.Unsupported("ADD COLUMN with a constraint"), a)
+	}
+	if !d.isNew(t) && (col.NotNull || col.Default != "") {
+		return d.at(sqlerr.Unsupported("ADD COLUMN with NOT NULL or DEFAULT"), a)
+	}
+	if col.NotNull || col.Default != "" {
+		// A table of this transaction may have rows already.
+		empty, err := d.isEmpty(ctx, t)
+		if err != nil {
+			return err
+		}
+		if !empty {
+			return d.at(sqlerr.Unsupported("ADD COLUMN with NOT NULL or DEFAULT on a table with rows"), a)
+		}
+	}
+	if d.isNew(t) || d.s.tx.block {
+		return d.change(ctx, func(ch *catalog.Change) error { return ch.PutTable(ctx, c) })
+	}
+	id, num := t.ID, col.ID
+	col.Hidden = true
+	return d.online(ctx, func(ctx context.Context, e *Engine) error {
+		if err := e.ddlStep(ctx, id, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
+			if now.Version != t.Version {
+				return errConcurrentDDL(now)
+			}
+			return ch.PutTable(ctx, c.Clone())
+		}); err != nil {
+			return err
+		}
+		return e.ddlStep(ctx, id, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
+			n := now.Clone()
+			n.Column(num).Hidden = false
+			return ch.PutTable(ctx, n)
+		})
+	})
+}
+
+func errConcurrentDDL(t *catalog.Table) error {
+	return sqlerr.New(sqlerr.ObjectInUse, "table %q is being altered by another statement", t.Name)
+}
+
+func (d *ddl) addConstraint(ctx context.Context, t *catalog.Table, a *ast.AddConstraint, actions int) error {
+	c := a.Constraint
+	switch c.Kind {
+	case ast.ConstraintPrimaryKey:
+		if t.HasPrimaryKey() {
+			return sqlerr.New(sqlerr.InvalidTableDefinition, "multiple primary keys for table %q are not allowed", t.Name)
+		}
+	case ast.ConstraintUnique:
+	case ast.ConstraintCheck:
+		if !d.isNew(t) {
+			return d.at(sqlerr.Unsupported("adding a CHECK constraint to an existing table"), c)
+		}
+		if empty, err := d.isEmpty(ctx, t); err != nil || !empty {
+			if err == nil {
+				err = d.at(sqlerr.Unsupported("adding a CHECK constraint to a table with rows"), c)
+			}
+			return err
+		}
+		return d.change(ctx, func(ch *catalog.Change) error {
+			n := t.Clone()
+			b := &tableBuilder{d: d, ch: ch, t: n, taken: map[string]bool{}, constraints: constraintNames(n)}
+			if err := b.check(ctx, c); err != nil {
+				return err
+			}
+			return ch.PutTable(ctx, n)
+		})
+	default:
+		return d.at(unsupportedConstraint(c), c)
+	}
+	primary := c.Kind == ast.ConstraintPrimaryKey
+	return d.addIndex(ctx, t, primary, actions, func(ch *catalog.Change, n *catalog.Table) (*catalog.Index, error) {
+		b := &tableBuilder{d: d, ch: ch, t: n, taken: map[string]bool{}, constraints: constraintNames(n)}
+		return b.uniqueIndex(ctx, c, primary)
+	})
+}
+
+func constraintNames(t *catalog.Table) map[string]bool {
+	m := map[string]bool{}
+	for _, c := range t.Checks {
+		m[c.Name] = true
+	}
+	for _, ix := range t.Indexes {
+		if ix.ConstraintID != 0 {
+			m[ix.Name] = true
+		}
+	}
+	return m
+}

@@ -1,0 +1,617 @@
+package sql
+
+import (
+	"context"
+	"strings"
+
+	"github.com/quorate-db/quorate/sql/ast"
+	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/exec"
+	"github.com/quorate-db/quorate/sql/rowcodec"
+	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/sql/types"
+	"github.com/quorate-db/quorate/storage/keys"
+)
+
+func (d *ddl) createIndex(ctx context.Context, st *ast.CreateIndex) error {
+	t, err := d.userTable(st.Table)
+	if err != nil {
+		return err
+	}
+	switch {
+	case st.Method != "" && lower(st.Method) != "btree":
+		return d.at(sqlerr.Unsupported("index method %s", st.Method), st)
+	case st.Where != nil:
+		return d.at(sqlerr.Unsupported("a partial index"), st.Where)
+	case len(st.Include) > 0:
+		return d.at(sqlerr.Unsupported("INCLUDE columns"), st)
+	case st.NullsNotDistinct:
+		return d.at(sqlerr.Unsupported("NULLS NOT DISTINCT"), st)
+	}
+	if st.Concurrently && d.s.tx.block {
+		return sqlerr.New(sqlerr.ActiveSQLTransaction, "CREATE INDEX CONCURRENTLY cannot run inside a transaction block")
+	}
+	if st.Name.Name != "" {
+		if _, exists := d.snap().Relation(t.Schema, st.Name.Name); exists {
+			if st.IfNotExists {
+				d.s.noticef(sqlerr.DuplicateTable, "relation %q already exists, skipping", st.Name.Name)
+				return nil
+			}
+			return sqlerr.New(sqlerr.DuplicateTable, "relation %q already exists", st.Name.Name)
+		}
+	}
+	return d.addIndex(ctx, t, false, 1, func(ch *catalog.Change, n *catalog.Table) (*catalog.Index, error) {
+		return d.indexOver(ctx, ch, n, st)
+	})
+}
+
+// indexOver makes the descriptor of a CREATE INDEX.
+func (d *ddl) indexOver(ctx context.Context, ch *catalog.Change, t *catalog.Table, st *ast.CreateIndex) (*catalog.Index, error) {
+	b := &tableBuilder{d: d, ch: ch, t: t, taken: map[string]bool{}}
+	ix := &catalog.Index{Unique: st.Unique, Name: st.Name.Name}
+	var names []string
+	for _, e := range st.Elems {
+		if e.Expr != nil {
+			return nil, d.at(sqlerr.Unsupported("an index over an expression"), e)
+		}
+		if e.OpClass != nil || e.Collation != nil && e.Collation.Name != "C" && e.Collation.Name != "default" {
+			return nil, d.at(sqlerr.Unsupported("an operator class or collation of an index"), e)
+		}
+		col := t.ColumnByName(e.Column)
+		if col == nil {
+			return nil, d.at(sqlerr.New(sqlerr.UndefinedColumn, "column %q does not exist", e.Column), e)
+		}
+		if err := rowcodec.CheckKeyType(col.Type); err != nil {
+			return nil, d.at(err, e)
+		}
+		if e.Nulls == ast.NullsFirst && !e.Desc || e.Nulls == ast.NullsLast && e.Desc {
+			return nil, d.at(sqlerr.Unsupported("an index with NULLs on the other end"), e)
+		}
+		ix.Columns = append(ix.Columns, catalog.IndexColumn{Column: col.ID, Desc: e.Desc})
+		names = append(names, e.Column)
+	}
+	if ix.Name == "" {
+		ix.Name = chooseName(t.Name, strings.Join(names, "_"), "idx", b.relTaken)
+	} else if _, exists := ch.Current().Relation(t.Schema, ix.Name); exists {
+		return nil, sqlerr.New(sqlerr.DuplicateTable, "relation %q already exists", ix.Name)
+	}
+	var err error
+	if ix.ID, err = ch.NewID(ctx); err != nil {
+		return nil, err
+	}
+	ix.Number = b.number()
+	return ix, nil
+}
+
+// online runs work that needs several transactions of its own. The session's
+// transaction, which must have done nothing else, is given up for it.
+func (d *ddl) online(ctx context.Context, work func(ctx context.Context, e *Engine) error) error {
+	if d.s.tx.block || d.s.tx.statements > 1 {
+		return sqlerr.Unsupported("changing an existing table in this way inside a transaction block or a string of several statements")
+	}
+	if d.s.last.n > 0 {
+		return sqlerr.Unsupported("changing an existing table in this way within a pipeline")
+	}
+	d.s.abort(ctx)
+	if err := work(ctx, d.s.e); err != nil {
+		return err
+	}
+	if err := d.s.begin(ctx, TxnOptions{}, false); err != nil {
+		return err
+	}
+	return d.s.open(ctx)
+}
+
+// ddlStep runs one schema version's change of a table as a transaction of its own
+// and waits until every node works with it.
+func (e *Engine) ddlStep(ctx context.Context, id catalog.ID, f func(context.Context, *catalog.Change, *catalog.Table) error) error {
+	return e.retry(ctx, func(ctx context.Context, tx Txn, snap *catalog.Snapshot) (*catalog.Snapshot, error) {
+		t := snap.Table(id)
+		if t == nil {
+			return nil, sqlerr.New(sqlerr.UndefinedTable, "the table was dropped meanwhile")
+		}
+		ch := e.catalog.Change(tx, snap)
+		if err := f(ctx, ch, t); err != nil {
+			return nil, err
+		}
+		return ch.Snapshot(), nil
+	})
+}
+
+// retry runs a transaction again and again as long as it ends with a conflict. f
+// returns the catalog as it has changed it, or the one it was given.
+func (e *Engine) retry(ctx context.Context, f func(context.Context, Txn, *catalog.Snapshot) (*catalog.Snapshot, error)) error {
+	s := &Session{e: e, settings: newSettings(e.defs), rand: e.o.NewRand()}
+	for attempt := 0; ; attempt++ {
+		err := s.runOnce(ctx, f)
+		if err == nil || !retryable(err) || attempt >= 10*autocommitAttempts {
+			return err
+		}
+		if err := e.sleep(ctx, s.retryPause(attempt)); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Session) runOnce(ctx context.Context, f func(context.Context, Txn, *catalog.Snapshot) (*catalog.Snapshot, error)) error {
+	if err := s.begin(ctx, TxnOptions{}, false); err != nil {
+		return err
+	}
+	defer s.abort(ctx)
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	snap, err := f(ctx, s.tx.tx, s.tx.snap)
+	if err != nil {
+		return s.mapErr(err)
+	}
+	s.tx.snap = snap
+	return s.commit(ctx)
+}
+
+func (d *ddl) isEmpty(ctx context.Context, t *catalog.Table) (bool, error) {
+	x, err := rowcodec.NewIndex(t, t.Primary())
+	if err != nil {
+		return false, err
+	}
+	start, end := x.Span()
+	it, err := d.s.tx.tx.Scan(ctx, start, end, exec.ScanOptions{Limit: 1})
+	if err != nil {
+		return false, err
+	}
+	defer it.Close()
+	ok, err := it.Next(ctx)
+	return !ok, err
+}
+
+// makeIndex adds an index's descriptor to a copy of its table.
+type makeIndex func(ch *catalog.Change, n *catalog.Table) (*catalog.Index, error)
+
+// addIndex adds an index: at once if the table was made by this transaction, else
+// through the states of an online change.
+func (d *ddl) addIndex(ctx context.Context, t *catalog.Table, primary bool, actions int, build makeIndex) error {
+	for i := range t.Indexes {
+		if t.Indexes[i].State != catalog.Public {
+			return sqlerr.New(sqlerr.ObjectInUse, "index %q of table %q is being built or dropped", t.Indexes[i].Name, t.Name).
+				WithHint("If the statement that did this has failed, drop the index.")
+		}
+	}
+	if primary && len(t.Indexes) > 1 {
+		return sqlerr.Unsupported("adding a primary key to a table that has other indexes")
+	}
+	if d.isNew(t) {
+		return d.addIndexNow(ctx, t, primary, build)
+	}
+	if actions > 1 {
+		return sqlerr.Unsupported("several actions in one ALTER TABLE that adds an index to an existing table")
+	}
+	// What can be found wrong is found before anything changes.
+	if err := d.tryIndex(ctx, t, build); err != nil {
+		return err
+	}
+	return d.online(ctx, func(ctx context.Context, e *Engine) error {
+		return e.buildIndex(ctx, t.ID, primary, build)
+	})
+}
+
+// tryIndex makes the descriptor and throws it away.
+func (d *ddl) tryIndex(ctx context.Context, t *catalog.Table, build makeIndex) error {
+	sp := d.s.tx.tx.Savepoint()
+	_, err := build(d.s.e.catalog.Change(d.s.tx.tx, d.snap()), t.Clone())
+	if undo := d.s.tx.tx.RollbackTo(sp); err == nil {
+		err = undo
+	}
+	return err
+}
+
+// addIndexNow builds an index of a table that only this transaction knows.
+func (d *ddl) addIndexNow(ctx context.Context, t *catalog.Table, primary bool, build makeIndex) error {
+	return d.change(ctx, func(ch *catalog.Change) error {
+		n := t.Clone()
+		ix, err := build(ch, n)
+		if err != nil {
+			return err
+		}
+		if primary {
+			requireNotNull(n, ix)
+		}
+		n.Indexes = append(n.Indexes, *ix)
+		f, err := newFiller(n, ix.Number, primary)
+		if err != nil {
+			return err
+		}
+		f.format = &d.s.settings.format
+		for start := keys.User(nil); ; {
+			next, err := f.piece(ctx, d.s.tx.tx, start)
+			if err != nil {
+				return err
+			}
+			if next == nil {
+				break
+			}
+			start = next
+		}
+		if primary {
+			if err := f.clearOld(ctx, d.s.tx.tx); err != nil {
+				return err
+			}
+			swapPrimary(n, ix.Number)
+			n.Indexes = n.Indexes[:1]
+			dropRowID(n)
+		}
+		return ch.PutTable(ctx, n)
+	})
+}
+
+func requireNotNull(t *catalog.Table, ix *catalog.Index) {
+	for _, c := range ix.Columns {
+		t.Column(c.Column).NotNull = true
+	}
+}
+
+// swapPrimary makes the index the first one and leaves the old primary index
+// behind it.
+func swapPrimary(t *catalog.Table, number uint64) {
+	for i := range t.Indexes {
+		if t.Indexes[i].Number == number {
+			t.Indexes[0], t.Indexes[i] = t.Indexes[i], t.Indexes[0]
+			return
+		}
+	}
+}
+
+func dropRowID(t *catalog.Table) {
+	for i := range t.Columns {
+		if t.Columns[i].RowID {
+			t.Columns[i].Dropped, t.Columns[i].NotNull = true, false
+		}
+	}
+}
+
+// buildIndex takes a new index through its states (F1 §3). Each step is a version
+// that all nodes have reached before the next one begins.
+func (e *Engine) buildIndex(ctx context.Context, id catalog.ID, primary bool, build makeIndex) error {
+	var number uint64
+	var nullable []int16 // columns that the primary key makes NOT NULL
+	err := e.ddlStep(ctx, id, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
+		for i := range now.Indexes {
+			if now.Indexes[i].State != catalog.Public {
+				return errConcurrentDDL(now)
+			}
+		}
+		n := now.Clone()
+		ix, err := build(ch, n)
+		if err != nil {
+			return err
+		}
+		if primary && (now.HasPrimaryKey() || len(now.Indexes) > 1) {
+			return errConcurrentDDL(now)
+		}
+		nullable = nil
+		if primary {
+			for _, c := range ix.Columns {
+				if !n.Column(c.Column).NotNull {
+					nullable = append(nullable, c.Column)
+				}
+			}
+			requireNotNull(n, ix)
+		}
+		ix.State = catalog.DeleteOnly
+		number = ix.Number
+		n.Indexes = append(n.Indexes, *ix)
+		return ch.PutTable(ctx, n)
+	})
+	if err != nil {
+		return err
+	}
+	if err := e.fillIndex(ctx, id, number, primary); err != nil {
+		// The client may be gone; the half-built index must go all the same.
+		clean := context.WithoutCancel(ctx)
+		if undo := e.removeIndex(clean, id, number, nullable); undo != nil {
+			e.o.Logger.Error("remove a half-built index", "table", id, "index", number, "err", undo)
+		}
+		return err
+	}
+	if !primary {
+		return e.setState(ctx, id, number, catalog.Public)
+	}
+	// The new index takes over; the old one leaves the way it came, so that a node
+	// one version behind can still read it.
+	var old uint64
+	err = e.ddlStep(ctx, id, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
+		n := now.Clone()
+		old = n.Indexes[0].Number
+		n.Indexes[0].State = catalog.WriteOnly
+		n.Index(number).State = catalog.Public
+		swapPrimary(n, number)
+		return ch.PutTable(ctx, n)
+	})
+	if err != nil {
+		return err
+	}
+	if err := e.setState(ctx, id, old, catalog.DeleteOnly); err != nil {
+		return err
+	}
+	return e.ddlStep(ctx, id, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
+		n := now.Clone()
+		takeOut(n, old)
+		dropRowID(n)
+		if err := ch.PutTable(ctx, n); err != nil {
+			return err
+		}
+		return ch.DropIndexData(ctx, n, old)
+	})
+}
+
+// fillIndex makes the index writable and fills it with the rows that are there.
+func (e *Engine) fillIndex(ctx context.Context, id catalog.ID, number uint64, primary bool) error {
+	if err := e.setState(ctx, id, number, catalog.WriteOnly); err != nil {
+		return err
+	}
+	return e.backfill(ctx, id, number, primary)
+}
+
+func takeOut(t *catalog.Table, number uint64) {
+	for i := range t.Indexes {
+		if t.Indexes[i].Number == number {
+			t.Indexes = append(t.Indexes[:i:i], t.Indexes[i+1:]...)
+			return
+		}
+	}
+}
+
+func (e *Engine) setState(ctx context.Context, id catalog.ID, number uint64, state catalog.IndexState) error {
+	return e.ddlStep(ctx, id, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
+		n := now.Clone()
+		ix := n.Index(number)
+		if ix == nil {
+			return sqlerr.New(sqlerr.UndefinedObject, "the index was dropped meanwhile")
+		}
+		ix.State = state
+		return ch.PutTable(ctx, n)
+	})
+}
+
+// removeIndex takes an index out, whatever its state. Columns named in nullable
+// lose their NOT NULL again.
+func (e *Engine) removeIndex(ctx context.Context, id catalog.ID, number uint64, nullable []int16) error {
+	for {
+		var state catalog.IndexState
+		gone := false
+		err := e.ddlStep(ctx, id, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
+			n := now.Clone()
+			ix := n.Index(number)
+			if ix == nil {
+				gone = true
+				return nil
+			}
+			switch state = ix.State; state {
+			case catalog.Public:
+				ix.State = catalog.WriteOnly
+			case catalog.WriteOnly:
+				ix.State = catalog.DeleteOnly
+			case catalog.DeleteOnly:
+				takeOut(n, number)
+				for _, c := range nullable {
+					n.Column(c).NotNull = false
+				}
+				if err := ch.DropIndexData(ctx, n, number); err != nil {
+					return err
+				}
+			}
+			return ch.PutTable(ctx, n)
+		})
+		if err != nil || gone || state == catalog.DeleteOnly {
+			return err
+		}
+	}
+}
+
+// dropIndexes is DROP INDEX.
+func (d *ddl) dropIndexes(ctx context.Context, st *ast.Drop) error {
+	var list []catalog.Relation
+	for _, n := range st.Names {
+		r, ok, err := d.snap().Resolve(n.Schema, n.Name, d.s.path(d.snap(), true))
+		switch {
+		case err != nil:
+			return err
+		case !ok && st.IfExists:
+			d.s.noticef(sqlerr.SuccessfulCompletion, "index %q does not exist, skipping", n.Name)
+			continue
+		case !ok:
+			return sqlerr.New(sqlerr.UndefinedObject, "index %q does not exist", n.Name)
+		case r.Index == nil:
+			return sqlerr.New(sqlerr.WrongObjectType, "%q is not an index", n.Name).WithHint("Use DROP TABLE to remove a table.")
+		case r.Index.ConstraintID != 0 && r.Index.State == catalog.Public:
+			return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop index %s because constraint %s on table %s requires it", n.Name, n.Name, r.Table.Name).
+				WithHint("You can drop constraint %s on table %s instead.", n.Name, r.Table.Name)
+		}
+		list = append(list, r)
+	}
+	var later []catalog.Relation
+	for _, r := range list {
+		if !d.isNew(r.Table) {
+			later = append(later, r)
+			continue
+		}
+		err := d.change(ctx, func(ch *catalog.Change) error {
+			n := d.snap().Table(r.Table.ID).Clone()
+			takeOut(n, r.Index.Number)
+			if err := ch.DropIndexData(ctx, n, r.Index.Number); err != nil {
+				return err
+			}
+			return ch.PutTable(ctx, n)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if len(later) == 0 {
+		return nil
+	}
+	return d.online(ctx, func(ctx context.Context, e *Engine) error {
+		for _, r := range later {
+			if err := e.removeIndex(ctx, r.Table.ID, r.Index.Number, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// backfillRows is how many rows one transaction of a back-fill works on.
+const backfillRows = 1000
+
+// backfill fills an index that writers already maintain. It works in transactions
+// of bounded size: each reads rows and writes their entries, so a row that changes
+// at the same time makes it conflict and be repeated.
+func (e *Engine) backfill(ctx context.Context, id catalog.ID, number uint64, primary bool) error {
+	var start keys.User
+	for {
+		var next keys.User
+		err := e.retry(ctx, func(ctx context.Context, tx Txn, snap *catalog.Snapshot) (*catalog.Snapshot, error) {
+			t := snap.Table(id)
+			if t == nil || t.Index(number) == nil {
+				return nil, sqlerr.New(sqlerr.UndefinedObject, "the index was dropped meanwhile")
+			}
+			f, err := newFiller(t, number, primary)
+			if err != nil {
+				return nil, err
+			}
+			next, err = f.piece(ctx, tx, start)
+			return snap, err
+		})
+		if err != nil || next == nil {
+			return err
+		}
+		start = next
+	}
+}
+
+// filler writes the entries of one index for rows of the primary index.
+type filler struct {
+	t       *catalog.Table
+	from    *rowcodec.Index
+	to      *rowcodec.Index
+	fetch   *rowcodec.Fetcher
+	primary bool
+	format  *types.FormatContext
+}
+
+func newFiller(t *catalog.Table, number uint64, primary bool) (*filler, error) {
+	f := &filler{t: t, primary: primary}
+	var err error
+	if f.from, err = rowcodec.NewIndex(t, t.Primary()); err != nil {
+		return nil, err
+	}
+	if f.to, err = rowcodec.NewIndex(t, t.Index(number)); err != nil {
+		return nil, err
+	}
+	f.fetch, err = f.from.NewFetcher(rowcodec.AllColumns(t))
+	return f, err
+}
+
+// piece works on the rows from start on (nil: the first) and returns where to go
+// on, nil at the end.
+func (f *filler) piece(ctx context.Context, tx Txn, start keys.User) (next keys.User, err error) {
+	lo, hi := f.from.Span()
+	if start != nil {
+		lo = start
+	}
+	it, err := tx.Scan(ctx, lo, hi, exec.ScanOptions{Limit: backfillRows})
+	if err != nil {
+		return nil, err
+	}
+	defer it.Close()
+	var pairs []exec.Pair
+	var unique []bool
+	row := make([]types.Datum, len(f.t.Columns))
+	for len(pairs) < backfillRows {
+		ok, err := it.Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, f.write(ctx, tx, pairs, unique)
+		}
+		if err := f.fetch.Decode(it.Key(), it.Value(), row); err != nil {
+			return nil, err
+		}
+		if f.primary {
+			if err := f.notNull(row); err != nil {
+				return nil, err
+			}
+		}
+		key, u, err := f.to.Key(row)
+		if err != nil {
+			return nil, err
+		}
+		val, err := f.to.Value(row, u)
+		if err != nil {
+			return nil, err
+		}
+		pairs, unique = append(pairs, exec.Pair{Key: key, Value: val}), append(unique, u)
+		next = keys.Next(it.Key())
+	}
+	return next, f.write(ctx, tx, pairs, unique)
+}
+
+func (f *filler) notNull(row []types.Datum) error {
+	for _, c := range f.to.Desc.Columns {
+		if row[f.t.ColumnIndex(c.Column)].IsNull() {
+			return sqlerr.New(sqlerr.NotNullViolation, "column %q of relation %q contains null values", f.t.Column(c.Column).Name, f.t.Name).
+				WithTable("", f.t.Name).WithColumn(f.t.Column(c.Column).Name)
+		}
+	}
+	return nil
+}
+
+// write puts entries. One that is there already must be this row's own, written
+// by a statement that changed the row meanwhile.
+func (f *filler) write(ctx context.Context, tx Txn, pairs []exec.Pair, unique []bool) error {
+	list := make([]keys.User, len(pairs))
+	seen := make(map[string]struct{}, len(pairs))
+	for i, p := range pairs {
+		list[i] = p.Key
+	}
+	have, err := tx.BatchGet(ctx, list)
+	if err != nil {
+		return err
+	}
+	for i, p := range pairs {
+		_, twice := seen[string(p.Key)]
+		seen[string(p.Key)] = struct{}{}
+		if have[i] != nil && string(have[i]) == string(p.Value) && !twice {
+			continue
+		}
+		if unique[i] && (have[i] != nil || twice) {
+			e := sqlerr.As(exec.UniqueViolation(f.to, p.Key, f.format))
+			return sqlerr.New(sqlerr.UniqueViolation, "could not create unique index %q", f.to.Desc.Name).
+				WithDetail("%s", strings.Replace(e.Detail, "already exists", "is duplicated", 1)).
+				WithTable("", f.t.Name).WithConstraint(f.to.Desc.Name)
+		}
+		if err := tx.Put(ctx, p.Key, p.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clearOld deletes the old primary index of a table that only this transaction
+// knows.
+func (f *filler) clearOld(ctx context.Context, tx Txn) error {
+	start, end := f.from.Span()
+	var list []keys.User
+	if err := tx.Each(ctx, start, end, func(k, _ []byte) error {
+		list = append(list, append(keys.User(nil), k...))
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, k := range list {
+		if err := tx.Delete(ctx, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package sql
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/pgwire"
+	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/expr"
+	"github.com/quorate-db/quorate/sql/sqlerr"
+)
+
+// Options configures an Engine.
+type Options struct {
+	Store Store
+	Clock env.Clock
+	// NewRand returns a random source for one session.
+	NewRand func() env.Rand
+	Logger  *slog.Logger // nil: silent
+	// NodeID tells the row ids of nodes apart: 1 … 32767.
+	NodeID uint32
+	// Lease and IDs are handed to the catalog; both may be nil.
+	Lease catalog.Lease
+	IDs   catalog.IDs
+	// Admin reaches the regions; nil refuses what needs it.
+	Admin Admin
+	// Version is the version of the program.
+	Version string
+	// MemoryLimit bounds what one statement sorts, hashes and materializes; 0 is
+	// exec.DefaultMemoryLimit.
+	MemoryLimit int64
+}
+
+// Admin is what statements need to know and ask of the cluster.
+type Admin interface {
+	// SplitAt cuts regions so that each key begins one. It returns when all of
+	// them exist and have a leader.
+	SplitAt(ctx context.Context, keys [][]byte) error
+	// Regions lists the regions that overlap [start, end), ordered by start key.
+	Regions(ctx context.Context, start, end []byte) ([]RegionInfo, error)
+	Nodes(ctx context.Context) ([]NodeInfo, error)
+}
+
+// RegionInfo describes a region.
+type RegionInfo struct {
+	ID               uint64
+	Start, End       []byte
+	ConfVer, Version uint64
+	LeaderNode       uint64 // 0: unknown
+	LeaderStore      uint64
+	Peers            []PeerInfo
+	SizeBytes        uint64
+}
+
+// PeerInfo describes a member of a region.
+type PeerInfo struct {
+	PeerID, NodeID, StoreID uint64
+	Role                    string
+}
+
+// NodeInfo describes a node.
+type NodeInfo struct {
+	ID       uint64
+	SQLAddr  string
+	RPCAddr  string
+	State    string
+	Version  string
+	Started  time.Time
+	Replicas int64
+	Leaders  int64
+}
+
+// Engine runs statements for sessions.
+type Engine struct {
+	o       Options
+	catalog *catalog.Catalog
+	exprs   *expr.Catalog
+	defs    map[string]*settingDef
+	virtual map[catalog.ID]*virtualTable
+	rowIDs  rowIDs
+	started time.Time
+
+	mu struct {
+		sync.Mutex
+		sessions map[*Session]struct{}
+	}
+}
+
+// New returns an engine.
+func New(o Options) (*Engine, error) {
+	if o.Store == nil || o.Clock == nil || o.NewRand == nil {
+		return nil, errors.New("sql: no store, clock or random source")
+	}
+	if o.NodeID == 0 || o.NodeID > maxRowIDNode {
+		return nil, errors.New("sql: the node id must be between 1 and 32767")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	e := &Engine{o: o, exprs: expr.NewCatalog(), defs: settingDefs(), started: o.Clock.Now()}
+	e.rowIDs = rowIDs{clock: o.Clock, node: uint64(o.NodeID)}
+	var tables []*catalog.Table
+	e.virtual = map[catalog.ID]*virtualTable{}
+	for _, v := range virtualTables() {
+		t := v.descriptor()
+		tables = append(tables, t)
+		e.virtual[t.ID] = v
+	}
+	e.catalog = catalog.New(catalog.Options{Lease: o.Lease, IDs: o.IDs, Virtual: tables})
+	e.mu.sessions = map[*Session]struct{}{}
+	return e, nil
+}
+
+// Catalog gives the server access to what the schema lease needs.
+func (e *Engine) Catalog() *catalog.Catalog { return e.catalog }
+
+// NewSession opens a session. It implements pgwire.Engine.
+func (e *Engine) NewSession(ctx context.Context, p pgwire.SessionParams) (pgwire.Session, error) {
+	s := &Session{e: e, params: p, settings: newSettings(e.defs), rand: e.o.NewRand(),
+		prepared: map[string]*prepared{}, portals: map[string]*portal{}, cursors: map[string]*portal{}}
+	if p.User == "" {
+		return nil, sqlerr.New(sqlerr.InvalidAuthorizationSpecification, "no PostgreSQL user name specified in startup packet")
+	}
+	defaults := map[string]string{"session_authorization": p.User}
+	for _, v := range p.Settings {
+		d := e.defs[lower(v.Name)]
+		if d == nil {
+			return nil, sqlerr.New(sqlerr.UndefinedObject, "unrecognized configuration parameter %q", v.Name)
+		}
+		if d.readOnly {
+			return nil, sqlerr.New(sqlerr.CantChangeRuntimeParam, "parameter %q cannot be changed", d.name)
+		}
+		val, err := d.check(v.Value)
+		if err != nil {
+			return nil, err
+		}
+		defaults[lower(v.Name)] = val
+	}
+	s.settings.defaults = defaults
+	if err := s.settings.derive(); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	e.mu.sessions[s] = struct{}{}
+	e.mu.Unlock()
+	return s, nil
+}
+
+// sleep waits for a duration of the engine's clock.
+func (e *Engine) sleep(ctx context.Context, d time.Duration) error {
+	t := e.o.Clock.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// rowIDs makes row ids: 48 bits of time in units of 10 µs, 15 bits of the node.
+// They rise on each node and are unique as long as a node's clock does not go back
+// over a restart; inserts of single statements check that for free.
+type rowIDs struct {
+	clock env.Clock
+	node  uint64
+	mu    struct {
+		sync.Mutex
+		last uint64
+	}
+}
+
+const (
+	rowIDNodeBits = 15
+	maxRowIDNode  = 1<<rowIDNodeBits - 1
+	rowIDUnit     = 10 * time.Microsecond
+)
+
+func (r *rowIDs) next() (int64, error) {
+	now := uint64(r.clock.Now().UnixNano()) / uint64(rowIDUnit)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.last = max(r.mu.last+1, now)
+	if r.mu.last >= 1<<(63-rowIDNodeBits) {
+		return 0, sqlerr.New(sqlerr.ProgramLimitExceeded, "row ids are exhausted: the clock is wrong")
+	}
+	return int64(r.mu.last<<rowIDNodeBits | r.node), nil
+}

@@ -1,0 +1,4 @@
+package plan
+
+// Explain prints a plan.
+func Explain(p *Plan) []string { return nil }

@@ -1,0 +1,577 @@
+package sql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/internal/timestamp"
+	"github.com/quorate-db/quorate/pgwire"
+	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/exec"
+	"github.com/quorate-db/quorate/sql/parse"
+	"github.com/quorate-db/quorate/sql/rowcodec"
+	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/storage/keys"
+	"github.com/quorate-db/quorate/txn"
+)
+
+// Bounds of what one session may keep.
+const (
+	maxPrepared = 10000
+	maxPortals  = 1000
+	// autocommitAttempts bounds how often a statement is run again by itself.
+	autocommitAttempts = 20
+	retryPauseMin      = time.Millisecond
+	retryPauseMax      = 50 * time.Millisecond
+)
+
+// Session is one client's session. See the package comment.
+type Session struct {
+	e      *Engine
+	params pgwire.SessionParams
+	rand   env.Rand
+
+	settings *settings
+	status   byte // one of pgwire.Tx…; 0 is idle
+	tx       *txnState
+
+	prepared map[string]*prepared
+	portals  map[string]*portal
+	cursors  map[string]*portal // of DECLARE
+
+	// last is the statement of the extended protocol that an implicit transaction
+	// consists of so far, for running it again at Sync.
+	last lastExecute
+
+	mu struct {
+		sync.Mutex
+		cancel context.CancelCauseFunc // of the running call; nil when idle
+		query  string
+	}
+}
+
+// txnState is the session's transaction.
+type txnState struct {
+	tx       Txn
+	opts     TxnOptions
+	block    bool // BEGIN … COMMIT; otherwise implicit
+	base     *catalog.Snapshot
+	snap     *catalog.Snapshot // base with the changes of this transaction
+	start    time.Time
+	readOnly bool
+	// statements counts those that were begun in it, control statements excepted.
+	statements int
+	// queried is set once a statement has read or written: then the isolation level
+	// is fixed.
+	queried    bool
+	savepoints []savepoint
+	before     *settings // what a rollback goes back to
+	// afterCommit runs when the transaction has committed.
+	afterCommit []func(context.Context) error
+}
+
+type savepoint struct {
+	name     string
+	sp       any
+	snap     *catalog.Snapshot
+	settings *settings
+	after    int // length of afterCommit
+}
+
+type lastExecute struct {
+	n      int // statements executed in the implicit transaction
+	portal *portal
+	w      pgwire.ResultWriter
+	max    int
+	clean  bool // nothing was sent after the statement's results
+}
+
+// ReportedSettings lists the parameters that the client is told about.
+func (s *Session) ReportedSettings() []pgwire.Setting {
+	var out []pgwire.Setting
+	for _, name := range s.settings.names() {
+		if d := s.e.defs[lower(name)]; d.report {
+			v, _ := s.settings.show(name)
+			out = append(out, pgwire.Setting{Name: d.name, Value: v})
+		}
+	}
+	return out
+}
+
+// setSettings replaces the settings and reports what changed.
+func (s *Session) setSettings(n *settings) {
+	old := s.settings
+	s.settings = n
+	if old == n || s.params.Notifier == nil {
+		return
+	}
+	for key, d := range s.e.defs {
+		if !d.report {
+			continue
+		}
+		a, _ := old.show(key)
+		if b, _ := n.show(key); a != b {
+			s.params.Notifier.ParameterStatus(d.name, b)
+		}
+	}
+}
+
+// TxStatus is the state of the transaction as ReadyForQuery reports it.
+func (s *Session) TxStatus() byte {
+	if s.status == 0 {
+		return pgwire.TxIdle
+	}
+	return s.status
+}
+
+// Cancel ends the running call.
+func (s *Session) Cancel() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.cancel != nil {
+		s.mu.cancel(sqlerr.New(sqlerr.QueryCanceled, "canceling statement due to user request"))
+	}
+}
+
+// Close ends the session.
+func (s *Session) Close() {
+	s.closePortals()
+	s.abort(context.Background())
+	s.e.mu.Lock()
+	delete(s.e.mu.sessions, s)
+	s.e.mu.Unlock()
+}
+
+// enter makes the call cancellable; leave must follow.
+func (s *Session) enter(ctx context.Context, query string) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	s.mu.Lock()
+	s.mu.cancel, s.mu.query = cancel, query
+	s.mu.Unlock()
+	return ctx, func() {
+		s.mu.Lock()
+		s.mu.cancel = nil
+		s.mu.Unlock()
+		cancel(nil)
+	}
+}
+
+// withTimeout applies statement_timeout.
+func (s *Session) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	ms, _ := strconv.ParseInt(s.settings.must("statement_timeout"), 10, 64)
+	if ms <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, time.Duration(ms)*time.Millisecond,
+		sqlerr.New(sqlerr.QueryCanceled, "canceling statement due to statement timeout"))
+}
+
+// begin starts a transaction unless there is one.
+func (s *Session) begin(ctx context.Context, o TxnOptions, block bool) error {
+	if s.tx != nil {
+		return nil
+	}
+	if s.settings.must("default_transaction_isolation") == "serializable" {
+		return sqlerr.Unsupported("isolation level SERIALIZABLE")
+	}
+	t, err := s.e.o.Store.Begin(o)
+	if err != nil {
+		return s.mapErr(err)
+	}
+	s.tx = &txnState{tx: t, opts: o, block: block, start: s.e.o.Clock.Now(), before: s.settings, readOnly: o.ReadOnly}
+	if v := s.settings.must("default_transaction_read_only"); v == "on" {
+		s.tx.readOnly = true
+	}
+	return nil
+}
+
+// catalog gives the transaction its snapshot and descriptors, once.
+func (s *Session) open(ctx context.Context) error {
+	t := s.tx
+	if t.snap != nil {
+		return nil
+	}
+	if err := t.tx.Start(ctx); err != nil {
+		return s.mapErr(err)
+	}
+	snap, err := s.e.catalog.At(ctx, t.tx)
+	if err != nil {
+		return s.mapErr(err)
+	}
+	t.base, t.snap = snap, snap
+	return nil
+}
+
+// finish forgets the transaction's state.
+func (s *Session) finish() *txnState {
+	t := s.tx
+	s.tx = nil
+	s.status = pgwire.TxIdle
+	s.last = lastExecute{}
+	if t != nil && t.base != nil {
+		s.e.catalog.Release(t.base)
+	}
+	return t
+}
+
+// commit ends the transaction. The session is idle afterwards, whatever happens.
+func (s *Session) commit(ctx context.Context) error {
+	t := s.tx
+	if t == nil {
+		s.status = pgwire.TxIdle
+		return nil
+	}
+	s.closePortals()
+	snap := t.snap
+	bound := func() timestamp.Timestamp { return 0 }
+	var stale error
+	if snap != nil && t.tx.HasWrites() {
+		until, err := s.e.catalog.CommitBound(t.base)
+		stale = err
+		bound = func() timestamp.Timestamp { return until }
+	}
+	if stale != nil {
+		t.tx.Rollback(ctx)
+		s.setSettings(t.before)
+		s.finish()
+		return stale
+	}
+	err := t.tx.Commit(ctx, bound)
+	if err != nil {
+		err = s.mapErr(err)
+		s.setSettings(t.before)
+		s.finish()
+		return err
+	}
+	s.finish()
+	s.setSettings(s.settings.withoutLocal())
+	if snap != nil && snap.Changed() {
+		// The change is there already; who waits for the other nodes must not give up
+		// because of its client.
+		if err := s.e.catalog.Committed(context.WithoutCancel(ctx), snap); err != nil {
+			return s.mapErr(err)
+		}
+	}
+	for _, f := range t.afterCommit {
+		if err := f(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// abort rolls the transaction back.
+func (s *Session) abort(ctx context.Context) {
+	t := s.tx
+	if t == nil {
+		s.status = pgwire.TxIdle
+		return
+	}
+	s.closePortals()
+	t.tx.Rollback(context.WithoutCancel(ctx))
+	s.setSettings(t.before)
+	s.finish()
+}
+
+// failed is called after an error of a statement.
+func (s *Session) failed(ctx context.Context) {
+	switch {
+	case s.tx == nil:
+		s.status = pgwire.TxIdle
+	case s.tx.block:
+		s.status = pgwire.TxFailed
+		s.closePortals()
+	default:
+		s.abort(ctx)
+	}
+}
+
+func (s *Session) closePortals() {
+	for name, p := range s.portals {
+		p.close()
+		delete(s.portals, name)
+	}
+	for name, p := range s.cursors {
+		p.close()
+		delete(s.cursors, name)
+	}
+}
+
+// Fail is told of errors that did not come from here.
+func (s *Session) Fail(ctx context.Context, simple bool) { s.failed(ctx) }
+
+// ExecSimple runs a string of statements.
+func (s *Session) ExecSimple(ctx context.Context, text string, w pgwire.ResultWriter) error {
+	ctx, leave := s.enter(ctx, text)
+	defer leave()
+	s.dropUnnamed()
+	err := s.execSimple(ctx, text, w)
+	if err != nil {
+		s.failed(ctx)
+		return s.cause(ctx, err)
+	}
+	return nil
+}
+
+func (s *Session) dropUnnamed() {
+	delete(s.prepared, "")
+	if p := s.portals[""]; p != nil {
+		p.close()
+		delete(s.portals, "")
+	}
+}
+
+func (s *Session) execSimple(ctx context.Context, text string, w pgwire.ResultWriter) error {
+	list, err := parse.Parse(text)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return w.EmptyQuery()
+	}
+	for i := range list {
+		last := i == len(list)-1
+		if err := s.simpleStatement(ctx, &list[i], text, w, len(list) == 1, last); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// simpleStatement runs one statement of a string. alone statements outside a
+// block are transactions of their own and may be repeated.
+func (s *Session) simpleStatement(ctx context.Context, st *parse.Statement, text string, w pgwire.ResultWriter, alone, last bool) error {
+	for _, n := range st.Notices {
+		s.notice(n)
+	}
+	stmt := &prepared{stmt: st.AST, text: text, params: nil, simple: true}
+	alone = alone && s.tx == nil
+	for attempt := 0; ; attempt++ {
+		w.Mark()
+		done, err := s.once(ctx, stmt, w, alone, last)
+		if err == nil {
+			return done.send(w)
+		}
+		if !alone || !retryable(err) || attempt+1 >= autocommitAttempts || ctx.Err() != nil || !w.Rewind() {
+			return err
+		}
+		s.abort(ctx)
+		if s.e.sleep(ctx, s.retryPause(attempt)) != nil {
+			return err
+		}
+	}
+}
+
+func (s *Session) once(ctx context.Context, stmt *prepared, w pgwire.ResultWriter, alone, last bool) (completion, error) {
+	ctx, stop := s.withTimeout(ctx)
+	defer stop()
+	p := &portal{prep: stmt}
+	defer p.close()
+	done, _, err := s.runPortal(ctx, p, 0, w, alone)
+	if err != nil {
+		return done, s.cause(ctx, err)
+	}
+	if last && s.tx != nil && !s.tx.block {
+		err = s.commit(ctx)
+	}
+	return done, s.cause(ctx, err)
+}
+
+func (s *Session) retryPause(attempt int) time.Duration {
+	d := retryPauseMin << min(attempt, 6)
+	return env.Jitter(s.rand, min(d, retryPauseMax))
+}
+
+// retryable reports whether a statement that is a transaction of its own may be
+// run again.
+func retryable(err error) bool {
+	return sqlerr.Is(err, sqlerr.TRSerializationFailure)
+}
+
+// cause puts the reason of a cancellation in the place of what came of it.
+func (s *Session) cause(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		if e, ok := context.Cause(ctx).(*sqlerr.Error); ok {
+			return e
+		}
+	}
+	return s.mapErr(err)
+}
+
+// mapErr gives the errors of transactions their SQLSTATEs.
+func (s *Session) mapErr(err error) error {
+	var (
+		conflict *txn.ConflictError
+		exists   *txn.AlreadyExistsError
+		dup      *exec.DuplicateError
+		aborted  *txn.AbortedError
+		late     *txn.CommitTSTooLargeError
+		unknown  *txn.UnknownOutcomeError
+		large    *txn.TooLargeError
+		below    *txn.ReadBelowGCError
+		nope     *txn.UnsupportedError
+	)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &unknown):
+		return sqlerr.New(sqlerr.TRStatementCompletionUnknown, "it is unknown whether the transaction has committed").
+			WithDetail("%v", unknown).WithHint("Read the data before you repeat the transaction.").WithCause(err)
+	case errors.As(err, &conflict):
+		e := sqlerr.New(sqlerr.TRSerializationFailure, "could not serialize access due to concurrent update").WithCause(err)
+		e.Detail = fmt.Sprintf("Transaction %s lost against transaction %s on %s.", conflict.StartTS, conflict.ConflictStartTS, s.describeKey(conflict.Key))
+		return e.WithHint("The transaction might succeed if retried.")
+	case errors.As(err, &exists):
+		return s.duplicate(exists.Key)
+	case errors.As(err, &dup):
+		return s.duplicate(dup.Key)
+	case errors.As(err, &aborted):
+		return sqlerr.New(sqlerr.TRSerializationFailure, "could not serialize access: the transaction was aborted").
+			WithDetail("%s: %s.", s.describeKey(aborted.Key), aborted.Reason).WithHint("The transaction might succeed if retried.").WithCause(err)
+	case errors.As(err, &late):
+		return sqlerr.New(sqlerr.TRSerializationFailure, "could not serialize access due to concurrent schema change").
+			WithDetail("%v", late).WithHint("The transaction might succeed if retried.").WithCause(err)
+	case errors.As(err, &large):
+		return sqlerr.New(sqlerr.ProgramLimitExceeded, "transaction is too large").
+			WithDetail("It has %d bytes of writes, the limit is %d.", large.Bytes, large.Limit).WithCause(err)
+	case errors.As(err, &below):
+		return sqlerr.New(sqlerr.SnapshotTooOld, "snapshot too old").WithDetail("%v", below).WithCause(err)
+	case errors.As(err, &nope):
+		return sqlerr.Unsupported("%s", nope.What).WithCause(err)
+	case errors.Is(err, txn.ErrReadOnly):
+		return sqlerr.New(sqlerr.ReadOnlySQLTransaction, "cannot write in a read-only transaction").WithCause(err)
+	}
+	return err
+}
+
+// snapshotForErrors is the catalog that keys in errors are explained by.
+func (s *Session) snapshotForErrors() *catalog.Snapshot {
+	if s.tx != nil {
+		return s.tx.snap
+	}
+	return nil
+}
+
+// indexOf finds the index that a key belongs to.
+func indexOf(snap *catalog.Snapshot, key []byte) *rowcodec.Index {
+	storage, number, _, err := keys.DecodeIndexPrefix(key)
+	if err != nil || snap == nil {
+		return nil
+	}
+	for _, t := range snap.Tables() {
+		if t.Virtual || t.StorageID != storage {
+			continue
+		}
+		if ix := t.Index(number); ix != nil {
+			if x, err := rowcodec.NewIndex(t, ix); err == nil {
+				return x
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Session) duplicate(key []byte) error {
+	if x := indexOf(s.snapshotForErrors(), key); x != nil {
+		return exec.UniqueViolation(x, key, &s.settings.format)
+	}
+	return sqlerr.New(sqlerr.UniqueViolation, "duplicate key value violates a unique constraint").WithDetail("Key %x already exists.", key)
+}
+
+// describeKey names a key as table and values.
+func (s *Session) describeKey(key []byte) string {
+	x := indexOf(s.snapshotForErrors(), key)
+	if x == nil {
+		if len(key) > 0 && key[0] == keys.PrefixSystem {
+			return "the schema"
+		}
+		return fmt.Sprintf("key %x", key)
+	}
+	vals, err := x.DecodeKey(key)
+	if err != nil {
+		return fmt.Sprintf("a key of table %q", x.Table.Name)
+	}
+	var b strings.Builder
+	for i, c := range x.Desc.Columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(datumText(vals[i], x.Table.Column(c.Column).Type, &s.settings.format))
+	}
+	if x.Desc.ID == 0 {
+		return fmt.Sprintf("a row of table %q", x.Table.Name)
+	}
+	return fmt.Sprintf("table %q, index %q, key (%s)", x.Table.Name, x.Desc.Name, b.String())
+}
+
+// notice sends a message unless the client does not want it.
+func (s *Session) notice(n *sqlerr.Notice) {
+	if s.params.Notifier == nil {
+		return
+	}
+	level := s.settings.must("client_min_messages")
+	rank := map[string]int{"debug5": 0, "debug4": 0, "debug3": 0, "debug2": 0, "debug1": 0, "debug": 0, "log": 1, "info": 1, "notice": 2, "warning": 3, "error": 4}
+	have := 2
+	if n.Severity == sqlerr.SeverityWarning {
+		have = 3
+	}
+	if n.Severity == sqlerr.SeverityInfo {
+		have = 4
+	}
+	if have >= rank[level] {
+		s.params.Notifier.Notice(n)
+	}
+}
+
+func (s *Session) noticef(code, format string, args ...any) {
+	n := sqlerr.NewNotice(format, args...)
+	n.Code = code
+	s.notice(n)
+}
+
+func (s *Session) warn(code, format string, args ...any) {
+	s.notice(sqlerr.NewWarning(code, format, args...))
+}
+
+func lower(s string) string { return strings.ToLower(s) }
+
+// path returns the schemas of the search path that exist; with implicit also
+// pg_catalog where it is searched without being named.
+func (s *Session) path(snap *catalog.Snapshot, implicit bool) []string {
+	var out []string
+	named := false
+	for _, p := range s.settings.path {
+		if p == "$user" {
+			p = s.user()
+		}
+		if p == "pg_catalog" {
+			named = true
+		}
+		if snap == nil || snap.Schema(p) != nil {
+			out = append(out, p)
+		}
+	}
+	if implicit && !named {
+		out = append([]string{"pg_catalog"}, out...)
+	}
+	return out
+}
+
+func (s *Session) user() string {
+	if v := s.settings.must("session_authorization"); v != "" {
+		return v
+	}
+	return s.params.User
+}
+
+var _ pgwire.Session = (*Session)(nil)
+var _ pgwire.Engine = (*Engine)(nil)

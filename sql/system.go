@@ -1,0 +1,340 @@
+package sql
+
+import (
+	"context"
+	"strings"
+
+	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/exec"
+	"github.com/quorate-db/quorate/sql/expr"
+	"github.com/quorate-db/quorate/sql/parse"
+	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/sql/types"
+)
+
+// systemInfo answers what functions ask of the session and the catalogue.
+type systemInfo struct{ s *Session }
+
+func (i systemInfo) CurrentUser() string     { return i.s.user() }
+func (i systemInfo) SessionUser() string     { return i.s.params.User }
+func (i systemInfo) CurrentDatabase() string { return i.s.database() }
+
+func (s *Session) database() string {
+	if s.params.Database != "" {
+		return s.params.Database
+	}
+	return s.params.User
+}
+
+func (i systemInfo) SearchPath(implicit bool) []string {
+	return i.s.path(i.s.snapshotForErrors(), implicit)
+}
+
+func (i systemInfo) Version() string {
+	return "PostgreSQL " + serverVersion + " (Quorate " + i.s.e.version() + ")"
+}
+
+func (e *Engine) version() string {
+	if e.o.Version == "" {
+		return "development"
+	}
+	return e.o.Version
+}
+
+func (i systemInfo) Setting(name string) (string, bool) { return i.s.setting(name) }
+
+func (i systemInfo) SetSetting(name, value string, local bool) (string, error) {
+	if err := i.s.set(name, &value, local); err != nil {
+		return "", err
+	}
+	v, _ := i.s.setting(name)
+	return v, nil
+}
+
+func (i systemInfo) BackendPID() int32 { return int32(i.s.params.ProcessID) }
+
+func (i systemInfo) TransactionID(assign bool) (uint64, bool, error) {
+	if i.s.tx == nil || !assign && !i.s.tx.tx.HasWrites() {
+		return 0, false, nil
+	}
+	return uint64(i.s.tx.tx.ReadTS()), true, nil
+}
+
+// Call evaluates the functions of the catalogue.
+func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum) (types.Datum, error) {
+	s := i.s
+	snap := s.snapshotForErrors()
+	if snap == nil {
+		return types.Null, sqlerr.Internal("function %s called outside of a transaction", name)
+	}
+	switch name {
+	case "pg_table_is_visible":
+		return s.relVisible(snap, args[0].OID()), nil
+	case "pg_type_is_visible", "pg_function_is_visible", "pg_operator_is_visible", "pg_opclass_is_visible", "pg_opfamily_is_visible",
+		"pg_collation_is_visible", "pg_conversion_is_visible", "pg_ts_config_is_visible", "pg_statistics_obj_is_visible":
+		return types.True, nil
+	case "pg_get_userbyid":
+		if args[0].OID() == ownerOID {
+			return types.NewString(s.user()), nil
+		}
+		return types.NewString("unknown (OID=" + itoa(int(args[0].OID())) + ")"), nil
+	case "pg_is_in_recovery":
+		return types.False, nil
+	case "obj_description", "col_description", "shobj_description", "pg_get_partkeydef", "pg_get_serial_sequence",
+		"pg_get_viewdef", "pg_get_ruledef", "pg_get_triggerdef", "pg_get_statisticsobjdef", "pg_get_statisticsobjdef_columns",
+		"pg_tablespace_location", "pg_get_function_sqlbody":
+		return types.Null, nil
+	case "pg_get_expr":
+		return args[0], nil // expressions are kept as text
+	case "pg_get_indexdef":
+		return s.indexDef(snap, args), nil
+	case "pg_get_constraintdef":
+		return s.constraintDef(snap, args[0].OID()), nil
+	case "pg_encoding_to_char":
+		if args[0].Int() == 6 {
+			return types.NewString("UTF8"), nil
+		}
+		return types.NewString(""), nil
+	case "pg_char_to_encoding":
+		if strings.EqualFold(args[0].Str(), "utf8") {
+			return types.NewInt(6), nil
+		}
+		return types.NewInt(-1), nil
+	case "has_table_privilege", "has_schema_privilege", "has_database_privilege", "has_column_privilege", "has_any_column_privilege",
+		"has_function_privilege", "has_sequence_privilege", "has_type_privilege", "has_tablespace_privilege", "pg_has_role":
+		return types.True, nil
+	case "pg_relation_size", "pg_table_size", "pg_total_relation_size", "pg_indexes_size", "pg_database_size", "pg_tablespace_size":
+		return types.NewInt(0), nil
+	case "pg_relation_is_publishable":
+		return types.False, nil
+	case "to_regclass":
+		oid, err := (objectNames{s}).ObjectOID(types.OIDRegClass, args[0].Str())
+		if err != nil {
+			return types.Null, nil
+		}
+		return types.NewOID(oid), nil
+	}
+	return types.Null, sqlerr.Unsupported("function %s", name)
+}
+
+// relVisible says whether the bare name of a relation finds it.
+func (s *Session) relVisible(snap *catalog.Snapshot, oid types.OID) types.Datum {
+	schema, name, ok := relationName(snap, oid)
+	if !ok {
+		return types.Null
+	}
+	r, ok, err := snap.Resolve("", name, s.path(snap, true))
+	if err != nil || !ok {
+		return types.False
+	}
+	found := r.Table.ID
+	if r.Index != nil {
+		found = r.Index.ID
+	}
+	_ = schema
+	return types.NewBool(found == oid)
+}
+
+// relationName returns schema and name of a table or index.
+func relationName(snap *catalog.Snapshot, oid types.OID) (schema *catalog.Schema, name string, ok bool) {
+	if t := snap.Table(oid); t != nil {
+		return snap.SchemaByID(t.Schema), t.Name, true
+	}
+	if r, ok := snap.IndexByID(oid); ok {
+		return snap.SchemaByID(r.Table.Schema), r.Index.Name, true
+	}
+	return nil, "", false
+}
+
+// indexDef is pg_get_indexdef(oid [, column, pretty]).
+func (s *Session) indexDef(snap *catalog.Snapshot, args []types.Datum) types.Datum {
+	r, ok := snap.IndexByID(args[0].OID())
+	if !ok {
+		return types.Null
+	}
+	if len(args) > 1 && args[1].Int() > 0 {
+		n := int(args[1].Int())
+		if n > len(r.Index.Columns) {
+			return types.NewString("")
+		}
+		return types.NewString(exec.QuoteIdent(r.Table.Column(r.Index.Columns[n-1].Column).Name))
+	}
+	var b strings.Builder
+	b.WriteString("CREATE ")
+	if r.Index.Unique {
+		b.WriteString("UNIQUE ")
+	}
+	b.WriteString("INDEX " + exec.QuoteIdent(r.Index.Name) + " ON ")
+	if sc := snap.SchemaByID(r.Table.Schema); sc != nil {
+		b.WriteString(exec.QuoteIdent(sc.Name) + ".")
+	}
+	b.WriteString(exec.QuoteIdent(r.Table.Name) + " USING btree (")
+	for i, c := range r.Index.Columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(exec.QuoteIdent(r.Table.Column(c.Column).Name))
+		if c.Desc {
+			b.WriteString(" DESC")
+		}
+	}
+	b.WriteString(")")
+	return types.NewString(b.String())
+}
+
+// constraintDef is pg_get_constraintdef.
+func (s *Session) constraintDef(snap *catalog.Snapshot, oid types.OID) types.Datum {
+	for _, t := range snap.Tables() {
+		for i := range t.Indexes {
+			if ix := &t.Indexes[i]; ix.ConstraintID == oid && oid != 0 {
+				var names []string
+				for _, c := range ix.Columns {
+					names = append(names, exec.QuoteIdent(t.Column(c.Column).Name))
+				}
+				kind := "UNIQUE"
+				if ix.Full {
+					kind = "PRIMARY KEY"
+				}
+				return types.NewString(kind + " (" + strings.Join(names, ", ") + ")")
+			}
+		}
+		for _, c := range t.Checks {
+			if c.ID == oid {
+				return types.NewString("CHECK ((" + c.Expr + "))")
+			}
+		}
+	}
+	return types.Null
+}
+
+// objectNames reads and prints the values of the reg… types.
+type objectNames struct{ s *Session }
+
+// ObjectName prints a relation, type or schema; qualified where its bare name
+// would not find it.
+func (n objectNames) ObjectName(reg, object types.OID) (string, bool) {
+	snap := n.s.snapshotForErrors()
+	if snap == nil {
+		return "", false
+	}
+	switch reg {
+	case types.OIDRegClass:
+		schema, name, ok := relationName(snap, object)
+		if !ok {
+			return "", false
+		}
+		if n.s.relVisible(snap, object).IsTrue() || schema == nil {
+			return exec.QuoteIdent(name), true
+		}
+		return exec.QuoteIdent(schema.Name) + "." + exec.QuoteIdent(name), true
+	case types.OIDRegNamespace:
+		if sc := snap.SchemaByID(object); sc != nil {
+			return exec.QuoteIdent(sc.Name), true
+		}
+	case types.OIDRegRole:
+		if object == ownerOID {
+			return exec.QuoteIdent(n.s.user()), true
+		}
+	case types.OIDRegProc, types.OIDRegProcedure:
+		if f, ok := n.s.e.exprs.FuncByOID(object); ok {
+			return f.Name, true
+		}
+	}
+	return "", false
+}
+
+// ObjectOID reads a name.
+func (n objectNames) ObjectOID(reg types.OID, name string) (types.OID, error) {
+	snap := n.s.snapshotForErrors()
+	if snap == nil {
+		return 0, sqlerr.Internal("name %q read outside of a transaction", name)
+	}
+	parts := splitName(name)
+	schema, obj := "", parts[len(parts)-1]
+	if len(parts) > 1 {
+		schema = parts[len(parts)-2]
+	}
+	switch reg {
+	case types.OIDRegClass:
+		r, ok, err := snap.Resolve(schema, obj, n.s.path(snap, true))
+		if err != nil {
+			return 0, err
+		}
+		switch {
+		case !ok:
+			return 0, sqlerr.New(sqlerr.UndefinedTable, "relation %q does not exist", name)
+		case r.Index != nil:
+			return r.Index.ID, nil
+		}
+		return r.Table.ID, nil
+	case types.OIDRegNamespace:
+		if sc := snap.Schema(obj); sc != nil {
+			return sc.ID, nil
+		}
+		return 0, sqlerr.New(sqlerr.UndefinedSchema, "schema %q does not exist", obj)
+	case types.OIDRegRole:
+		if obj == n.s.user() {
+			return ownerOID, nil
+		}
+		return 0, sqlerr.New(sqlerr.UndefinedObject, "role %q does not exist", obj)
+	case types.OIDRegProc:
+		fs := n.s.e.exprs.FuncsNamed(obj)
+		switch len(fs) {
+		case 0:
+			return 0, sqlerr.New(sqlerr.UndefinedFunction, "function %q does not exist", name)
+		case 1:
+			return fs[0].OID, nil
+		}
+		return 0, sqlerr.New(sqlerr.AmbiguousFunction, "more than one function named %q", name)
+	case types.OIDRegType:
+		t, err := parse.ParseType(name)
+		if err != nil {
+			return 0, err
+		}
+		info, ok := types.LookupName(t.Name)
+		if !ok {
+			return 0, sqlerr.New(sqlerr.UndefinedObject, "type %q does not exist", name)
+		}
+		if t.ArrayDims > 0 {
+			return info.Array, nil
+		}
+		return info.OID, nil
+	}
+	return 0, sqlerr.Unsupported("reading a name of this kind")
+}
+
+// splitName takes a dotted name apart, quotes removed.
+func splitName(name string) []string {
+	var out []string
+	var b strings.Builder
+	quoted := false
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		switch {
+		case c == '"' && quoted && i+1 < len(name) && name[i+1] == '"':
+			b.WriteByte('"')
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == '.' && !quoted:
+			out = append(out, b.String())
+			b.Reset()
+		case !quoted && c >= 'A' && c <= 'Z':
+			b.WriteByte(c + 'a' - 'A')
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return append(out, b.String())
+}
+
+// virtualSource makes the rows of virtual tables for the executor.
+type virtualSource struct{ s *Session }
+
+func (v virtualSource) Rows(ctx context.Context, table types.OID, eq map[int]types.Datum, yield func([]types.Datum) error) error {
+	t := v.s.e.virtual[table]
+	if t == nil {
+		return sqlerr.Internal("no virtual table %d", table)
+	}
+	return t.rows(ctx, v.s, eq, yield)
+}

@@ -1,0 +1,281 @@
+package sql
+
+import (
+	"context"
+
+	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/types"
+)
+
+type yieldRow = func([]types.Datum) error
+
+func pgNamespace(_ context.Context, s *Session, _ map[int]types.Datum, yield yieldRow) error {
+	for _, sc := range s.tx.snap.Schemas() {
+		if err := yield([]types.Datum{dOID(sc.ID), dText(sc.Name), dOID(ownerOID), types.Null}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	amHeap  types.OID = 2
+	amBtree types.OID = 403
+)
+
+func pgAm(_ context.Context, _ *Session, _ map[int]types.Datum, yield yieldRow) error {
+	if err := yield([]types.Datum{dOID(amHeap), dText("heap"), dOID(3), dChar('t')}); err != nil {
+		return err
+	}
+	return yield([]types.Datum{dOID(amBtree), dText("btree"), dOID(330), dChar('i')})
+}
+
+// tablesFor lists the tables that a condition on one of their OIDs leaves.
+func tablesFor(snap *catalog.Snapshot, oid types.Datum, ok bool) []*catalog.Table {
+	if !ok {
+		return snap.Tables()
+	}
+	if t := snap.Table(oid.OID()); t != nil {
+		return []*catalog.Table{t}
+	}
+	if r, found := snap.IndexByID(oid.OID()); found {
+		return []*catalog.Table{r.Table}
+	}
+	return nil
+}
+
+func pgClass(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldRow) error {
+	oid, byOID := eq[0]
+	for _, t := range tablesFor(s.tx.snap, oid, byOID) {
+		live := t.Visible()
+		hasIndex := false
+		for i := range t.Indexes {
+			hasIndex = hasIndex || t.Indexes[i].ID != 0
+		}
+		kind := byte('r')
+		if t.Virtual && t.Schema == catalog.SchemaQuorate {
+			kind = 'v'
+		}
+		row := classRow(t.ID, t.Name, t.Schema, kind, len(live), t.TypeID, amHeap, types.OID(t.StorageID))
+		row[13] = dBool(hasIndex)
+		row[18] = dInt(int64(len(t.Checks)))
+		if len(t.Options) > 0 {
+			var opts []types.Datum
+			for k, v := range t.Options {
+				opts = append(opts, dText(k+"="+v))
+			}
+			row[31] = types.NewArray(types.NewArrayOf(types.Text, opts))
+		}
+		if err := yield(row); err != nil {
+			return err
+		}
+		for i := range t.Indexes {
+			ix := &t.Indexes[i]
+			if ix.ID == 0 {
+				continue
+			}
+			if err := yield(classRow(ix.ID, ix.Name, t.Schema, 'i', len(ix.Columns), 0, amBtree, ix.ID)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func classRow(oid types.OID, name string, schema types.OID, kind byte, natts int, typ, am, file types.OID) []types.Datum {
+	replident := byte('d')
+	if kind == 'i' {
+		replident = 'n'
+	}
+	return []types.Datum{dOID(oid), dText(name), dOID(schema), dOID(typ), dOID(0), dOID(ownerOID), dOID(am), dOID(file), dOID(0), dInt(0),
+		types.NewFloat(-1), dInt(0), dOID(0), dBool(false), dBool(false), dChar('p'), dChar(kind), dInt(int64(natts)), dInt(0),
+		dBool(false), dBool(false), dBool(false), dBool(false), dBool(false), dBool(true), dChar(replident), dBool(false),
+		dOID(0), dInt(0), dInt(0), types.Null, types.Null, types.Null}
+}
+
+func pgAttribute(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldRow) error {
+	rel, byRel := eq[0]
+	for _, t := range tablesFor(s.tx.snap, rel, byRel) {
+		for i := range t.Columns {
+			c := &t.Columns[i]
+			if c.Hidden {
+				continue
+			}
+			row := attributeRow(t.ID, c.Name, c.Type, c.ID)
+			row[13], row[14] = dBool(c.NotNull), dBool(c.Default != "")
+			if c.Dropped {
+				row[1] = dText("........pg.dropped." + itoa(int(c.ID)) + "........")
+				row[2], row[18] = dOID(0), dBool(true)
+			}
+			if err := yield(row); err != nil {
+				return err
+			}
+		}
+		for i := range t.Indexes {
+			ix := &t.Indexes[i]
+			if ix.ID == 0 {
+				continue
+			}
+			for j, k := range ix.Columns {
+				col := t.Column(k.Column)
+				if err := yield(attributeRow(ix.ID, col.Name, col.Type, int16(j+1))); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func attributeRow(rel types.OID, name string, t types.Type, num int16) []types.Datum {
+	info, ok := types.Lookup(t.OID)
+	if !ok {
+		info = &types.Info{}
+	}
+	dims := int64(0)
+	if t.IsArray() {
+		dims = 1
+	}
+	return []types.Datum{dOID(rel), dText(name), dOID(t.OID), dInt(-1), dInt(int64(info.Len)), dInt(int64(num)), dInt(dims), dInt(-1),
+		dInt(int64(t.Typmod)), dBool(info.ByVal), dChar(info.Align), dChar(info.Storage), dChar(0), dBool(false), dBool(false),
+		dBool(false), dChar(0), dChar(0), dBool(false), dBool(true), dInt(0), dOID(info.Collation), types.Null, types.Null, types.Null, types.Null}
+}
+
+func pgType(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldRow) error {
+	for i := range types.All() {
+		if want, ok := eq[0]; ok && want.OID() != i.OID {
+			continue
+		}
+		if want, ok := eq[1]; ok && want.Str() != i.Name {
+			continue
+		}
+		if err := yield(typeRow(i, catalog.SchemaPgCatalog, 0)); err != nil {
+			return err
+		}
+	}
+	for _, t := range s.tx.snap.Tables() {
+		if t.TypeID == 0 {
+			continue
+		}
+		i := &types.Info{OID: t.TypeID, Name: t.Name, Len: -1, Kind: 'c', Category: 'C', Delim: ',', Align: 'd', Storage: 'x',
+			Input: 2290, Output: 2291, Receive: 2402, Send: 2403}
+		if err := yield(typeRow(i, t.Schema, t.ID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func typeRow(i *types.Info, schema, rel types.OID) []types.Datum {
+	sub := types.OID(0)
+	switch {
+	case i.Elem != 0 && i.Category == 'A':
+		sub = 6179 // array_subscript_handler
+	case i.Elem != 0:
+		sub = 6180 // raw_array_subscript_handler
+	}
+	return []types.Datum{dOID(i.OID), dText(i.Name), dOID(schema), dOID(ownerOID), dInt(int64(i.Len)), dBool(i.ByVal), dChar(i.Kind),
+		dChar(i.Category), dBool(i.Preferred), dBool(true), dChar(i.Delim), dOID(rel), dOID(sub), dOID(i.Elem), dOID(i.Array), dOID(i.Input),
+		dOID(i.Output), dOID(i.Receive), dOID(i.Send), dOID(i.TypmodIn), dOID(i.TypmodOut), dOID(0), dChar(i.Align), dChar(i.Storage),
+		dBool(false), dOID(0), dInt(-1), dInt(0), dOID(i.Collation), types.Null, types.Null, types.Null}
+}
+
+func pgIndex(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldRow) error {
+	rel, byRel := eq[1]
+	if !byRel {
+		rel, byRel = eq[0]
+	}
+	for _, t := range tablesFor(s.tx.snap, rel, byRel) {
+		for i := range t.Indexes {
+			ix := &t.Indexes[i]
+			if ix.ID == 0 {
+				continue
+			}
+			n := len(ix.Columns)
+			key, coll, class, opt := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+			for j, c := range ix.Columns {
+				key[j] = int64(c.Column)
+				if info, ok := types.Lookup(t.Column(c.Column).Type.OID); ok {
+					coll[j] = int64(info.Collation)
+				}
+				if c.Desc {
+					opt[j] = 3 // descending, NULLs first
+				}
+			}
+			if err := yield([]types.Datum{dOID(ix.ID), dOID(t.ID), dInt(int64(n)), dInt(int64(n)), dBool(ix.Unique), dBool(false),
+				dBool(ix.Full && ix.ConstraintID != 0), dBool(false), dBool(true), dBool(false), dBool(ix.State == catalog.Public), dBool(false),
+				dBool(ix.State != catalog.DeleteOnly), dBool(true), dBool(false), dVector(types.Int2, key), dVector(types.Oid, coll),
+				dVector(types.Oid, class), dVector(types.Int2, opt), types.Null, types.Null}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func pgConstraint(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldRow) error {
+	rel, byRel := eq[7]
+	for _, t := range tablesFor(s.tx.snap, rel, byRel) {
+		for i := range t.Indexes {
+			ix := &t.Indexes[i]
+			if ix.ConstraintID == 0 {
+				continue
+			}
+			kind := byte('u')
+			if ix.Full {
+				kind = 'p'
+			}
+			cols := make([]types.Datum, len(ix.Columns))
+			for j, c := range ix.Columns {
+				cols[j] = dInt(int64(c.Column))
+			}
+			if err := yield(constraintRow(ix.ConstraintID, ix.Name, t, kind, ix.ID, cols, types.Null)); err != nil {
+				return err
+			}
+		}
+		for _, c := range t.Checks {
+			cols := make([]types.Datum, len(c.Columns))
+			for j, n := range c.Columns {
+				cols[j] = dInt(int64(n))
+			}
+			if err := yield(constraintRow(c.ID, c.Name, t, 'c', 0, cols, dText(c.Expr))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func constraintRow(oid types.OID, name string, t *catalog.Table, kind byte, index types.OID, cols []types.Datum, bin types.Datum) []types.Datum {
+	return []types.Datum{dOID(oid), dText(name), dOID(t.Schema), dChar(kind), dBool(false), dBool(false), dBool(true), dOID(t.ID), dOID(0),
+		dOID(index), dOID(0), dOID(0), dChar(' '), dChar(' '), dChar(' '), dBool(true), dInt(0), dBool(kind != 'c'),
+		types.NewArray(types.NewArrayOf(types.Int2, cols)), types.Null, types.Null, types.Null, types.Null, types.Null, types.Null, bin}
+}
+
+func pgAttrdef(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldRow) error {
+	rel, byRel := eq[1]
+	for _, t := range tablesFor(s.tx.snap, rel, byRel) {
+		for i := range t.Columns {
+			c := &t.Columns[i]
+			if c.Default == "" || c.Dropped {
+				continue
+			}
+			// Defaults have no OID of their own: table and column make one that is stable.
+			oid := types.OID(uint32(t.ID)<<11 ^ uint32(c.ID) | 1<<31)
+			if err := yield([]types.Datum{dOID(oid), dOID(t.ID), dInt(int64(c.ID)), dText(c.Default)}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func pgDatabase(_ context.Context, s *Session, _ map[int]types.Datum, yield yieldRow) error {
+	return yield([]types.Datum{dOID(5), dText(s.database()), dOID(ownerOID), dInt(6), dChar('c'), dBool(false), dBool(true), dInt(-1),
+		dInt(0), dInt(0), dOID(1663), dText("C"), dText("C"), types.Null, types.Null, types.Null})
+}
+
+func pgRoles(_ context.Context, s *Session, _ map[int]types.Datum, yield yieldRow) error {
+	return yield([]types.Datum{dText(s.user()), dBool(true), dBool(true), dBool(true), dBool(true), dBool(true), dBool(true), dInt(-1),
+		dText("********"), types.Null, dBool(true), types.Null, dOID(ownerOID)})
+}
