@@ -274,6 +274,7 @@ type Info struct {
 	Leader       *metapb.Peer // nil while unknown
 	IsLeader     bool
 	Ready        bool // leads and has applied an entry of its term
+	Lease        bool // may serve reads without asking anybody, at this moment
 	Term         uint64
 	AppliedIndex uint64
 	SizeBytes    int64
@@ -292,6 +293,7 @@ func (r *Replica) Info() Info {
 	}
 	if r.mu.lead != nil {
 		i.Ready = r.mu.lead.ready
+		i.Lease = r.leaseValidLocked(r.mu.lead, r.cfg.Clock.Now())
 		i.DownPeers, i.PendingPeers = r.mu.lead.down, r.mu.lead.pending
 	}
 	if r.mu.desc != nil {

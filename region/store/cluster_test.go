@@ -38,6 +38,8 @@ type cluster struct {
 	ids    uint64
 	// cut says which messages get lost.
 	cut func(env *multiraft.Envelope) bool
+	// catch takes messages out of the network, to be delivered later.
+	catch func(f *filterTransport, env *multiraft.Envelope) bool
 	// observer of all stores.
 	observer replica.Observer
 	split    int64 // SplitSizeBytes
@@ -63,6 +65,9 @@ type filterTransport struct {
 }
 
 func (f *filterTransport) Send(e *multiraft.Envelope) {
+	if f.c.catch != nil && f.c.catch(f, e) {
+		return
+	}
 	if f.c.cut != nil && f.c.cut(e) {
 		return
 	}
@@ -150,8 +155,11 @@ func (n *node) stop() {
 }
 
 // crash loses what was not synced and leaves the store down.
-func (n *node) crash() {
-	fs := engine.CrashClone(n.fs, 0, 1)
+func (n *node) crash() { n.crashKeeping(0, 1) }
+
+// crashKeeping keeps each unsynced piece with the given probability in percent.
+func (n *node) crashKeeping(percent int, seed uint64) {
+	fs := engine.CrashClone(n.fs, percent, seed)
 	n.stop()
 	n.tr.Transport.(*transport.Local).Close()
 	n.fs = fs
