@@ -333,7 +333,14 @@ func (d *deparser) typeName(t TypeName) {
 	} else {
 		d.name(Name{Catalog: t.Catalog, Schema: t.Schema, Name: t.Name})
 	}
-	for i, m := range t.Mods {
+	d.mods(t.Mods)
+	for range t.ArrayDims {
+		d.s("[]")
+	}
+}
+
+func (d *deparser) mods(mods []int32) {
+	for i, m := range mods {
 		if i == 0 {
 			d.s("(")
 		} else {
@@ -341,11 +348,8 @@ func (d *deparser) typeName(t TypeName) {
 		}
 		d.s(strconv.Itoa(int(m)))
 	}
-	if len(t.Mods) > 0 {
+	if len(mods) > 0 {
 		d.s(")")
-	}
-	for range t.ArrayDims {
-		d.s("[]")
 	}
 }
 
@@ -359,18 +363,13 @@ func (d *deparser) typedLiteral(n *TypedLiteral) {
 		return
 	}
 	if len(n.Type.Mods) > 0 {
-		// typename(1) 'text' is legal for the grammar's own types only.
+		// typename(1) 'text' is legal for the grammar's own types only, so their words are used.
 		d.s(keywordType(n.Type.Name))
+		d.mods(n.Type.Mods)
 		if strings.HasSuffix(n.Type.Name, "tz") {
-			d.s("(", strconv.Itoa(int(n.Type.Mods[0])), ") with time zone ")
-		} else {
-			t := n.Type
-			t.Catalog, t.Schema, t.Name = "", "", ""
-			var m deparser
-			m.typeName(t)
-			d.s(strings.TrimPrefix(m.b.String(), `""`), " ")
+			d.s(" with time zone")
 		}
-		d.s(strings.TrimSpace(QuoteString(n.Text)))
+		d.s(" ", strings.TrimSpace(QuoteString(n.Text)))
 		return
 	}
 	d.typeName(n.Type)
