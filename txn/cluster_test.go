@@ -35,11 +35,22 @@ type cluster struct {
 	gcTS    timestamp.Timestamp
 
 	// hook is asked before and after a request runs; see fault. May be nil.
-	hook func(phase phase, store uint64, req *kvpb.Request) fault
+	hook atomic.Pointer[hookFunc]
 
 	tso     fakeTSO
 	sent    atomic.Int64
-	maxOnly uint64 // limit of an entry in bytes; 0: none
+	maxOnly atomic.Uint64 // limit of an entry in bytes; 0: none
+}
+
+type hookFunc func(phase phase, store uint64, req *kvpb.Request) fault
+
+// setHook may be called while requests are under way.
+func (c *cluster) setHook(f hookFunc) {
+	if f == nil {
+		c.hook.Store(nil)
+		return
+	}
+	c.hook.Store(&f)
 }
 
 type phase int
@@ -199,10 +210,10 @@ func (c *cluster) Send(ctx context.Context, store uint64, req *kvpb.Request) (*k
 	}
 	c.sent.Add(1)
 	ask := func(p phase) fault {
-		if c.hook == nil {
-			return none
+		if f := c.hook.Load(); f != nil {
+			return (*f)(p, store, req)
 		}
-		return c.hook(p, store, req)
+		return none
 	}
 	switch ask(before) {
 	case lose:
@@ -261,8 +272,8 @@ func (c *cluster) serve(store uint64, req *kvpb.Request) *kvpb.Response {
 	if ev.failed || ev.b.Empty() {
 		return resp
 	}
-	if c.maxOnly > 0 && uint64(ev.b.Len()) > c.maxOnly {
-		return regionErr(&kvpb.RegionError{Kind: &kvpb.RegionError_EntryTooLarge{EntryTooLarge: &kvpb.EntryTooLarge{Size: uint64(ev.b.Len()), Limit: c.maxOnly}}})
+	if limit := c.maxOnly.Load(); limit > 0 && uint64(ev.b.Len()) > limit {
+		return regionErr(&kvpb.RegionError{Kind: &kvpb.RegionError_EntryTooLarge{EntryTooLarge: &kvpb.EntryTooLarge{Size: uint64(ev.b.Len()), Limit: limit}}})
 	}
 	if err := c.eng.Apply(ev.b, false); err != nil {
 		c.t.Errorf("apply: %v", err)

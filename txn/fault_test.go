@@ -72,14 +72,14 @@ func commitThroughFault(t *testing.T, mode, step string, at phase, f fault, chan
 	}
 	withCluster(t, cuts, func(t *testing.T, c *cluster, cl *Client) {
 		mustPut(t, cl, "a", "1", "z", "1")
-		c.hook = once(step, at, f, func() {
+		c.setHook(once(step, at, f, func() {
 			switch change {
 			case "split":
 				c.split("k")
 			case "leader":
 				c.moveLeaders()
 			}
-		})
+		}))
 		tx := mustBegin(t, cl)
 		if get(t, tx, "a") != "1" {
 			t.Fatal("lost the first write")
@@ -129,7 +129,7 @@ func TestCoordinatorCrash(t *testing.T) {
 				defer cancel()
 				var seen atomic.Int64
 				var dead atomic.Bool
-				c.hook = func(p phase, _ uint64, req *kvpb.Request) fault {
+				c.setHook(func(p phase, _ uint64, req *kvpb.Request) fault {
 					if dead.Load() {
 						return lose
 					}
@@ -139,7 +139,7 @@ func TestCoordinatorCrash(t *testing.T) {
 						return lose
 					}
 					return none
-				}
+				})
 				tx := mustBegin(t, cl)
 				for _, k := range []string{"a", "h", "z"} {
 					if err := tx.Put([]byte(k), []byte("2")); err != nil {
@@ -155,7 +155,7 @@ func TestCoordinatorCrash(t *testing.T) {
 				if isUnknown := errors.As(err, &unknown); isUnknown != (tc.step == "commit") {
 					t.Errorf("got %v", err)
 				}
-				c.hook = nil
+				c.setHook(nil)
 
 				// Readers from the far end first: they meet secondaries.
 				reader := mustBegin(t, other)
@@ -208,7 +208,7 @@ func TestReaderPushesWriter(t *testing.T) {
 			took  time.Duration
 			first = true
 		)
-		c.hook = func(p phase, _ uint64, req *kvpb.Request) fault {
+		c.setHook(func(p phase, _ uint64, req *kvpb.Request) fault {
 			if p == before && kindOf(req) == "commit" && first {
 				// The commit timestamp is drawn, the record is not written yet.
 				first = false
@@ -218,7 +218,7 @@ func TestReaderPushesWriter(t *testing.T) {
 				took = time.Since(began)
 			}
 			return none
-		}
+		})
 		tx := mustBegin(t, cl)
 		if err := errors.Join(tx.Put([]byte("a"), []byte("2")), tx.Put([]byte("z"), []byte("2"))); err != nil {
 			t.Fatal(err)
@@ -250,14 +250,14 @@ func TestLatePrewriteIsRefused(t *testing.T) {
 		other := c.client(nil)
 		defer closeClient(t, other)
 		first := true
-		c.hook = func(p phase, _ uint64, req *kvpb.Request) fault {
+		c.setHook(func(p phase, _ uint64, req *kvpb.Request) fault {
 			// The primary's prewrite is on its way while the secondary is locked.
 			if p == before && kindOf(req) == "prewrite" && string(req.GetPrewrite().GetMutations()[0].GetKey()) == "a" && first {
 				first = false
 				time.Sleep(10 * time.Second)
 			}
 			return none
-		}
+		})
 		tx := mustBegin(t, cl)
 		if err := errors.Join(tx.Put([]byte("a"), []byte("2")), tx.Put([]byte("z"), []byte("2"))); err != nil {
 			t.Fatal(err)
@@ -286,13 +286,13 @@ func TestHeartbeatsKeepLocksAlive(t *testing.T) {
 		other := c.client(nil)
 		defer closeClient(t, other)
 		first := true
-		c.hook = func(p phase, _ uint64, req *kvpb.Request) fault {
+		c.setHook(func(p phase, _ uint64, req *kvpb.Request) fault {
 			if p == before && kindOf(req) == "commit" && first {
 				first = false
 				time.Sleep(30 * time.Second)
 			}
 			return none
-		}
+		})
 		tx := mustBegin(t, cl)
 		if err := errors.Join(tx.Put([]byte("a"), []byte("2")), tx.Put([]byte("z"), []byte("2"))); err != nil {
 			t.Fatal(err)
@@ -329,7 +329,7 @@ func TestUnknownOutcome(t *testing.T) {
 					deciding = "commit"
 				}
 				var cut atomic.Bool
-				c.hook = func(p phase, _ uint64, req *kvpb.Request) fault {
+				c.setHook(func(p phase, _ uint64, req *kvpb.Request) fault {
 					if cut.Load() {
 						return lose
 					}
@@ -338,7 +338,7 @@ func TestUnknownOutcome(t *testing.T) {
 						return lose
 					}
 					return none
-				}
+				})
 				runs := 0
 				ctx, cancel := context.WithTimeout(bg, time.Second)
 				defer cancel()
@@ -354,7 +354,7 @@ func TestUnknownOutcome(t *testing.T) {
 				if d := time.Since(began); d > 5*time.Second {
 					t.Errorf("took %v", d)
 				}
-				c.hook = nil
+				c.setHook(nil)
 				want := ""
 				if ran {
 					want = "a=2 z=2"
@@ -383,7 +383,7 @@ func TestCancelDuringCommitIsSettled(t *testing.T) {
 				if ran {
 					at = after
 				}
-				c.hook = once(deciding, at, lose, cancel)
+				c.setHook(once(deciding, at, lose, cancel))
 				tx := mustBegin(t, cl)
 				if err := errors.Join(tx.Put([]byte("a"), []byte("2")), tx.Put([]byte("z"), []byte("2"))); err != nil {
 					t.Fatal(err)
@@ -435,10 +435,10 @@ func TestOracleIsMovedAboveRegionTimestamps(t *testing.T) {
 // however old the transaction is: a snapshot that misses the earlier commit does
 // not see the later one.
 func TestCommitOrderFollowsTime(t *testing.T) {
-	for _, cuts := range [][]string{nil, {"m"}} {
+	for _, cuts := range [][]string{nil, {"c"}, {"c", "m"}} {
 		withCluster(t, cuts, func(t *testing.T, c *cluster, cl *Client) {
 			old := mustBegin(t, cl)
-			if err := errors.Join(old.Put([]byte("a"), []byte("old")), old.Put([]byte("z"), []byte("old"))); err != nil {
+			if err := errors.Join(old.Put([]byte("d"), []byte("old")), old.Put([]byte("z"), []byte("old"))); err != nil {
 				t.Fatal(err)
 			}
 			snapshot := mustBegin(t, cl)
@@ -534,7 +534,7 @@ func TestNoDeadlock(t *testing.T) {
 		// Each one's first prewrite is held up until the other's has run.
 		var mu sync.Mutex
 		got := map[string]int{}
-		c.hook = func(p phase, _ uint64, req *kvpb.Request) fault {
+		c.setHook(func(p phase, _ uint64, req *kvpb.Request) fault {
 			if p != before || kindOf(req) != "prewrite" {
 				return none
 			}
@@ -549,7 +549,7 @@ func TestNoDeadlock(t *testing.T) {
 				time.Sleep(20 * time.Millisecond)
 			}
 			return none
-		}
+		})
 		var wg sync.WaitGroup
 		errs := make([]error, 3)
 		for i := 1; i <= 2; i++ {
@@ -604,7 +604,7 @@ func bank(t *testing.T, seed uint64) {
 			splits = []string{"acct02", "acct06", "acct10", "acct03", "acct11"}
 			calm   atomic.Bool
 		)
-		c.hook = func(p phase, _ uint64, req *kvpb.Request) fault {
+		c.setHook(func(p phase, _ uint64, req *kvpb.Request) fault {
 			if calm.Load() {
 				return none
 			}
@@ -634,7 +634,7 @@ func bank(t *testing.T, seed uint64) {
 				return unsent
 			}
 			return none
-		}
+		})
 		var (
 			deltas  [accounts]atomic.Int64
 			unknown atomic.Int64

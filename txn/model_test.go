@@ -186,7 +186,7 @@ func TestLargeTransaction(t *testing.T) {
 		const n = 10_000
 		var most, largest int
 		var resolves int
-		c.hook = func(p phase, _ uint64, req *kvpb.Request) fault {
+		c.setHook(func(p phase, _ uint64, req *kvpb.Request) fault {
 			if p == before && kindOf(req) == "prewrite" {
 				muts := req.GetPrewrite().GetMutations()
 				size := 0
@@ -203,7 +203,7 @@ func TestLargeTransaction(t *testing.T) {
 				c.mu.Unlock()
 			}
 			return none
-		}
+		})
 		tx := mustBegin(t, cl)
 		value := bytes.Repeat([]byte("x"), 400)
 		for i := range n {
@@ -211,14 +211,14 @@ func TestLargeTransaction(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		c.maxOnly = 600 << 10 // regions take less than what is asked of them
+		c.maxOnly.Store(600 << 10) // regions take less than what is asked of them
 		if err := tx.Commit(bg, CommitOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		if most > 4096 || largest > 1<<20 {
 			t.Errorf("a request had %d mutations of %d bytes", most, largest)
 		}
-		c.maxOnly = 0
+		c.maxOnly.Store(0)
 		count := 0
 		it := mustBegin(t, cl).Scan(ScanOptions{})
 		defer it.Close()
