@@ -13,7 +13,8 @@ import (
 const (
 	// textBytesMax bounds one text. Above it is not a statement any more; COPY is the way for such amounts.
 	textBytesMax = 64 << 20
-	// nestingMax bounds how deep parentheses, subqueries and prefix operators nest. The recursion here and in the consumers
+	// nestingMax bounds how deep parentheses, subqueries and prefix operators nest, and how many casts, subscripts and the like follow one
+	// operand: each of them moves the text before it. The recursion here and in the consumers
 	// of the tree must stay far from the limit of a goroutine's stack, which cannot be recovered from.
 	nestingMax = 1000
 	// heightMax bounds the height of an expression, to which chains of operators (1 + 1 + 1 …) add without nesting.

@@ -38,6 +38,7 @@ type exprState struct {
 	// at closedFrom. A tighter operator after it takes it as a whole.
 	closed     bool
 	closedFrom int
+	closings   int
 	cmp        bool // a comparison is open: another one would be a syntax error
 	pred       bool // a LIKE, BETWEEN or IN is open
 	like       bool // a LIKE that may take ESCAPE is open
@@ -91,6 +92,7 @@ func (s *exprState) operandStarts(l level, at int) {
 
 // close notes that an operator ended by itself.
 func (s *exprState) close(from int) {
+	s.closings++
 	s.closed, s.closedFrom = true, from
 	s.cmp, s.pred, s.like = false, false, false
 }
@@ -159,6 +161,9 @@ func (p *parser) operator(s *exprState) (next exprNext, lower bool) {
 	t := p.tok()
 	p.height = 0
 	if s.closed && p.closedOperator(s, t) {
+		if s.closings++; s.closings > nestingMax {
+			p.tooDeep()
+		}
 		return exprOperator, false
 	}
 	switch t.kind {
@@ -288,6 +293,7 @@ func (p *parser) wordOperator(s *exprState, t *token) (next exprNext, lower bool
 			return exprDone, false
 		}
 		s.cmp, s.pred, s.like, s.isOpen = false, false, false, false
+		s.closings = 0
 		s.operandStarts(levelIs, len(p.cur.out))
 		return exprOperand, true
 	case kwIsnull, kwNotnull:
@@ -448,6 +454,9 @@ func (p *parser) is(s *exprState) exprNext {
 		p.emitMarked(text, at)
 		s.close(s.isFrom)
 	case kwTrue, kwFalse, kwUnknown:
+		if s.closings > nestingMax {
+			p.tooDeep()
+		}
 		p.next()
 		test := ast.TestTrue
 		switch what {
@@ -520,7 +529,10 @@ func (p *parser) operatorName() string {
 func (p *parser) operand(bOnly bool) {
 	start := len(p.cur.out)
 	p.signedPrimary(bOnly)
-	for !bOnly {
+	for n := 0; !bOnly; n++ {
+		if n > nestingMax {
+			p.tooDeep()
+		}
 		switch p.tok().kw {
 		case kwCollate:
 			p.collate(start)

@@ -45,7 +45,10 @@ func (p *parser) primary() {
 	default:
 		p.syntaxError()
 	}
-	for {
+	for n := 0; ; n++ {
+		if n > nestingMax {
+			p.tooDeep()
+		}
 		switch {
 		case p.kind() == tTypecast:
 			at := p.at()
