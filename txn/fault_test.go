@@ -527,6 +527,27 @@ func TestRunAutocommit(t *testing.T) {
 	})
 }
 
+// The answer to a commit is lost, and the repeated request is refused because of
+// what happened since: it still has committed.
+func TestRefusalAfterLostCommit(t *testing.T) {
+	withCluster(t, nil, func(t *testing.T, c *cluster, cl *Client) {
+		other := c.client(nil)
+		defer closeClient(t, other)
+		c.setHook(once("onepc", after, lose, func() {
+			c.setHook(nil)
+			mustPut(t, other, "x", "other")
+		}))
+		runs := 0
+		err := cl.RunAutocommit(bg, AutocommitOptions{}, func(ctx context.Context, tx *Txn) error {
+			runs++
+			return errors.Join(tx.Insert(ctx, []byte("x"), nil), tx.Delete([]byte("x")), tx.Put([]byte("a"), []byte("1")))
+		})
+		if got := scan(t, mustBegin(t, cl), ScanOptions{}); err != nil || runs != 1 || got != "a=1 x=other" {
+			t.Errorf("%v after %d runs, found %q", err, runs, got)
+		}
+	})
+}
+
 // Two transactions that lock each other's keys in opposite order do not wait for
 // each other for ever.
 func TestNoDeadlock(t *testing.T) {

@@ -76,7 +76,7 @@ func (cm *committer) onePhase(ctx context.Context) (timestamp.Timestamp, error) 
 			return cm.committedOnce(ctx, committed)
 		case fatal != nil:
 			return end(fatal)
-		case len(locks) == 0:
+		case len(locks) == 0 || cm.ownLock(locks):
 			// The region chose to lock the keys instead.
 			return end(errTwoPhases)
 		}
@@ -91,6 +91,16 @@ func (cm *committer) onePhase(ctx context.Context) (timestamp.Timestamp, error) 
 			}
 		}
 	}
+}
+
+// ownLock reports whether a lock of this transaction is among locks.
+func (cm *committer) ownLock(locks []*kvpb.LockInfo) bool {
+	for _, l := range locks {
+		if l.GetStartTs() == uint64(cm.start) {
+			return true
+		}
+	}
+	return false
 }
 
 func (cm *committer) committedOnce(ctx context.Context, ts timestamp.Timestamp) (timestamp.Timestamp, error) {

@@ -105,7 +105,7 @@ func (r *Router) leads(rt Route, store uint64) {
 func (r *Router) notLeading(rt Route, store uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e := r.mu.table.byID(rt.Region.GetId()); e != nil && e.term <= max(rt.Term, e.term) {
+	if e := r.mu.table.byID(rt.Region.GetId()); e != nil && e.term <= rt.Term {
 		if e.leader == store {
 			e.leader = 0
 		}
@@ -159,23 +159,25 @@ func (r *Router) hint(rt Route, store uint64, nl *kvpb.NotLeader) bool {
 func (r *Router) learnRegions(rt Route, store uint64, regions []*metapb.Region) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	changed := false
-	for _, reg := range regions {
-		if reg == nil {
-			continue
+	id := rt.Region.GetId()
+	learn := func(reg *metapb.Region) {
+		n := Route{Region: reg}
+		if rt.LeaderStore == store {
+			// The halves of a split are most likely led by the same store.
+			n.LeaderStore = store
 		}
 		if old := r.mu.table.byID(reg.GetId()); old == nil || compareEpoch(old.region.GetEpoch(), reg.GetEpoch()) < 0 {
-			n := Route{Region: reg}
-			if reg.GetId() != rt.Region.GetId() && rt.LeaderStore == store {
-				// A new right half is most likely led by the store of the left one.
-				n.LeaderStore = store
-			}
 			r.mu.table.insert(n)
 		}
-		if e := r.mu.table.byID(reg.GetId()); e != nil && compareEpoch(e.region.GetEpoch(), rt.Region.GetEpoch()) != 0 || e == nil {
-			changed = true
+	}
+	// The region itself first: it passes its leader on to its own next epoch.
+	for _, own := range []bool{true, false} {
+		for _, reg := range regions {
+			if reg != nil && (reg.GetId() == id) == own {
+				learn(reg)
+			}
 		}
 	}
-	cur := r.mu.table.byID(rt.Region.GetId())
-	return changed && (cur == nil || compareEpoch(cur.region.GetEpoch(), rt.Region.GetEpoch()) != 0)
+	cur := r.mu.table.byID(id)
+	return cur == nil || compareEpoch(cur.region.GetEpoch(), rt.Region.GetEpoch()) != 0
 }
