@@ -2,6 +2,7 @@ package types
 
 import (
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 
@@ -146,15 +147,112 @@ func appendFloat(dst []byte, f float64, bits, extra int) []byte {
 	// Exponents from -4 up to the sure digits are written without exponent.
 	var buf [32]byte
 	e := strconv.AppendFloat(buf[:0], f, 'e', -1, bits)
-	at := len(e) - 1
-	for e[at] != 'e' {
-		at--
+	at := exponentAt(e)
+	if onBoundary(e, at, f, bits) {
+		// PostgreSQL wants a text inside the interval that reads back as f, not
+		// on its edge, where only rounding to even decides.
+		for n := countDigits(e[:at]); n < 17; n++ {
+			e = strconv.AppendFloat(buf[:0], f, 'e', n, bits)
+			if back, err := strconv.ParseFloat(string(e), bits); err == nil && back == f {
+				if at = exponentAt(e); !onBoundary(e, at, f, bits) {
+					break
+				}
+			}
+		}
+		at = exponentAt(e)
+	}
+	if bits == 32 {
+		// Between two equally near texts of that length the one that ends in an
+		// even digit is taken.
+		var other [32]byte
+		even := strconv.AppendFloat(other[:0], f, 'e', countDigits(e[:at])-1, bits)
+		if back, err := strconv.ParseFloat(string(even), bits); err == nil && back == f && len(even) == len(e) && !onBoundary(even, exponentAt(even), f, bits) {
+			e = append(buf[:0], even...)
+		}
 	}
 	exp, _ := strconv.Atoi(string(e[at+1:]))
 	if exp < -4 || exp >= digits {
 		return append(dst, e...)
 	}
+	if bits == 32 {
+		return strconv.AppendFloat(dst, f, 'f', max(countDigits(e[:at])-1-exp, 0), bits)
+	}
 	return strconv.AppendFloat(dst, f, 'f', -1, bits)
+}
+
+func countDigits(b []byte) (n int) {
+	for _, c := range b {
+		if isDigit(c) {
+			n++
+		}
+	}
+	return n
+}
+
+func exponentAt(e []byte) int {
+	at := len(e) - 1
+	for e[at] != 'e' {
+		at--
+	}
+	return at
+}
+
+// onBoundary reports whether the text d.ddde+xx lies exactly half way between f
+// and one of its neighbours. That takes a number whose unit in the last place is
+// at least one, and one that few enough powers of five divide.
+func onBoundary(e []byte, at int, f float64, bits int) bool {
+	f = math.Abs(f)
+	low := 0x1p52
+	if bits == 32 {
+		low = 0x1p23
+	}
+	if f < low || f > 0x1p140 {
+		return false
+	}
+	exp, _ := strconv.Atoi(string(e[at+1:]))
+	digits := make([]byte, 0, 64)
+	for _, c := range e[:at] {
+		if isDigit(c) {
+			digits = append(digits, c)
+		}
+	}
+	exp -= len(digits) - 1
+	if exp < -1 {
+		return false
+	}
+	for range exp {
+		digits = append(digits, '0')
+	}
+	text, _ := new(big.Int).SetString(string(digits), 10)
+	if exp < 0 {
+		// One digit after the point: compare tenths.
+		return isMidpoint(new(big.Int).Mul(text, big.NewInt(2)), f, bits, 20)
+	}
+	return isMidpoint(new(big.Int).Mul(text, big.NewInt(2)), f, bits, 2)
+}
+
+// isMidpoint compares scaled, which is a value times unit, with the middles
+// between f and its neighbours.
+func isMidpoint(scaled *big.Int, f float64, bits int, unit int64) bool {
+	for _, to := range []float64{0, math.Inf(1)} {
+		next := math.Nextafter(f, to)
+		if bits == 32 {
+			next = float64(math.Nextafter32(float32(f), float32(to)))
+		}
+		if math.IsInf(next, 0) {
+			continue
+		}
+		x, _ := new(big.Float).SetFloat64(f).Int(nil)
+		y, _ := new(big.Float).SetFloat64(next).Int(nil)
+		if next != math.Trunc(next) || f != math.Trunc(f) {
+			continue
+		}
+		mid := x.Add(x, y)
+		if mid.Mul(mid, big.NewInt(unit/2)).Cmp(scaled) == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // parseBool accepts unambiguous beginnings of true, false, yes, no, on, off, and
