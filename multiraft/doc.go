@@ -1,5 +1,5 @@
 // Package multiraft drives the many Raft groups of one store. It is mechanism
-// only: a scheduler, a log writer and the contract of the transport. The one map
+// only: a scheduler, a log writer and the interface of the transport. The one map
 // of groups lives in the store (region/store), which implements Processor; the
 // RawNode of a group lives in its replica (region/replica).
 //

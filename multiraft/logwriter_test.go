@@ -30,6 +30,8 @@ type probe struct {
 	failCommit error
 	got        chan string
 	quiet      bool // record nothing
+	// over ends all waits, so that a test that fails does not hang in Stop.
+	over chan struct{}
 }
 
 func (p *probe) event(format string, args ...any) {
@@ -98,10 +100,15 @@ func (b *probeBatch) Commit(sync bool) error {
 }
 
 func (b *probeBatch) Wait() error {
-	if b.sync && b.p.wait != nil {
-		return <-b.p.wait
+	if !b.sync || b.p.wait == nil {
+		return nil
 	}
-	return nil
+	select {
+	case err := <-b.p.wait:
+		return err
+	case <-b.p.over:
+		return nil
+	}
 }
 
 func (b *probeBatch) Close() error { return nil }
@@ -112,7 +119,7 @@ func newProbe(t testing.TB, manual bool) (*probe, *Driver, *engine.Engine) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &probe{got: make(chan string, 1)}
+	p := &probe{got: make(chan string, 1), over: make(chan struct{})}
 	d, err := New(Options{
 		Log: p, State: eng, Transport: p, Processor: p, Clock: env.SystemClock(), Workers: 2,
 		TickInterval: time.Hour, Manual: manual, Groups: func() []uint64 { return nil },
@@ -128,6 +135,7 @@ func newProbe(t testing.TB, manual bool) (*probe, *Driver, *engine.Engine) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		close(p.over)
 		d.Stop()
 		_ = eng.Close()
 	})
@@ -320,10 +328,13 @@ func TestFullLogQueueBlocksWorkers(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Enqueue(2, Ready)
+	// No event follows when the worker begins to wait, so this asks.
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
 	deadline := time.After(10 * time.Second)
 	for d.Metrics().LogFull == 0 {
 		select {
-		case <-p.got:
+		case <-poll.C:
 		case <-deadline:
 			t.Fatal("the worker never waited")
 		}

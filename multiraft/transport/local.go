@@ -25,7 +25,7 @@ import (
 // Raft library fills in fields of messages that it forwards and keeps and extends
 // slices that it was given. The entries themselves, their data, and contexts are
 // shared: the library sets an entry's term and index before the entry enters a
-// log and changes nothing afterwards, and the log store's contract is the same.
+// log and changes nothing afterwards, and the log store promises the same.
 // Snapshot metadata is copied deeply.
 //
 // The zero value is not usable: see NewLocalNetwork.
