@@ -229,21 +229,32 @@ func (s *Session) commit(ctx context.Context) error {
 	}
 	s.closePortals()
 	snap := t.snap
+	// The bound is asked for at the very commit: a large transaction writes its
+	// locks for longer than a lease lasts. A transaction whose schema turns out to
+	// be too old then commits at no timestamp.
 	bound := func() timestamp.Timestamp { return 0 }
 	var stale error
 	if snap != nil && t.tx.HasWrites() {
-		until, err := s.e.catalog.CommitBound(t.base)
-		stale = err
-		bound = func() timestamp.Timestamp { return until }
-	}
-	if stale != nil {
-		t.tx.Rollback(ctx)
-		s.setSettings(t.before)
-		s.finish()
-		return stale
+		if _, err := s.e.catalog.CommitBound(t.base); err != nil {
+			t.tx.Rollback(ctx)
+			s.setSettings(t.before)
+			s.finish()
+			return err
+		}
+		bound = func() timestamp.Timestamp {
+			until, err := s.e.catalog.CommitBound(t.base)
+			if err != nil {
+				stale = err
+				return 1
+			}
+			return until
+		}
 	}
 	err := t.tx.Commit(ctx, bound)
 	if err != nil {
+		if tooLate := (*txn.CommitTSTooLargeError)(nil); stale != nil && errors.As(err, &tooLate) {
+			err = stale
+		}
 		err = s.mapErr(err)
 		s.setSettings(t.before)
 		s.finish()
