@@ -55,6 +55,7 @@ func allKernels() kernels {
 	k.arrays()
 	k.sets()
 	k.session()
+	k.templates()
 	k.aggregates()
 	return k
 }

@@ -455,7 +455,16 @@ var procRows = []procRow{
 	{1747, "time_pl_interval", "time,interval", 1083, 'f', "s", 0},
 	{1748, "time_mi_interval", "time,interval", 1083, 'f', "s", 0},
 	{1765, "setval", "regclass,int8,bool", 20, 'f', "sV", 0},
+	{1768, "to_char", "interval,text", 25, 'f', "sS", 0},
+	{1770, "to_char", "timestamptz,text", 25, 'f', "sS", 0},
 	{1771, "numeric_uminus", "numeric", 1700, 'f', "s", 0},
+	{1772, "to_char", "numeric,text", 25, 'f', "sS", 0},
+	{1773, "to_char", "int4,text", 25, 'f', "sS", 0},
+	{1774, "to_char", "int8,text", 25, 'f', "sS", 0},
+	{1775, "to_char", "float4,text", 25, 'f', "sS", 0},
+	{1776, "to_char", "float8,text", 25, 'f', "sS", 0},
+	{1778, "to_timestamp", "text,text", 1184, 'f', "sS", 0},
+	{1780, "to_date", "text,text", 1082, 'f', "sS", 0},
 	{1810, "bit_length", "bytea", 23, 'f', "s", 0},
 	{1811, "bit_length", "text", 23, 'f', "s", 0},
 	{1848, "interval_pl_time", "interval,time", 1083, 'f', "s", 0},
@@ -533,6 +542,7 @@ var procRows = []procRow{
 	{2033, "timestamp_mi_interval", "timestamp,interval", 1114, 'f', "s", 0},
 	{2034, "pg_conf_load_time", "", 1184, 'f', "sS", 0},
 	{2048, "isfinite", "timestamp", 16, 'f', "s", 0},
+	{2049, "to_char", "timestamp,text", 25, 'f', "sS", 0},
 	{2050, "max", "anyarray", 2277, 'a', "", 0},
 	{2051, "min", "anyarray", 2277, 'a', "", 0},
 	{2052, "timestamp_eq", "timestamp,timestamp", 16, 'f', "s", 0},
@@ -1747,15 +1757,15 @@ timestamptz_out timestamptz_recv timestamptz_send timestamptz_smaller timestampt
 timestamptztypmodout timetypmodin timetypmodout timetz timetz_cmp timetz_eq timetz_ge timetz_gt timetz_hash 
 timetz_hash_extended timetz_in timetz_larger timetz_le timetz_lt timetz_mi_interval timetz_ne timetz_out 
 timetz_pl_interval timetz_recv timetz_send timetz_smaller timetzdate_pl timetztypmodin timetztypmodout 
-to_ascii to_char to_date to_json to_jsonb to_number to_regcollation to_regoper to_regoperator to_regprocedure 
-to_tsquery to_tsvector trigger_in trigger_out ts_debug ts_delete ts_filter ts_headline ts_lexize ts_match_qv 
-ts_match_tq ts_match_tt ts_match_vq ts_parse ts_rank ts_rank_cd ts_rewrite ts_stat ts_token_type 
-ts_typanalyze tsm_handler_in tsm_handler_out tsmatchjoinsel tsmatchsel tsmultirange tsq_mcontained 
-tsq_mcontains tsquery_and tsquery_cmp tsquery_eq tsquery_ge tsquery_gt tsquery_le tsquery_lt tsquery_ne 
-tsquery_not tsquery_or tsquery_phrase tsqueryin tsqueryout tsqueryrecv tsquerysend tsrange tsrange_subdiff 
-tstzmultirange tstzrange tstzrange_subdiff tsvector_cmp tsvector_concat tsvector_eq tsvector_ge tsvector_gt 
-tsvector_le tsvector_lt tsvector_ne tsvector_to_array tsvector_update_trigger tsvector_update_trigger_column 
-tsvectorin tsvectorout tsvectorrecv tsvectorsend txid_current_snapshot txid_snapshot_in txid_snapshot_out 
+to_ascii to_json to_jsonb to_number to_regcollation to_regoper to_regoperator to_regprocedure to_tsquery 
+to_tsvector trigger_in trigger_out ts_debug ts_delete ts_filter ts_headline ts_lexize ts_match_qv ts_match_tq 
+ts_match_tt ts_match_vq ts_parse ts_rank ts_rank_cd ts_rewrite ts_stat ts_token_type ts_typanalyze 
+tsm_handler_in tsm_handler_out tsmatchjoinsel tsmatchsel tsmultirange tsq_mcontained tsq_mcontains 
+tsquery_and tsquery_cmp tsquery_eq tsquery_ge tsquery_gt tsquery_le tsquery_lt tsquery_ne tsquery_not 
+tsquery_or tsquery_phrase tsqueryin tsqueryout tsqueryrecv tsquerysend tsrange tsrange_subdiff tstzmultirange 
+tstzrange tstzrange_subdiff tsvector_cmp tsvector_concat tsvector_eq tsvector_ge tsvector_gt tsvector_le 
+tsvector_lt tsvector_ne tsvector_to_array tsvector_update_trigger tsvector_update_trigger_column tsvectorin 
+tsvectorout tsvectorrecv tsvectorsend txid_current_snapshot txid_snapshot_in txid_snapshot_out 
 txid_snapshot_recv txid_snapshot_send txid_snapshot_xip txid_snapshot_xmax txid_snapshot_xmin txid_status 
 txid_visible_in_snapshot uhc_to_utf8 unique_key_recheck unistr unknownin unknownout unknownrecv unknownsend 
 upper_inc upper_inf utf8_to_big5 utf8_to_euc_cn utf8_to_euc_jis_2004 utf8_to_euc_jp utf8_to_euc_kr 
