@@ -1,0 +1,129 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quorate-db/quorate/tests/internal/cluster"
+)
+
+// built is the binary that all tests of one run share.
+type built struct {
+	once sync.Once
+	dir  string
+	path string
+	err  error
+}
+
+var shared built
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared.dir != "" {
+		if err := os.RemoveAll(shared.dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	os.Exit(code)
+}
+
+func binaryPath(t *testing.T) string {
+	t.Helper()
+	shared.once.Do(func() {
+		if shared.dir, shared.err = os.MkdirTemp("", "quorate-chaos-"); shared.err != nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
+		defer cancel()
+		shared.path, shared.err = cluster.Build(ctx, shared.dir)
+	})
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	return shared.path
+}
+
+// newCluster makes a cluster that ends with the test. If the test fails, the end
+// of every node's log is printed.
+func newCluster(t *testing.T) *cluster.Cluster {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts processes: not with -short")
+	}
+	dir := t.TempDir()
+	if os.Getenv("CHAOS_KEEP") != "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "quorate-chaos-kept-"); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("the nodes' directories are kept in %s", dir)
+	}
+	c := cluster.New(cluster.Options{Binary: binaryPath(t), Dir: dir, Log: t.Logf})
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			for _, n := range c.Nodes() {
+				s := n.Stderr()
+				t.Logf("end of the log of %s (node %d):\n%s", n.Name, n.ID, s[max(0, len(s)-3000):])
+			}
+		}
+	})
+	return c
+}
+
+// within is a context that ends with the test and after d.
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// startThree starts a cluster of three with the workload's tables.
+func startThree(t *testing.T) *cluster.Cluster {
+	t.Helper()
+	c := newCluster(t)
+	ctx := within(t, 90*time.Second)
+	must(t, c.Start(ctx, 3))
+	must(t, Setup(ctx, c.Nodes()[0]))
+	return c
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// number is a positive number of the environment, or the default.
+func number(t *testing.T, name string, def int) int {
+	t.Helper()
+	s := os.Getenv(name)
+	if s == "" {
+		return def
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		t.Fatalf("%s=%q is not a positive number", name, s)
+	}
+	return n
+}
+
+// finish stops the writers and checks what every node reads.
+func finish(t *testing.T, c *cluster.Cluster, w *Workload) []Op {
+	t.Helper()
+	ops := w.Stop()
+	t.Log(Summary(ops))
+	if err := Check(within(t, time.Minute), c, ops); err != nil {
+		t.Error(err)
+	}
+	return ops
+}
