@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
 
 	"github.com/quorate-db/quorate/internal/timestamp"
@@ -137,6 +138,9 @@ func (l *leadership) end(r *Replica, why string) {
 // notLeaderLocked is the answer of a replica that does not lead.
 // Requires: r.mu held.
 func (r *Replica) notLeaderLocked() *kvpb.RegionError {
+	if r.mu.stopped != "" {
+		return region.Unavailable(r.mu.stopped)
+	}
 	if r.mu.destroyed {
 		return region.NotFound(r.cfg.RegionID)
 	}
@@ -208,6 +212,9 @@ func (r *Replica) lastIndex() uint64 {
 // downTicks is how long a peer is silent before it is reported down.
 const downTicks = 30
 
+// leavePeriodTicks is how often a leader tries to leave a joint configuration.
+const leavePeriodTicks = 10
+
 // pendingEntries is by how much a peer may lag without being called pending.
 const pendingEntries = 256
 
@@ -249,6 +256,17 @@ func (r *Replica) tickLeader() {
 	r.mu.Unlock()
 	for _, f := range late {
 		f(region.Response(region.ServerBusy("the leadership was not taken over in time", 100)))
+	}
+	if r.leaveTicks++; r.leaveTicks >= leavePeriodTicks {
+		r.leaveTicks = 0
+		if region.IsJoint(r.apl.desc) {
+			// Raft leaves a joint configuration when it applies an entry, unless a
+			// transfer was under way at that moment; on an idle region there is no
+			// next entry.
+			if err := r.rn.ProposeConfChange(&raftpb.ConfChangeV2{}); err != nil {
+				r.log.Debug("joint configuration is not left yet", "error", err)
+			}
+		}
 	}
 	for peer, n := range r.sent {
 		if n++; n > snapshotPatienceTicks {

@@ -90,6 +90,6 @@ func (r *Replica) Destroy(then func()) bool {
 	return r.enqueueOp(func(*raft.RawNode) {
 		round := r.round
 		r.barrier(round, nil, func() { r.cfg.Host.RunBlocking(then) })
-		r.Stop("the replica is removed from the store")
+		r.Retire("the replica is removed from the store")
 	})
 }

@@ -21,9 +21,6 @@ func (r *Replica) check(req *kvpb.Request, membership bool) (*leadership, *metap
 
 func (r *Replica) checkLocked(req *kvpb.Request, membership bool) (*leadership, *metapb.Region, errorAnswer) {
 	l, desc := r.mu.lead, r.mu.desc
-	if r.mu.destroyed {
-		return nil, nil, region.NotFound(r.cfg.RegionID)
-	}
 	if l == nil || desc == nil {
 		return nil, nil, r.notLeaderLocked()
 	}

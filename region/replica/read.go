@@ -55,10 +55,15 @@ func (r *Replica) read(c *Call) {
 		rd.eval = func(e engine.Reader) (*kvpb.Response, error) { return evalScan(e, q) }
 	case *kvpb.Request_ScanLocks:
 		q := req.ScanLocks
-		rd.ts = timestamp.Timestamp(q.GetMaxTs())
+		// Not a read at a timestamp: whoever asks for all locks there are must not
+		// push commits to the end of time.
 		rd.spans = []latch.Span{latch.Range(q.GetStartKey(), q.GetEndKey())}
 		rd.check = func(d *metapb.Region) errorAnswer { return checkRange(d, q.GetStartKey(), q.GetEndKey()) }
 		rd.eval = func(e engine.Reader) (*kvpb.Response, error) { return evalScanLocks(e, q) }
+	}
+	if rd.ts >= timestamp.Max {
+		c.finish(region.Response(region.Refused("read at a timestamp that no oracle issues")))
+		return
 	}
 	r.readFrom(rd)
 }

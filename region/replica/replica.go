@@ -89,19 +89,21 @@ type Replica struct {
 
 	// Owned by the worker that processes the group (and by the snapshot install,
 	// during which nothing is processed).
-	rn      *raft.RawNode
-	timer   multiraft.ElectionTimer
-	apl     applyCursor
-	soft    softState
-	peerOf  map[uint64]uint64 // store of peers met in messages
-	quiet   int               // ticks without a leader
-	expects *Incoming         // snapshot being stepped
-	round   *multiraft.Round  // of the present Process
-	sent    map[uint64]int    // peer → ticks since a raft snapshot was queued for it
+	rn         *raft.RawNode
+	timer      multiraft.ElectionTimer
+	apl        applyCursor
+	soft       softState
+	peerOf     map[uint64]uint64 // store of peers met in messages
+	quiet      int               // ticks without a leader
+	expects    *Incoming         // snapshot being stepped
+	round      *multiraft.Round  // of the present Process
+	leaveTicks int
+	sent       map[uint64]int // peer → ticks since a raft snapshot was queued for it
 
 	mu struct {
 		sync.Mutex
 		destroyed  bool
+		stopped    string // why, if the store is stopping
 		installing bool
 		desc       *metapb.Region // nil: shell; immutable
 		applied    appliedState
@@ -366,9 +368,17 @@ func (r *Replica) ReportUnreachable(peer uint64) {
 	}
 }
 
-// Stop makes the replica answer everything that waits and refuse what comes:
-// writes under way are ambiguous. Process does nothing any more.
+// Stop is Retire for a store that stops: what comes is answered with Unavailable.
 func (r *Replica) Stop(why string) {
+	r.mu.Lock()
+	r.mu.stopped = why
+	r.mu.Unlock()
+	r.Retire(why)
+}
+
+// Retire makes the replica answer everything that waits and refuse what comes:
+// writes under way are ambiguous. Process does nothing any more.
+func (r *Replica) Retire(why string) {
 	r.mu.Lock()
 	r.mu.destroyed = true
 	l := r.mu.lead

@@ -73,7 +73,7 @@ func (h host) Born(parent *replica.Replica, children []*metapb.Region, lead bool
 				s.fatal(errBornTwice(id))
 				return
 			}
-			old.Stop("the region was born")
+			old.Retire("the region was born")
 		}
 		r, err := s.newReplica(id, p.GetId(), true)
 		if err != nil {

@@ -55,8 +55,9 @@ func (v receiver) Receive(env *multiraft.Envelope) {
 		if r.Receive(env) {
 			s.driver.Enqueue(env.RegionID, multiraft.Requests)
 		}
-	case env.ToPeer > r.PeerID():
-		// A member knows of a newer peer on this store, so the old one is none.
+	case env.ToPeer > r.PeerID() && env.ConfVer > r.Descriptor().GetEpoch().GetConfVer():
+		// A member of a newer configuration knows of another peer on this store, so
+		// the old one is none.
 		s.remove(r)
 	}
 }
