@@ -1,0 +1,281 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strings"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/quorate-db/quorate/storage/engine"
+)
+
+var errDisk = errors.New("injected: the disk gave an error")
+
+// disk is a file system that keeps in mind what was not synced, and that can
+// stop, lie or fail at a sync. Pebble syncs on goroutines of its own, so its state
+// has a mutex.
+type disk struct {
+	vfs.FS // what is read and written: mem
+	mem    *engine.MemFS
+
+	mu struct {
+		sync.Mutex
+		// swallow names the part of the store ("/log/", "/state/") whose syncs do
+		// nothing: a cache of the operating system that was written to and not
+		// flushed, or a mutant.
+		swallow string
+		// fuse counts down at each sync; at zero the machine loses power.
+		fuse int
+		// before says whether the power goes before or after that sync.
+		before  bool
+		percent int
+		seed    uint64
+		crashed *engine.MemFS // what is left of it
+		// failSync counts down at each sync of the log engine; at zero it fails, and
+		// so does every later one.
+		failSync int
+		failed   bool
+		syncs    int
+	}
+}
+
+func newDisk(mem *engine.MemFS) *disk { return &disk{FS: mem, mem: mem} }
+
+// crash returns the file system as the next start will find it.
+func (d *disk) crash(percent int, seed uint64) *engine.MemFS {
+	out := engine.CrashClone(d.mem, 0, 0)
+	if percent > 0 {
+		keepUnsynced(d.mem, out, "", percent, seed)
+	}
+	return out
+}
+
+// keepUnsynced copies to what a crash left (to) some of what was there before and
+// not synced: new directory entries, and 4 KiB blocks of files. What is kept is
+// decided by path and block, so that it does not depend on the order of visits.
+func keepUnsynced(from, to *engine.MemFS, dir string, percent int, seed uint64) {
+	const block = 4096
+	names, err := from.List(dir + "/")
+	if err != nil {
+		panic(fmt.Sprintf("list %s: %v", dir, err))
+	}
+	for _, name := range names {
+		path := dir + "/" + name
+		st, err := from.Stat(path)
+		if err != nil {
+			continue // removed meanwhile by Pebble
+		}
+		_, err = to.Stat(path)
+		there := err == nil
+		if !there && !lucky(seed, path, -1, percent) {
+			continue
+		}
+		if st.IsDir() {
+			if !there {
+				must(to.MkdirAll(path, 0o755))
+				must(syncPath(to, dir+"/"))
+			}
+			keepUnsynced(from, to, path, percent, seed)
+			continue
+		}
+		live := readFile(from, path)
+		var kept []byte
+		if there {
+			kept = readFile(to, path)
+		}
+		changed := !there
+		if !there {
+			// The entry made it to the disk before its directory was synced. Blocks
+			// that were synced for themselves must be there, so all are.
+			kept = live
+		}
+		for i := 0; there && i < len(live); i += block {
+			end := min(i+block, len(live))
+			if end <= len(kept) && string(kept[i:end]) == string(live[i:end]) {
+				continue
+			}
+			if !lucky(seed, path, i, percent) {
+				continue
+			}
+			changed = true
+			if grow := end - len(kept); grow > 0 {
+				kept = append(kept, make([]byte, grow)...)
+			}
+			copy(kept[i:end], live[i:end])
+		}
+		if changed {
+			writeFile(to, path, kept)
+			must(syncPath(to, dir+"/"))
+		}
+	}
+}
+
+func lucky(seed uint64, path string, block, percent int) bool {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d %s %d", seed, path, block)
+	return int(h.Sum64()>>16%100) < percent
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func readFile(fs vfs.FS, path string) []byte {
+	f, err := fs.Open(path)
+	must(err)
+	defer f.Close()
+	st, err := f.Stat()
+	must(err)
+	b := make([]byte, st.Size())
+	if len(b) > 0 {
+		_, err = f.ReadAt(b, 0)
+		must(err)
+	}
+	return b
+}
+
+func writeFile(fs vfs.FS, path string, b []byte) {
+	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
+	must(err)
+	_, err = f.Write(b)
+	must(err)
+	must(f.Sync())
+	must(f.Close())
+}
+
+func syncPath(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// replaceTree makes a directory of to what it is in from.
+func replaceTree(from, to *engine.MemFS, dir string) {
+	must(to.RemoveAll(dir))
+	must(to.MkdirAll(dir, 0o755))
+	names, err := from.List(dir)
+	must(err)
+	for _, name := range names {
+		path := dir + "/" + name
+		st, err := from.Stat(path)
+		must(err)
+		if st.IsDir() {
+			replaceTree(from, to, path)
+			continue
+		}
+		writeFile(to, path, readFile(from, path))
+	}
+	must(syncPath(to, dir))
+}
+
+// lightFuse has the power go at one of the next syncs.
+func (d *disk) lightFuse(syncs int, before bool, percent int, seed uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.fuse, d.mu.before, d.mu.percent, d.mu.seed = syncs, before, percent, seed
+}
+
+func (d *disk) swallow(part string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.swallow = part
+}
+
+// failSyncs makes one of the next syncs of the log fail.
+func (d *disk) failSyncs(after int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.failSync = after
+}
+
+func (d *disk) broken() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.mu.failed
+}
+
+// burnt returns what is left if the power is gone.
+func (d *disk) burnt() *engine.MemFS {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.mu.crashed
+}
+
+// sync is every sync of a file or a directory.
+func (d *disk) sync(path string, do func() error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.syncs++
+	if d.mu.crashed != nil {
+		return nil // whatever happens now did not happen
+	}
+	if d.mu.fuse > 0 {
+		if d.mu.fuse--; d.mu.fuse == 0 {
+			if !d.mu.before {
+				if err := do(); err != nil {
+					return err
+				}
+			}
+			d.mu.crashed = d.crash(d.mu.percent, d.mu.seed)
+			return nil
+		}
+	}
+	if d.mu.failed && strings.Contains(path, "/log/") {
+		return errDisk
+	}
+	if d.mu.failSync > 0 && strings.Contains(path, "/log/") {
+		if d.mu.failSync--; d.mu.failSync == 0 {
+			d.mu.failed = true
+			return errDisk
+		}
+	}
+	if d.mu.swallow != "" && strings.Contains(path, d.mu.swallow) {
+		return nil
+	}
+	return do()
+}
+
+type diskFile struct {
+	vfs.File
+	d    *disk
+	path string
+}
+
+func (f *diskFile) Sync() error     { return f.d.sync(f.path, f.File.Sync) }
+func (f *diskFile) SyncData() error { return f.d.sync(f.path, f.File.SyncData) }
+
+func (d *disk) wrap(path string, f vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &diskFile{File: f, d: d, path: path}, nil
+}
+
+func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := d.FS.Create(name, c)
+	return d.wrap(name, f, err)
+}
+
+func (d *disk) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	f, err := d.FS.OpenReadWrite(name, c, o...)
+	return d.wrap(name, f, err)
+}
+
+func (d *disk) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := d.FS.ReuseForWrite(old, name, c)
+	return d.wrap(name, f, err)
+}
+
+func (d *disk) OpenDir(name string) (vfs.File, error) {
+	f, err := d.FS.OpenDir(name)
+	return d.wrap(name+"/", f, err)
+}
+
+func (d *disk) Unwrap() vfs.FS { return d.FS }
