@@ -292,7 +292,7 @@ func (b *tableBuilder) uniqueIndex(ctx context.Context, c *ast.Constraint, prima
 }
 
 func (b *tableBuilder) relTaken(name string) bool {
-	_, exists := b.d.snap().Relation(b.t.Schema, name)
+	_, exists := b.ch.Snapshot().Relation(b.t.Schema, name)
 	return exists || b.taken[name]
 }
 
