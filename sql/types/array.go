@@ -23,7 +23,7 @@ const MaxArrayDims = 6
 
 // MaxArrayElems bounds the elements of one array, as PostgreSQL's
 // MaxArraySize does.
-const MaxArrayElems = (1 << 30) / 8
+const MaxArrayElems = (1<<30 - 1) / 8
 
 // NewArrayOf returns a one-dimensional array from 1 on, or the empty array. It
 // takes over elems.

@@ -77,15 +77,25 @@ func NumericExp(a Datum) (Datum, error) {
 	val = math.Min(val, numericMaxResultScale)
 	scale := numericMinSigDigits - int(val)
 	scale = min(max(scale, int(-d.Exponent), 0), numericMaxDisplayScale)
-	if f*0.434294481903252 > numericMaxDigitsBefore {
+	// Beyond these exponents exp_var gives up.
+	if f >= 3*numericMaxResultScale {
 		return Null, errNumericOverflow()
 	}
-	if f*0.434294481903252 < -float64(scale)-2 {
+	if f <= -3*numericMaxResultScale || f*0.434294481903252 < -float64(scale)-2 {
 		return NewNumericInt64(0, uint16(scale)), nil
 	}
 	return expTo(d, scale, int(math.Abs(val))+scale)
 }
 
+// expDigitsMax is where the decimal library's exponents end (apd.MaxExponent),
+// short of what numeric can hold.
+const expDigitsMax = 99000
+
+func errExpDigits() error {
+	return sqlerr.Unsupported("a power or exponential with more than %d digits", expDigitsMax)
+}
+
+// expTo returns e^d at a scale, computed with so many digits.
 func expTo(d *apd.Decimal, scale, digits int) (Datum, error) {
 	r := new(apd.Decimal)
 	if _, err := precise(digits+12).Exp(r, d); err != nil {
@@ -158,6 +168,27 @@ func NumericLn(a Datum) (Datum, error) {
 
 func lnTo(d *apd.Decimal, digits int) (*apd.Decimal, error) {
 	r := new(apd.Decimal)
+	if m := magnitude(d); m > 1000 || m < -1000 {
+		// Beyond the library's exponents: ln(x·10^m) = ln(x) + m·ln(10).
+		x := new(apd.Decimal).Set(d)
+		x.Exponent -= int32(m)
+		lx, err := lnTo(x, digits)
+		if err != nil {
+			return nil, err
+		}
+		ten, err := lnTo(apd.New(10, 0), digits+8)
+		if err != nil {
+			return nil, err
+		}
+		c := precise(digits + 20)
+		if _, err := c.Mul(ten, ten, apd.New(int64(m), 0)); err != nil {
+			return nil, sqlerr.Internal("logarithm of a numeric: %v", err)
+		}
+		if _, err := c.Add(r, lx, ten); err != nil {
+			return nil, sqlerr.Internal("logarithm of a numeric: %v", err)
+		}
+		return r, nil
+	}
 	if _, err := precise(digits+int(d.NumDigits())+8).Ln(r, d); err != nil {
 		return nil, sqlerr.Internal("logarithm of a numeric: %v", err)
 	}
@@ -253,10 +284,10 @@ func NumericPower(a, b Datum) (Datum, error) {
 	if err != nil {
 		val = math.Inf(e.Sign())
 	}
-	val *= 0.434294481903252
-	if val > numericMaxDigitsBefore {
+	if val >= 3*numericMaxResultScale {
 		return Null, errNumericOverflow()
 	}
+	val *= 0.434294481903252
 	capped := math.Max(math.Min(val, numericMaxResultScale), -numericMaxResultScale)
 	scale := numericMinSigDigits - int(capped)
 	scale = min(max(scale, int(-x.Exponent), int(-y.Exponent), 0), numericMaxDisplayScale)
@@ -339,6 +370,9 @@ func intPower(x *apd.Decimal, n int64) (Datum, error) {
 	}
 	if val > numericMaxDigitsBefore {
 		return Null, errNumericOverflow()
+	}
+	if val > expDigitsMax {
+		return Null, errExpDigits()
 	}
 	capped := math.Max(val, -numericMaxResultScale)
 	scale := min(max(numericMinSigDigits, int(-x.Exponent)), numericMaxDisplayScale)
