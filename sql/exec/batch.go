@@ -24,6 +24,9 @@ func (b *Batch) Len() int { return b.n }
 
 // Row returns the i-th row. It is valid until the batch is filled again.
 func (b *Batch) Row(i int) []types.Datum {
+	if b.width == 0 {
+		return []types.Datum{} // not nil, which means the end to readers
+	}
 	return b.data[i*b.width : (i+1)*b.width : (i+1)*b.width]
 }
 

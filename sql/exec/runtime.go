@@ -148,6 +148,9 @@ const storeBlockRows = 256
 func (s *rowStore) len() int { return s.n }
 
 func (s *rowStore) row(i int) []types.Datum {
+	if s.width == 0 {
+		return []types.Datum{}
+	}
 	b := s.blocks[i/storeBlockRows]
 	i %= storeBlockRows
 	return b[i*s.width : (i+1)*s.width : (i+1)*s.width]
@@ -157,6 +160,10 @@ func (s *rowStore) row(i int) []types.Datum {
 func (s *rowStore) add(rt *Runtime, row []types.Datum) ([]types.Datum, error) {
 	if err := rt.grow(rowSize(row)); err != nil {
 		return nil, err
+	}
+	if s.width == 0 {
+		s.n++
+		return s.row(0), nil
 	}
 	if s.n%storeBlockRows == 0 {
 		s.blocks = append(s.blocks, make([]types.Datum, 0, min(storeBlockRows, max(4, s.n))*s.width))

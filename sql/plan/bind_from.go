@@ -96,6 +96,12 @@ func (b *binder) bindTable(t ast.TableExpr, e env) (Node, *scope, error) {
 		in := plain
 		if t.Lateral {
 			in = e
+			if e.parent != nil {
+				// For what is inside, the siblings are an outer query like any other.
+				outer := *e.parent
+				outer.lateral = false
+				in.parent = &outer
+			}
 		}
 		// The names of the WITH clauses around stay visible inside.
 		n, err := b.bindSelect(t.Query, in, false)

@@ -350,6 +350,8 @@ type Subplan struct {
 	Plan Node
 	// Correlated subplans depend on their arguments.
 	Correlated bool
+
+	done bool // the rules have been applied
 }
 
 // SubplanRunner is implemented by the SystemInfo that the executor evaluates
