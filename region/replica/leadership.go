@@ -154,15 +154,11 @@ func (r *Replica) notLeaderLocked() *kvpb.RegionError {
 // leadership. Process and install only.
 func (r *Replica) lookAround() {
 	st := r.rn.BasicStatus()
-	now := softState{term: st.GetTerm(), leader: st.Lead, state: st.RaftState, vote: st.GetVote()}
+	now := softState{term: st.GetTerm(), leader: st.Lead, state: st.RaftState}
 	if now == r.soft {
 		return
 	}
-	was := r.soft
 	r.soft = now
-	if o := r.cfg.Observer; o != nil && now.vote != 0 && (now.vote != was.vote || now.term != was.term) {
-		o.VoteGranted(r.cfg.RegionID, r.cfg.StoreID, now.term, now.vote)
-	}
 	leads := now.state == raft.StateLeader
 	var ended *leadership
 	var began bool

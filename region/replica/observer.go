@@ -16,7 +16,9 @@ type Observer interface {
 	// Applied: the entry at index, of term, is applied; hash is over its type and
 	// data.
 	Applied(region, store, index, term, hash uint64)
-	// VoteGranted: the store's replica voted for peer in term.
+	// VoteGranted: the store's replica voted for peer in term. It is called when the
+	// vote reaches the candidate, so the vote is durable: one that a crash swallowed
+	// before it was sent does not bind.
 	VoteGranted(region, store, term, peer uint64)
 	// LeaseHeld: the store served or was ready to serve a read under its lease.
 	LeaseHeld(region, store, term uint64)

@@ -84,8 +84,16 @@ func (r *Replica) stepLocal(m *raftpb.Message) {
 		f()
 		return
 	}
+	r.sawVote(m, r.cfg.StoreID)
 	if err := r.rn.Step(m); err != nil {
 		r.log.Debug("storage response refused", "type", m.GetType(), "error", err)
+	}
+}
+
+// sawVote tells the observer of a vote that has arrived.
+func (r *Replica) sawVote(m *raftpb.Message, from uint64) {
+	if o := r.cfg.Observer; o != nil && m.GetType() == raftpb.MsgVoteResp && !m.GetReject() {
+		o.VoteGranted(r.cfg.RegionID, from, m.GetTerm(), r.cfg.PeerID)
 	}
 }
 
@@ -131,6 +139,7 @@ func (r *Replica) stepPeer(env *multiraft.Envelope) {
 	if drop {
 		return
 	}
+	r.sawVote(m, env.FromStore)
 	r.timer.Stepped(m)
 	if err := r.rn.Step(m); err != nil {
 		r.log.Debug("message refused", "type", m.GetType(), "from", m.GetFrom(), "error", err)

@@ -126,7 +126,6 @@ type softState struct {
 	term   uint64
 	leader uint64
 	state  raft.StateType
-	vote   uint64
 }
 
 // applyCursor is the state up to the last entry handled, which is ahead of what
@@ -189,7 +188,7 @@ func New(cfg Config, fresh bool) (*Replica, error) {
 	}
 	r.timer = multiraft.NewElectionTimer(cfg.Rand, cfg.Raft.ElectionTicks)
 	st := r.rn.BasicStatus()
-	r.soft = softState{term: st.GetTerm(), state: st.RaftState, vote: st.GetVote()}
+	r.soft = softState{term: st.GetTerm(), state: st.RaftState}
 	r.mu.desc, r.mu.applied, r.mu.term = r.apl.desc, r.apl.appliedState, st.GetTerm()
 
 	// Rule A11: what this peer promised before a restart is forgotten, also that it
