@@ -20,15 +20,16 @@ func TestTransferAndSplitUnderLoad(t *testing.T) {
 	ctx := within(t, 5*time.Minute)
 	w := StartWorkload(c, 8, Mix{Single: 1, Pair: 1}, 3)
 	must(t, w.AwaitOK(ctx, 50))
+	t.Logf("%s: SPLIT AT begins", clockText())
 	must(t, execute(ctx, c.Nodes()[1], fmt.Sprintf("ALTER TABLE chaos_rows SPLIT AT VALUES (0), (%d)", pairOffset)))
+	t.Logf("%s: SPLIT AT is done", clockText())
 	// SPLIT AT returns when the regions are listed. From here on a pair spans two.
 	regions, err := c.Regions(ctx, "chaos_rows")
 	must(t, err)
 	if len(regions) < 3 {
 		t.Fatalf("chaos_rows has %d regions after SPLIT AT two places: %+v", len(regions), regions)
 	}
-	rounds := number(t, "CHAOS_ROUNDS", 2)
-	for round := range rounds {
+	for round := range number(t, "CHAOS_ROUNDS", 2) {
 		must(t, w.AwaitOK(ctx, 50))
 		before, err := c.Regions(ctx, "chaos_rows")
 		must(t, err)
@@ -39,12 +40,14 @@ func TestTransferAndSplitUnderLoad(t *testing.T) {
 		}
 		to := region.Leader.NodeID%3 + 1
 		must(t, c.CLI(ctx, "region", "transfer-leader", fmt.Sprint(region.ID), "--to", fmt.Sprint(to)).Err())
+		t.Logf("%s: region %d went from node %d to node %d", clockText(), region.ID, region.Leader.NodeID, to)
 		if got := regionByID(t, ctx, c, region.ID); got.Leader == nil || got.Leader.NodeID != to {
 			t.Errorf("region %d was to be led by node %d after the transfer; region ls says %+v", region.ID, to, got.Leader)
 		}
 		must(t, w.AwaitOK(ctx, 20))
 		at := fmt.Sprintf("(%d)", 100*(round+1))
 		must(t, c.CLI(ctx, "region", "split", fmt.Sprint(region.ID), "--at", at).Err())
+		t.Logf("%s: region %d was split at %s", clockText(), region.ID, at)
 		after, err := c.Regions(ctx, "chaos_rows")
 		must(t, err)
 		if len(after) != len(before)+1 {
@@ -61,6 +64,9 @@ func TestTransferAndSplitUnderLoad(t *testing.T) {
 		}
 	}
 }
+
+// clockText is the time of day as the operations of a verdict give it.
+func clockText() string { return time.Now().Format("15:04:05.000") }
 
 // execute runs one statement through a node.
 func execute(ctx context.Context, n *cluster.Node, text string) error {
