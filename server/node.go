@@ -289,7 +289,7 @@ func (n *Node) openTransport(r multiraft.Receiver, s multiraft.SnapshotHandler) 
 		return t, nil
 	}
 	t, err := transport.NewGRPC(transport.Options{
-		StoreID: n.ident.StoreID, Receiver: r, Snapshots: s, Dial: n.dial.store,
+		StoreID: n.ident.StoreID, ClusterID: n.ident.ClusterID, Receiver: r, Snapshots: s, Dial: n.dial.store,
 		Clock: n.cfg.Env.Clock, Rand: env.SystemRand(), Logger: n.log,
 	})
 	if err != nil {
