@@ -1,7 +1,6 @@
 package sql
 
 import (
-	"bytes"
 	"context"
 	"slices"
 	"sort"
@@ -102,48 +101,73 @@ func (t *memTxn) Scan(ctx context.Context, start, end keys.User, o exec.ScanOpti
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
 	t.s.reads++
-	it := &memIterator{at: -1}
-	all := map[string][]byte{}
-	i := sort.SearchStrings(t.s.keys, string(start))
-	for ; i < len(t.s.keys) && (len(end) == 0 || t.s.keys[i] < string(end)); i++ {
-		if v := t.readLocked(t.s.keys[i]); v != nil {
-			all[t.s.keys[i]] = v
-		}
+	lo := sort.SearchStrings(t.s.keys, string(start))
+	hi := len(t.s.keys)
+	if len(end) > 0 {
+		hi = max(lo, sort.SearchStrings(t.s.keys, string(end)))
 	}
+	it := &memIterator{t: t, stored: t.s.keys[lo:hi], reverse: o.Reverse}
 	for k, w := range t.writes {
-		if w.lock || k < string(start) || len(end) > 0 && k >= string(end) {
-			continue
-		}
-		if w.value == nil {
-			delete(all, k)
-		} else {
-			all[k] = w.value
+		if !w.lock && k >= string(start) && (len(end) == 0 || k < string(end)) {
+			it.own = append(it.own, k)
 		}
 	}
-	for k, v := range all {
-		it.pairs = append(it.pairs, exec.Pair{Key: keys.User(k), Value: v})
-	}
-	slices.SortFunc(it.pairs, func(a, b exec.Pair) int {
-		c := bytes.Compare(a.Key, b.Key)
-		if o.Reverse {
-			return -c
-		}
-		return c
-	})
+	sort.Strings(it.own)
 	return it, nil
 }
 
+// memIterator merges what is stored, of which the list of keys never changes in
+// place, with the transaction's writes as they were when it began.
 type memIterator struct {
-	pairs []exec.Pair
-	at    int
+	t           *memTxn
+	stored, own []string
+	reverse     bool
+	key         string
+	value       []byte
 }
 
 func (i *memIterator) Next(ctx context.Context) (bool, error) {
-	i.at++
-	return i.at < len(i.pairs), ctx.Err()
+	for len(i.stored) > 0 || len(i.own) > 0 {
+		take := func(list *[]string) string {
+			l := *list
+			if i.reverse {
+				*list = l[:len(l)-1]
+				return l[len(l)-1]
+			}
+			*list = l[1:]
+			return l[0]
+		}
+		peek := func(l []string) string {
+			if i.reverse {
+				return l[len(l)-1]
+			}
+			return l[0]
+		}
+		fromOwn := len(i.stored) == 0
+		if !fromOwn && len(i.own) > 0 {
+			a, b := peek(i.stored), peek(i.own)
+			if a == b {
+				take(&i.stored)
+			}
+			fromOwn = a == b || (b < a) != i.reverse
+		}
+		if fromOwn {
+			i.key = take(&i.own)
+			i.value = i.t.writes[i.key].value
+		} else {
+			i.key = take(&i.stored)
+			i.t.s.mu.Lock()
+			i.value = i.t.readLocked(i.key)
+			i.t.s.mu.Unlock()
+		}
+		if i.value != nil {
+			return true, ctx.Err()
+		}
+	}
+	return false, ctx.Err()
 }
-func (i *memIterator) Key() []byte   { return i.pairs[i.at].Key }
-func (i *memIterator) Value() []byte { return i.pairs[i.at].Value }
+func (i *memIterator) Key() []byte   { return []byte(i.key) }
+func (i *memIterator) Value() []byte { return i.value }
 func (i *memIterator) Close()        {}
 
 func (t *memTxn) Each(ctx context.Context, start, end keys.User, fn func(k, v []byte) error) error {
@@ -246,15 +270,22 @@ func (t *memTxn) Commit(_ context.Context, bound func() timestamp.Timestamp) err
 	if b := bound(); b != 0 && t.s.ts > b {
 		return &txn.CommitTSTooLargeError{CommitTS: t.s.ts, MaxCommitTS: b}
 	}
+	var fresh []string
 	for k, w := range t.writes {
 		if w.lock {
 			continue
 		}
 		if _, ok := t.s.data[k]; !ok {
-			i := sort.SearchStrings(t.s.keys, k)
-			t.s.keys = slices.Insert(t.s.keys, i, k)
+			fresh = append(fresh, k)
 		}
 		t.s.data[k] = append(t.s.data[k], memVersion{t.s.ts, w.value})
+	}
+	if len(fresh) == 1 {
+		i, _ := slices.BinarySearch(t.s.keys, fresh[0])
+		t.s.keys = slices.Concat(t.s.keys[:i], fresh, t.s.keys[i:])
+	} else if len(fresh) > 1 {
+		t.s.keys = slices.Concat(t.s.keys, fresh)
+		slices.Sort(t.s.keys)
 	}
 	return nil
 }
