@@ -67,7 +67,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	if c.CacheBytes == 0 {
-		c.CacheBytes = 128 << 20
+		c.CacheBytes = 256 << 20
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -80,7 +80,7 @@ func runDemo(ctx context.Context, f demoFlags, sqlGiven bool, cmd *cobra.Command
 	if err != nil {
 		return err
 	}
-	base := server.Config{Logger: logger, Env: env.System(), Local: server.NewLocalCluster(env.SystemClock()), CacheBytes: 64 << 20}
+	base := server.Config{Logger: logger, Env: env.System(), Local: server.NewLocalCluster(env.SystemClock()), CacheBytes: 128 << 20}
 	if err := applyMemoryLimit(f.memory, &base, int64(f.nodes)); err != nil {
 		return err
 	}
