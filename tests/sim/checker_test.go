@@ -338,6 +338,19 @@ func (c *checker) opened(n *node) {
 		c.readLog(n, id, r)
 		w.trace.add(6, n.id, id, r.applied, r.base, r.last())
 	}
+	// A log without a replica: of a region whose birth the state engine has lost,
+	// and which will be born again on top of it (rule C6).
+	unborn, err := n.eng.Logs.Regions()
+	if err != nil {
+		w.violate("logs can be read", "store %d: %v", n.id, err)
+	}
+	for _, id := range unborn {
+		if !here[id] {
+			r := &watched{}
+			c.replicas[slot{id, n.id}] = r
+			c.readLog(n, id, r)
+		}
+	}
 	for id, was := range before {
 		if here[id] || was.durable <= replica.InitialIndex {
 			continue

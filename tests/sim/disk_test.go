@@ -195,6 +195,14 @@ func (d *disk) failSyncs(after int) {
 	d.mu.failSync = after
 }
 
+// risky reports that a sync has failed or is going to: Pebble's flush would wait
+// for ever for a sync that failed.
+func (d *disk) risky() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.mu.failed || d.mu.failSync > 0
+}
+
 func (d *disk) broken() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -160,7 +160,7 @@ func (n *node) syncLater(life uint64) {
 				n.disk.swallow("/state/")
 				err := n.eng.State.Sync()
 				n.disk.swallow(w.mutant.swallows())
-				if err != nil && n.disk.broken() == false {
+				if err != nil && !n.disk.broken() {
 					w.violate("writes reach the system", "store %d: %v", n.id, err)
 					return
 				}
@@ -199,10 +199,12 @@ func (n *node) flushLater(life uint64) {
 			if chance(w.rngDisk, 0.5) {
 				e = n.eng.Log
 			}
-			if err := e.Flush(); err != nil && !n.disk.broken() {
-				w.violate("memtables can be flushed", "store %d: %v", n.id, err)
+			if !n.disk.risky() {
+				if err := e.Flush(); err != nil {
+					w.violate("memtables can be flushed", "store %d: %v", n.id, err)
+				}
+				w.count("flushes")
 			}
-			w.count("flushes")
 			n.settle()
 			if n.alive(life) {
 				n.flushLater(life)
