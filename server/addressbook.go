@@ -21,7 +21,6 @@ import (
 // peers make up, can tell it where they are.
 type addressBook struct {
 	path string
-	self uint64
 	mu   struct {
 		sync.Mutex
 		stores map[uint64]*metapb.Store // never changed in place

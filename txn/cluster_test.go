@@ -32,7 +32,6 @@ type cluster struct {
 	mu      sync.Mutex
 	regions []*fakeRegion // by start key
 	nextID  uint64
-	gcTS    timestamp.Timestamp
 
 	// hook is asked before and after a request runs; see fault. May be nil.
 	hook atomic.Pointer[hookFunc]

@@ -227,7 +227,7 @@ func (cm *committer) settleLocked(ctx context.Context, err error) (timestamp.Tim
 
 // verdict sorts the key errors of a prewrite: the transaction's own commit, what
 // ends the transaction, or only locks.
-func (cm *committer) verdict(errs []*kvpb.KeyError) (committed timestamp.Timestamp, fatal error, locks []*kvpb.LockInfo) {
+func (cm *committer) verdict(errs []*kvpb.KeyError) (committed timestamp.Timestamp, locks []*kvpb.LockInfo, fatal error) {
 	for _, ke := range errs {
 		switch k := ke.GetKind().(type) {
 		case *kvpb.KeyError_Committed:
@@ -250,5 +250,5 @@ func (cm *committer) verdict(errs []*kvpb.KeyError) (committed timestamp.Timesta
 			}
 		}
 	}
-	return 0, fatal, locks
+	return 0, locks, fatal
 }

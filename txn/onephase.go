@@ -70,7 +70,7 @@ func (cm *committer) onePhase(ctx context.Context) (timestamp.Timestamp, error) 
 		if r.GetOnePcCommitTs() != 0 {
 			return cm.committedOnce(ctx, timestamp.Timestamp(r.GetOnePcCommitTs()))
 		}
-		committed, fatal, locks := cm.verdict(r.GetErrors())
+		committed, locks, fatal := cm.verdict(r.GetErrors())
 		switch {
 		case committed != 0:
 			return cm.committedOnce(ctx, committed)

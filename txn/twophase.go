@@ -148,7 +148,7 @@ func (cm *committer) prewriteBatch(ctx context.Context, batch []*kvpb.Mutation, 
 			}
 			return nil
 		}
-		committed, fatal, locks := cm.verdict(r.GetErrors())
+		committed, locks, fatal := cm.verdict(r.GetErrors())
 		switch {
 		case committed != 0:
 			// Only this coordinator commits, and it has not begun to.
