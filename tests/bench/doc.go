@@ -1,0 +1,15 @@
+// Command bench measures Quorate (three processes on this machine) against a
+// PostgreSQL 15 on this machine, in the same run and in turns (A B A B), with
+// pgbench: read only (-S), simple updates (-N) and its default script, prepared,
+// both with fsync on. It prints the medians of transactions a second, the 99th
+// percentile of the latency from pgbench's own log, the CPU seconds that all
+// server processes together took for 1,000 transactions, and the ratios.
+//
+// On few cores the CPU seconds are the fair figure: client, three servers and
+// whatever else runs share them, and a loaded machine changes latencies but hardly
+// the work done.
+//
+//	go run ./tests/bench -quorate bin/quorate -seconds 10 -out bin/bench.txt
+//
+// It needs the Debian package postgresql-15 and says so if it is missing.
+package main
