@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
@@ -348,7 +349,46 @@ func (e *Engine) fillIndex(ctx context.Context, id catalog.ID, number uint64, pr
 	if err := e.setState(ctx, id, number, catalog.WriteOnly); err != nil {
 		return err
 	}
+	// One more version, in which nothing changes: after it no transaction commits any
+	// more that knew the index as delete-only and left its entries out.
+	err := e.ddlStep(ctx, id, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
+		return ch.PutTable(ctx, now.Clone())
+	})
+	if err != nil {
+		return err
+	}
+	if err := e.settle(ctx); err != nil {
+		return err
+	}
 	return e.backfill(ctx, id, number, primary)
+}
+
+// settlePoll is how often settle looks at the time.
+const settlePoll = 20 * time.Millisecond
+
+// settle waits until new transactions read above every timestamp at which one that
+// works with an old version can still commit.
+func (e *Engine) settle(ctx context.Context) error {
+	until := e.catalog.SettledAt()
+	for until != 0 {
+		t, err := e.o.Store.Begin(TxnOptions{ReadOnly: true})
+		if err != nil {
+			return err
+		}
+		err = t.Start(ctx)
+		ts := t.ReadTS()
+		t.Rollback(ctx)
+		if err != nil {
+			return err
+		}
+		if ts > until {
+			return nil
+		}
+		if err := e.sleep(ctx, settlePoll); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func takeOut(t *catalog.Table, number uint64) {
@@ -460,7 +500,7 @@ func (d *ddl) dropIndexes(ctx context.Context, st *ast.Drop) error {
 }
 
 // backfillRows is how many rows one transaction of a back-fill works on.
-const backfillRows = 1000
+const backfillRows = 2000
 
 // backfill fills an index that writers already maintain. It works in transactions
 // of bounded size: each reads rows and writes their entries, so a row that changes
@@ -569,22 +609,18 @@ func (f *filler) notNull(row []types.Datum) error {
 // write puts entries. One that is there already must be this row's own, written
 // by a statement that changed the row meanwhile.
 func (f *filler) write(ctx context.Context, tx Txn, pairs []exec.Pair, unique []bool) error {
-	list := make([]keys.User, len(pairs))
 	seen := make(map[string]struct{}, len(pairs))
-	for i, p := range pairs {
-		list[i] = p.Key
-	}
-	have, err := tx.BatchGet(ctx, list)
+	have, err := f.present(ctx, tx, pairs)
 	if err != nil {
 		return err
 	}
 	for i, p := range pairs {
 		_, twice := seen[string(p.Key)]
 		seen[string(p.Key)] = struct{}{}
-		if have[i] != nil && string(have[i]) == string(p.Value) && !twice {
+		if have[string(p.Key)] != nil && string(have[string(p.Key)]) == string(p.Value) && !twice {
 			continue
 		}
-		if unique[i] && (have[i] != nil || twice) {
+		if unique[i] && (have[string(p.Key)] != nil || twice) {
 			e := sqlerr.As(exec.UniqueViolation(f.to, p.Key, f.format))
 			return sqlerr.New(sqlerr.UniqueViolation, "could not create unique index %q", f.to.Desc.Name).
 				WithDetail("%s", strings.Replace(e.Detail, "already exists", "is duplicated", 1)).
@@ -595,6 +631,55 @@ func (f *filler) write(ctx context.Context, tx Txn, pairs []exec.Pair, unique []
 		}
 	}
 	return nil
+}
+
+// present returns what the index has at the given keys. Usually that is nothing, or
+// little, within a range that is otherwise empty: so the range is read first, and
+// the keys one by one only if it is full of others.
+func (f *filler) present(ctx context.Context, tx Txn, pairs []exec.Pair) (map[string][]byte, error) {
+	if len(pairs) == 0 {
+		return nil, nil
+	}
+	lo, hi := pairs[0].Key, pairs[0].Key
+	for _, p := range pairs {
+		if string(p.Key) < string(lo) {
+			lo = p.Key
+		}
+		if string(p.Key) > string(hi) {
+			hi = p.Key
+		}
+	}
+	have := map[string][]byte{}
+	it, err := tx.Scan(ctx, lo, keys.Next(hi), exec.ScanOptions{Limit: int64(len(pairs))})
+	if err != nil {
+		return nil, err
+	}
+	defer it.Close()
+	for n := 0; n < len(pairs); n++ {
+		ok, err := it.Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return have, nil
+		}
+		have[string(it.Key())] = it.Value()
+	}
+	list := make([]keys.User, len(pairs))
+	for i, p := range pairs {
+		list[i] = p.Key
+	}
+	vals, err := tx.BatchGet(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	clear(have)
+	for i, v := range vals {
+		if v != nil {
+			have[string(list[i])] = v
+		}
+	}
+	return have, nil
 }
 
 // clearOld deletes the old primary index of a table that only this transaction

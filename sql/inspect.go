@@ -60,7 +60,6 @@ func (e *Engine) newestCatalog(ctx context.Context) (*catalog.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.catalog.Release(snap)
 	return snap, nil
 }
 
@@ -136,5 +135,5 @@ func (e *Engine) ParseSplitKey(ctx context.Context, start, end []byte, text stri
 		}
 		vals = append(vals, d)
 	}
-	return codec.AppendPrefixKey(append([]byte(nil), codec.Prefix()...), vals)
+	return codec.AppendPrefixKey(nil, vals)
 }

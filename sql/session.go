@@ -214,9 +214,6 @@ func (s *Session) finish() *txnState {
 	s.tx = nil
 	s.status = pgwire.TxIdle
 	s.last = lastExecute{}
-	if t != nil && t.base != nil {
-		s.e.catalog.Release(t.base)
-	}
 	return t
 }
 
@@ -233,28 +230,19 @@ func (s *Session) commit(ctx context.Context) error {
 	// locks for longer than a lease lasts. A transaction whose schema turns out to
 	// be too old then commits at no timestamp.
 	bound := func() timestamp.Timestamp { return 0 }
-	var stale error
 	if snap != nil && t.tx.HasWrites() {
-		if _, err := s.e.catalog.CommitBound(t.base); err != nil {
+		c, err := s.e.catalog.BeginCommit(t.base)
+		if err != nil {
 			t.tx.Rollback(ctx)
 			s.setSettings(t.before)
 			s.finish()
 			return err
 		}
-		bound = func() timestamp.Timestamp {
-			until, err := s.e.catalog.CommitBound(t.base)
-			if err != nil {
-				stale = err
-				return 1
-			}
-			return until
-		}
+		defer c.End()
+		bound = c.Bound
 	}
 	err := t.tx.Commit(ctx, bound)
 	if err != nil {
-		if tooLate := (*txn.CommitTSTooLargeError)(nil); stale != nil && errors.As(err, &tooLate) {
-			err = stale
-		}
 		err = s.mapErr(err)
 		s.setSettings(t.before)
 		s.finish()

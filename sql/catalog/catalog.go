@@ -72,7 +72,8 @@ type Catalog struct {
 	mu struct {
 		sync.Mutex
 		cache []cached // newest use last
-		inUse map[uint64]int
+		// commits counts commits under way by the version they began with.
+		commits map[uint64]int
 	}
 }
 
@@ -99,7 +100,10 @@ func New(opts Options) *Catalog {
 		v.Virtual = true
 		c.base.addTable(v)
 	}
-	c.mu.inUse = map[uint64]int{}
+	c.mu.commits = map[uint64]int{}
+	if u, ok := opts.Lease.(InUser); ok {
+		u.SetInUse(c.InUse)
+	}
 	return c
 }
 
@@ -112,7 +116,7 @@ func descKey(id ID) keys.User {
 func garbagePrefix() keys.User { return keys.User{keys.PrefixSystem, 'g'} }
 
 // At returns the descriptors that a transaction reading through r is to work
-// with, and marks their version as in use until Release.
+// with.
 func (c *Catalog) At(ctx context.Context, r Reader) (*Snapshot, error) {
 	if c.opts.Lease != nil {
 		if s := c.fromCache(c.opts.Lease.Version(), r.ReadTS()); s != nil {
@@ -133,7 +137,6 @@ func (c *Catalog) At(ctx context.Context, r Reader) (*Snapshot, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.rememberLocked(s, r.ReadTS())
-	c.mu.inUse[s.version]++
 	return s, nil
 }
 
@@ -146,7 +149,6 @@ func (c *Catalog) fromCache(version uint64, ts timestamp.Timestamp) *Snapshot {
 		// A transaction that reads below the version's birth must not see it: an
 		// index that it calls public has no entries at that snapshot.
 		if e.snap.version == version && ts >= e.from {
-			c.mu.inUse[version]++
 			return e.snap
 		}
 	}
@@ -160,7 +162,6 @@ func (c *Catalog) fromCacheExact(version uint64, ts timestamp.Timestamp) *Snapsh
 	for i := range c.mu.cache {
 		if e := &c.mu.cache[i]; e.snap.version == version {
 			e.from = min(e.from, ts)
-			c.mu.inUse[version]++
 			return e.snap
 		}
 	}
@@ -185,42 +186,99 @@ func (c *Catalog) rememberLocked(s *Snapshot, from timestamp.Timestamp) {
 	}
 }
 
-// Release ends the use of a snapshot that At returned.
-func (c *Catalog) Release(s *Snapshot) {
+// A transaction may commit with the version it began with or with the one after
+// that. BeginCommit is called before a commit of writes, with the snapshot that At
+// returned, and the Commit's End after it.
+//
+// A node may confirm version v only when none of its commits with a version below
+// v-1 is still under way: InUse says which version that allows. A lease that
+// implements InUser is told how to ask; for one that does not, changes that depend
+// on it (the back-fill of an index) wait until every lease granted before has run
+// out.
+func (c *Catalog) BeginCommit(s *Snapshot) (*Commit, error) {
+	m := &Commit{c: c, version: s.version}
+	if c.opts.Lease == nil {
+		return m, nil
+	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.mu.inUse[s.version]--; c.mu.inUse[s.version] <= 0 {
-		delete(c.mu.inUse, s.version)
+	c.mu.commits[s.version]++
+	c.mu.Unlock()
+	m.counted = true
+	if m.Bound() == stale {
+		m.End()
+		return nil, sqlerr.New(sqlerr.TRSerializationFailure, "could not serialize access due to concurrent schema change").
+			WithDetail("The transaction uses schema version %d, the cluster has reached %d.", s.version, c.opts.Lease.Version()).
+			WithHint("The transaction might succeed if retried.")
+	}
+	return m, nil
+}
+
+// Commit is a commit under way.
+type Commit struct {
+	c       *Catalog
+	version uint64
+	counted bool
+}
+
+// stale is a bound that no commit can keep.
+const stale timestamp.Timestamp = 1
+
+// Bound returns the highest timestamp at which the transaction may commit; zero
+// means any. It is to be asked as late as possible.
+func (m *Commit) Bound() timestamp.Timestamp {
+	if m.c.opts.Lease == nil {
+		return 0
+	}
+	// Until is read first: a lease that moves on between the two calls can then
+	// only be judged too strictly.
+	until := m.c.opts.Lease.Until()
+	if m.c.opts.Lease.Version() > m.version+1 {
+		return stale
+	}
+	return max(until, stale)
+}
+
+// End says that the commit has ended, well or not.
+func (m *Commit) End() {
+	if !m.counted {
+		return
+	}
+	m.counted = false
+	m.c.mu.Lock()
+	defer m.c.mu.Unlock()
+	if m.c.mu.commits[m.version]--; m.c.mu.commits[m.version] <= 0 {
+		delete(m.c.mu.commits, m.version)
 	}
 }
 
-// InUse returns the version that this node confirms: the oldest one that a
-// running transaction uses, or latest if none uses an older one.
+// InUser is a Lease that asks what this node may confirm.
+type InUser interface {
+	// SetInUse is called once, before the lease is used. f returns what to confirm
+	// instead of the latest version heard of.
+	SetInUse(f func(latest uint64) uint64)
+}
+
+// InUse returns the newest version up to latest that this node may confirm.
 func (c *Catalog) InUse(latest uint64) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for v := range c.mu.inUse {
-		latest = min(latest, v)
+	for v := range c.mu.commits {
+		latest = min(latest, v+1)
 	}
 	return latest
 }
 
-// CommitBound returns the highest timestamp at which a transaction that used s
-// may commit; zero means any. A transaction whose version is more than one step
-// old gets 40001.
-func (c *Catalog) CommitBound(s *Snapshot) (timestamp.Timestamp, error) {
+// SettledAt returns a timestamp above which no transaction of the cluster can
+// commit with a version older than the one before the latest published; zero if
+// that holds already.
+func (c *Catalog) SettledAt() timestamp.Timestamp {
 	if c.opts.Lease == nil {
-		return 0, nil
+		return 0
 	}
-	// Until is read first: a lease that moves on between the two calls can then
-	// only be judged too strictly.
-	until := c.opts.Lease.Until()
-	if v := c.opts.Lease.Version(); v > s.version+1 {
-		return 0, sqlerr.New(sqlerr.TRSerializationFailure, "could not serialize access due to concurrent schema change").
-			WithDetail("The transaction uses schema version %d, the cluster has reached %d.", s.version, v).
-			WithHint("The transaction might succeed if retried.")
+	if _, ok := c.opts.Lease.(InUser); ok {
+		return 0
 	}
-	return until, nil
+	return c.opts.Lease.Until()
 }
 
 func (c *Catalog) load(ctx context.Context, r Reader, version uint64) (*Snapshot, error) {

@@ -74,7 +74,9 @@ func onTable(table, alias string) string {
 	return table + " " + alias
 }
 
-func text(x expr.Expr) string { return expr.Format(x, nil) }
+func text(x expr.Expr) string {
+	return expr.Format(x, func(c *expr.Column) string { return c.Name })
+}
 
 func texts(xs []expr.Expr) string {
 	out := make([]string, len(xs))
