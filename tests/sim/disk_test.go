@@ -34,6 +34,10 @@ type disk struct {
 		percent int
 		seed    uint64
 		crashed *engine.MemFS // what is left of it
+		// lied names a part with syncs that did nothing. Pebble notes in its log up to
+		// where it is synced, and takes a hole before that for a rotten disk, so of
+		// such files a crash keeps a prefix.
+		lied string
 		// failSync counts down at each sync of the log engine; at zero it fails, and
 		// so does every later one.
 		failSync int
@@ -46,9 +50,15 @@ func newDisk(mem *engine.MemFS) *disk { return &disk{FS: mem, mem: mem} }
 
 // crash returns the file system as the next start will find it.
 func (d *disk) crash(percent int, seed uint64) *engine.MemFS {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.crashLocked(percent, seed)
+}
+
+func (d *disk) crashLocked(percent int, seed uint64) *engine.MemFS {
 	out := engine.CrashClone(d.mem, 0, 0)
 	if percent > 0 {
-		keepUnsynced(d.mem, out, "", percent, seed)
+		keepUnsynced(d.mem, out, "", percent, seed, d.mu.lied)
 	}
 	return out
 }
@@ -56,7 +66,7 @@ func (d *disk) crash(percent int, seed uint64) *engine.MemFS {
 // keepUnsynced copies to what a crash left (to) some of what was there before and
 // not synced: new directory entries, and 4 KiB blocks of files. What is kept is
 // decided by path and block, so that it does not depend on the order of visits.
-func keepUnsynced(from, to *engine.MemFS, dir string, percent int, seed uint64) {
+func keepUnsynced(from, to *engine.MemFS, dir string, percent int, seed uint64, prefixes string) {
 	const block = 4096
 	names, err := from.List(dir + "/")
 	if err != nil {
@@ -78,7 +88,7 @@ func keepUnsynced(from, to *engine.MemFS, dir string, percent int, seed uint64) 
 				must(to.MkdirAll(path, 0o755))
 				must(syncPath(to, dir+"/"))
 			}
-			keepUnsynced(from, to, path, percent, seed)
+			keepUnsynced(from, to, path, percent, seed, prefixes)
 			continue
 		}
 		live := readFile(from, path)
@@ -98,6 +108,9 @@ func keepUnsynced(from, to *engine.MemFS, dir string, percent int, seed uint64) 
 				continue
 			}
 			if !lucky(seed, path, i, percent) {
+				if prefixes != "" && strings.Contains(path, prefixes) {
+					break
+				}
 				continue
 			}
 			changed = true
@@ -186,6 +199,9 @@ func (d *disk) swallow(part string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.mu.swallow = part
+	if part != "" {
+		d.mu.lied = part
+	}
 }
 
 // failSyncs makes one of the next syncs of the log fail.
@@ -231,7 +247,7 @@ func (d *disk) sync(path string, do func() error) error {
 					return err
 				}
 			}
-			d.mu.crashed = d.crash(d.mu.percent, d.mu.seed)
+			d.mu.crashed = d.crashLocked(d.mu.percent, d.mu.seed)
 			return nil
 		}
 	}
