@@ -194,12 +194,13 @@ func (r *Replica) lookAround() {
 	}
 }
 
-// lastIndex is the end of a leader's log, as Raft sees it.
+// lastIndex is the end of a new leader's log. Its own progress does not count the
+// empty entry of its term before that is on the disk.
 func (r *Replica) lastIndex() uint64 {
 	var last uint64
 	r.rn.WithProgress(func(id uint64, _ raft.ProgressType, p progress) {
 		if id == r.cfg.PeerID {
-			last = p.Next - 1
+			last = p.Next
 		}
 	})
 	return last

@@ -39,7 +39,8 @@ type Host interface {
 	Tombstoned(regionID, peerID uint64) (bool, error)
 	// Born is called when the split of parent is applied and committed, before
 	// anybody hears of it. children are the new regions that have a peer here and
-	// no tombstone; lead says that the parent leads.
+	// no tombstone; lead says that the parent leads. The host syncs the state
+	// engine before it makes their replicas.
 	Born(parent *Replica, children []*metapb.Region, lead bool)
 	// Initialised is called when a raft snapshot filled the replica.
 	Initialised(r *Replica)

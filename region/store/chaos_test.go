@@ -31,14 +31,16 @@ type watcher struct {
 	entries map[[3]uint64][2]uint64 // region, index, term → hash of type and data, term of predecessor
 	applied map[[2]uint64][2]uint64 // region, index → term, hash
 	votes   map[[3]uint64]uint64    // region, store, term → peer
+	newest  map[uint64]uint64       // region → largest index applied
 }
 
 func newWatcher(t *testing.T, c *cluster) *watcher {
 	return &watcher{t: t, c: c, leaders: map[[2]uint64]uint64{}, entries: map[[3]uint64][2]uint64{},
-		applied: map[[2]uint64][2]uint64{}, votes: map[[3]uint64]uint64{}}
+		applied: map[[2]uint64][2]uint64{}, votes: map[[3]uint64]uint64{}, newest: map[uint64]uint64{}}
 }
 
-func (w *watcher) BecameLeader(region, store, term, _ uint64) {
+func (w *watcher) BecameLeader(region, store, term, lastIndex uint64) {
+	w.checkComplete(region, store, term, lastIndex)
 	if other, ok := w.leaders[[2]uint64{region, term}]; ok && other != store {
 		w.t.Errorf("election safety: stores %d and %d lead region %d in term %d", other, store, region, term)
 	}
@@ -51,6 +53,31 @@ func (w *watcher) BecameLeader(region, store, term, _ uint64) {
 		if r := n.s.replica(region); r != nil && r.Info().Lease {
 			w.t.Errorf("store %d was elected in region %d, term %d, while store %d holds a lease in term %d",
 				store, region, term, id, r.Info().Term)
+		}
+	}
+}
+
+// checkComplete: a leader's log holds everything that was applied anywhere.
+func (w *watcher) checkComplete(region, store, term, lastIndex uint64) {
+	if w.newest[region] >= lastIndex {
+		w.t.Errorf("leader completeness: store %d leads region %d in term %d with a log up to %d, but %d is applied",
+			store, region, term, lastIndex, w.newest[region])
+	}
+	g, err := w.c.stores[store].eng.Logs.Group(region)
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	first, _ := g.FirstIndex()
+	last, _ := g.LastIndex()
+	for i := first; i <= last; i++ {
+		a, ok := w.applied[[2]uint64{region, i}]
+		if !ok {
+			continue
+		}
+		if got, err := g.Term(i); err == nil && got != a[0] && got != term {
+			w.t.Errorf("leader completeness: store %d leads region %d in term %d with entry %d of term %d, but of term %d it is applied",
+				store, region, term, i, got, a[0])
 		}
 	}
 }
@@ -74,14 +101,6 @@ func (w *watcher) Appended(region, store uint64, entries []*raftpb.Entry) {
 			prev = have[1]
 		}
 		w.entries[key] = [2]uint64{h, prev}
-		if a, ok := w.applied[[2]uint64{region, e.GetIndex()}]; ok && a[0] > e.GetTerm() {
-			// An entry of an older term over one that is applied somewhere: it can only
-			// be a follower's leftover, never of a leader of a newer term.
-			if w.leaders[[2]uint64{region, e.GetTerm()}] == store {
-				w.t.Errorf("leader completeness: store %d appends %d of term %d in region %d, but term %d is applied there",
-					store, e.GetIndex(), e.GetTerm(), region, a[0])
-			}
-		}
 	}
 }
 
@@ -99,6 +118,7 @@ func (w *watcher) Applied(region, store, index, term, h uint64) {
 		w.t.Errorf("state machine safety: store %d applies another entry %d (term %d) in region %d than term %d", store, index, term, region, have[0])
 	}
 	w.applied[key] = [2]uint64{term, h}
+	w.newest[region] = max(w.newest[region], index)
 }
 
 func (w *watcher) VoteGranted(region, store, term, peer uint64) {

@@ -59,37 +59,60 @@ func (h host) Tombstoned(regionID, peerID uint64) (bool, error) {
 	return found && peerID < t.MinPeerID, err
 }
 
-// Born makes the children of a split.
-func (h host) Born(parent *replica.Replica, children []*metapb.Region, lead bool) {
+// Born makes the children of a split, after a sync of the state engine: a child
+// must not acknowledge or vote while a crash could still take its state away. If
+// the parent were filled by a raft snapshot after such a crash, nobody would make
+// the child's state again.
+func (h host) Born(_ *replica.Replica, children []*metapb.Region, lead bool) {
 	s := h.s
+	s.mu.Lock()
 	for _, desc := range children {
-		id := desc.GetId()
-		p := region.PeerOn(desc, s.ident.StoreID)
-		s.mu.Lock()
-		old := s.mu.replicas[id]
-		s.mu.Unlock()
-		if old != nil {
-			if !old.Shell() {
-				s.fatal(errBornTwice(id))
-				return
+		s.mu.births[desc.GetId()] = desc
+	}
+	s.mu.Unlock()
+	h.RunBlocking(func() {
+		err := s.eng.State.Sync()
+		for _, desc := range children {
+			if err == nil {
+				err = s.bear(desc, lead)
 			}
-			old.Retire("the region was born")
 		}
-		r, err := s.newReplica(id, p.GetId(), true)
+		s.mu.Lock()
+		for _, desc := range children {
+			delete(s.mu.births, desc.GetId())
+		}
+		s.mu.Unlock()
 		if err != nil {
 			s.fatal(err)
 			return
 		}
-		s.addReplica(id, r)
-		if lead && region.IsVoter(p.GetRole()) {
-			// Nobody else has reason to be faster: the others' timers have only
-			// just begun (rule B2).
-			r.Campaign()
+		s.releaseHeld()
+	})
+}
+
+// bear makes one child. lead says that this store led the parent.
+func (s *Store) bear(desc *metapb.Region, lead bool) error {
+	id := desc.GetId()
+	p := region.PeerOn(desc, s.ident.StoreID)
+	if old := s.replica(id); old != nil {
+		if !old.Shell() {
+			return errBornTwice(id)
 		}
-		s.driver.Enqueue(id, multiraft.Requests|multiraft.Ready)
-		h.Changed(r)
+		old.Retire("the region was born")
 	}
-	s.releaseHeld()
+	r, err := s.newReplica(id, p.GetId(), true)
+	if err != nil {
+		return err
+	}
+	s.addReplica(id, r)
+	if lead && region.IsVoter(p.GetRole()) {
+		// Nobody else has reason to be faster: the others' timers have only just
+		// begun (rule B2).
+		r.Campaign()
+	}
+	s.driver.Enqueue(id, multiraft.Requests|multiraft.Ready)
+	host{s}.Changed(r)
+	return nil
 }
 
 func (s *Store) addReplica(id uint64, r *replica.Replica) {
@@ -156,6 +179,11 @@ func (s *Store) remove(r *replica.Replica) {
 
 // erase removes what the engines hold of a replica. desc is nil for a shell.
 func (s *Store) erase(id, peer uint64, desc *metapb.Region) error {
+	// The tombstone is durable at once. A split that this replica has applied must
+	// not be lost behind it: nobody would replay it.
+	if err := s.eng.State.Sync(); err != nil {
+		return err
+	}
 	if err := s.eng.Logs.Destroy(id, raftlog.Tombstone{MinPeerID: peer + 1}); err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func (s *Store) receiveUnknown(env *multiraft.Envelope) {
 		return
 	}
 	s.mu.Lock()
-	if s.coveredLocked(env.RegionID, env.StartKey, env.EndKey) {
+	if s.mu.births[env.RegionID] != nil || s.coveredLocked(env.RegionID, env.StartKey, env.EndKey) {
 		s.holdLocked(env)
 		s.mu.Unlock()
 		return
@@ -128,6 +128,11 @@ func (s *Store) coveredLocked(regionID uint64, start, end []byte) bool {
 			continue
 		}
 		if d := r.Descriptor(); d != nil && region.RangesOverlap(start, end, d.GetStartKey(), d.GetEndKey()) {
+			return true
+		}
+	}
+	for id, d := range s.mu.births {
+		if id != regionID && region.RangesOverlap(start, end, d.GetStartKey(), d.GetEndKey()) {
 			return true
 		}
 	}
@@ -226,6 +231,9 @@ func (s *Store) reserve(desc *metapb.Region) error {
 	defer s.mu.Unlock()
 	if len(s.mu.reserved) > 0 {
 		return errReceiving
+	}
+	if s.mu.births[desc.GetId()] != nil {
+		return fmt.Errorf("region %d is being born", desc.GetId())
 	}
 	if s.mu.removing[desc.GetId()] {
 		return fmt.Errorf("region %d is being removed", desc.GetId())

@@ -50,6 +50,8 @@ type Store struct {
 		held     map[uint64][]*multiraft.Envelope
 		locals   map[uint64]*Local
 		removing map[uint64]bool
+		// births holds children of splits that wait for the state engine's sync.
+		births map[uint64]*metapb.Region
 	}
 
 	reports struct {
@@ -82,6 +84,7 @@ func Open(e *Engines, o Options) (*Store, error) {
 	s.mu.held = make(map[uint64][]*multiraft.Envelope)
 	s.mu.locals = make(map[uint64]*Local)
 	s.mu.removing = make(map[uint64]bool)
+	s.mu.births = make(map[uint64]*metapb.Region)
 	s.reports.last = make(map[uint64]*placementpb.RegionReport)
 	s.work.init()
 	if s.transport, err = o.Transport(receiver{s}, receiver{s}); err != nil {
