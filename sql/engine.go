@@ -82,6 +82,8 @@ type Engine struct {
 	defs    map[string]*settingDef
 	virtual map[catalog.ID]*virtualTable
 	rowIDs  rowIDs
+	// noRules runs plans as they were bound; tests compare.
+	noRules bool
 	started time.Time
 
 	mu struct {

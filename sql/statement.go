@@ -274,6 +274,7 @@ func (s *Session) planOptions(text string, params []types.Type) plan.Options {
 		Text:       text,
 		ParamTypes: params,
 		ParseExpr:  parse.ParseExpr,
+		NoRules:    s.e.noRules,
 	}
 }
 
