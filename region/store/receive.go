@@ -210,7 +210,12 @@ func (v receiver) HandleSnapshot(_ context.Context, h multiraft.SnapshotHeader, 
 		return fmt.Errorf("raft snapshot of region %d: peer %d is not here", id, peer)
 	}
 	name := fmt.Sprintf("snapshot-%d-%d", id, s.snapshotSeq.Add(1))
-	in, err := replica.ReadSnapshot(s.eng.State, name, h, next)
+	in, err := replica.ReadSnapshot(s.eng.State, name, h, func() ([]byte, error) {
+		if s.closed.Load() {
+			return nil, errors.New("store is stopping")
+		}
+		return next()
+	})
 	if err != nil {
 		s.unreserve(id)
 		return err

@@ -207,8 +207,9 @@ func (s *Store) all() []*replica.Replica {
 }
 
 // Close stops serving: requests under way are answered with Unavailable or
-// Ambiguous. The engines stay open; their owner closes them afterwards, and the
-// transport too. A second Close does nothing.
+// Ambiguous. The engines and the transport stay open. Their owner closes the
+// transport next, and the engines when all calls of Send and of the transport have
+// returned. A second Close does nothing.
 func (s *Store) Close() error {
 	if !s.closed.CompareAndSwap(false, true) {
 		return nil
