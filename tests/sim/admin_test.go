@@ -156,12 +156,56 @@ func (c *client) changeMembers(desc *metapb.Region, key []byte) {
 		return
 	}
 	what := "change"
+	promote := make(map[uint64]bool)
 	for _, ch := range cs {
 		what += fmt.Sprintf(" %v", ch.GetType())
+		if ch.GetType() == kvpb.ChangeType_PROMOTE {
+			promote[ch.GetPeer().GetId()] = true
+		}
 	}
-	c.order(what, desc, key, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_ChangePeers{
-		ChangePeers: &kvpb.ChangePeersRequest{Changes: cs},
-	}})
+	change1 := func() {
+		c.order(what, desc, key, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_ChangePeers{
+			ChangePeers: &kvpb.ChangePeersRequest{Changes: cs},
+		}})
+	}
+	if len(promote) == 0 {
+		change1()
+		return
+	}
+	// A learner that holds nothing yet must not become a voter: with it missing the
+	// region may have no majority, and only a leader could fill it.
+	c.describe(desc, key, func(d *kvpb.DescribeResponse) {
+		for _, p := range d.GetProgress() {
+			if promote[p.GetPeerId()] && p.GetState() == "StateReplicate" && p.GetRecentlyActive() {
+				delete(promote, p.GetPeerId())
+			}
+		}
+		if len(promote) == 0 {
+			change1()
+		}
+	})
+}
+
+// describe asks the leader, as far as it is known, for the progress of its peers.
+func (c *client) describe(desc *metapb.Region, key []byte, done func(*kvpb.DescribeResponse)) {
+	r := c.route(key)
+	if r == nil {
+		return
+	}
+	for _, n := range c.w.nodes {
+		if n.s == nil {
+			continue
+		}
+		for _, i := range n.s.Regions() {
+			if i.Region.GetId() == desc.GetId() && i.Leader.GetStoreId() == n.id {
+				r.leader = n.id
+			}
+		}
+	}
+	c.exchange(r.leader, &kvpb.Request{
+		Header: &kvpb.Header{RegionId: desc.GetId(), Epoch: desc.GetEpoch()},
+		Cmd:    &kvpb.Request_Admin{Admin: &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_Describe{Describe: &kvpb.DescribeRequest{}}}},
+	}, func(resp *kvpb.Response) { done(resp.GetAdmin().GetDescribe()) })
 }
 
 // register writes and reads one raw key of the placement region at whatever store

@@ -23,9 +23,9 @@ type disk struct {
 
 	mu struct {
 		sync.Mutex
-		// swallow names the part of the store ("/log/", "/state/") whose syncs do
-		// nothing: a cache of the operating system that was written to and not
-		// flushed, or a mutant.
+		// swallow names the part of the store ("/log/", "/state/") whose write-ahead
+		// log is not synced when Pebble asks for it: it was written to the cache of
+		// the operating system, that is all; or a mutant.
 		swallow string
 		// fuse counts down at each sync; at zero the machine loses power.
 		fuse int
@@ -260,7 +260,8 @@ func (d *disk) sync(path string, do func() error) error {
 			return errDisk
 		}
 	}
-	if d.mu.swallow != "" && strings.Contains(path, d.mu.swallow) {
+	// Of write-ahead logs only: a table is synced once, before its manifest.
+	if d.mu.swallow != "" && strings.Contains(path, d.mu.swallow) && strings.HasSuffix(path, ".log") {
 		return nil
 	}
 	return do()
