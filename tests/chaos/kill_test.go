@@ -11,30 +11,39 @@ import (
 	"github.com/quorate-db/quorate/tests/internal/cluster"
 )
 
-// gapMax is how long writes may stand still after one node was killed.
-const gapMax = 5 * time.Second
+const (
+	// gapMax is how long writes may stand still after one node was killed.
+	gapMax = 5 * time.Second
+	// pauseGapMax is the same for a node that stands still: its connections stay
+	// open, so that nothing but time tells it from a slow one.
+	pauseGapMax = 10 * time.Second
+)
 
-// killRounds kills a node of three again and again under writers, and restarts it.
-func killRounds(t *testing.T, pick func(ctx context.Context, c *cluster.Cluster) (*cluster.Node, error)) {
+// okPerRound is how many writes succeed before each fault and after it.
+const okPerRound = 150
+
+// hurtRounds hurts a node of three again and again under writers, and mends it.
+func hurtRounds(t *testing.T, bar time.Duration, pick picker, hurt func(*cluster.Node) error, mend func(context.Context, *cluster.Node) error) {
+	t.Helper()
 	c := startThree(t)
 	w := StartWorkload(c, 8, AllKinds, 1)
 	var gaps []time.Duration
 	for round := range number(t, "CHAOS_ROUNDS", 2) {
 		ctx := within(t, 90*time.Second)
-		must(t, w.AwaitOK(ctx, 50))
-		victim, err := pick(ctx, c)
+		must(t, w.AwaitOK(ctx, okPerRound))
+		victim, err := pick(ctx, c, round)
 		must(t, err)
-		victim.Kill()
-		killed := time.Now()
-		gap, err := w.Gap(ctx, killed)
+		must(t, hurt(victim))
+		hurtAt := time.Now()
+		gap, err := w.Gap(ctx, hurtAt)
 		must(t, err)
 		gaps = append(gaps, gap)
-		t.Logf("round %d: killed node %d, the first write that began afterwards ended after %v", round+1, victim.ID, gap.Round(time.Millisecond))
-		if gap >= gapMax {
-			t.Errorf("round %d: writes stood still for %v, the bar is %v", round+1, gap, gapMax)
+		t.Logf("round %d: hurt node %d, the first write that began afterwards ended after %v", round+1, victim.ID, gap.Round(time.Millisecond))
+		if gap >= bar {
+			t.Errorf("round %d: writes stood still for %v, the bar is %v", round+1, gap, bar)
 		}
-		must(t, w.AwaitOK(ctx, 50))
-		must(t, victim.Start(ctx))
+		must(t, w.AwaitOK(ctx, okPerRound))
+		must(t, mend(ctx, victim))
 		must(t, victim.WaitSQL(ctx))
 		must(t, c.WaitFor(ctx, "healthy"))
 	}
@@ -43,29 +52,47 @@ func killRounds(t *testing.T, pick func(ctx context.Context, c *cluster.Cluster)
 	finish(t, c, w)
 }
 
-// kill -9 of the node that leads the written region: nothing acknowledged is lost,
-// nothing unknown is torn, and writes go on soon.
-func TestKillLeader(t *testing.T) {
-	killRounds(t, func(ctx context.Context, c *cluster.Cluster) (*cluster.Node, error) {
-		_, n, err := c.Leader(ctx, "chaos_rows")
-		return n, err
-	})
+// picker chooses the node of a round that is hurt.
+type picker func(ctx context.Context, c *cluster.Cluster, round int) (*cluster.Node, error)
+
+func leader(ctx context.Context, c *cluster.Cluster, _ int) (*cluster.Node, error) {
+	_, n, err := c.Leader(ctx, "chaos_rows")
+	return n, err
 }
 
+// follower takes the other two in turns.
+func follower(ctx context.Context, c *cluster.Cluster, round int) (*cluster.Node, error) {
+	_, lead, err := c.Leader(ctx, "chaos_rows")
+	if err != nil {
+		return nil, err
+	}
+	var others []*cluster.Node
+	for _, n := range c.Running() {
+		if n != lead {
+			others = append(others, n)
+		}
+	}
+	if len(others) == 0 {
+		return nil, fmt.Errorf("only node %d runs", lead.ID)
+	}
+	return others[round%len(others)], nil
+}
+
+func kill(n *cluster.Node) error { n.Kill(); return nil }
+
+func restart(ctx context.Context, n *cluster.Node) error { return n.Start(ctx) }
+
+// kill -9 of the node that leads the written region: nothing acknowledged is lost,
+// nothing unknown is torn, and writes go on soon.
+func TestKillLeader(t *testing.T) { hurtRounds(t, gapMax, leader, kill, restart) }
+
 // The same for a node that does not lead the written region.
-func TestKillFollower(t *testing.T) {
-	killRounds(t, func(ctx context.Context, c *cluster.Cluster) (*cluster.Node, error) {
-		_, leader, err := c.Leader(ctx, "chaos_rows")
-		if err != nil {
-			return nil, err
-		}
-		for _, n := range c.Running() {
-			if n != leader {
-				return n, nil
-			}
-		}
-		return nil, fmt.Errorf("only node %d runs", leader.ID)
-	})
+func TestKillFollower(t *testing.T) { hurtRounds(t, gapMax, follower, kill, restart) }
+
+// A leader that stands still (SIGSTOP) and comes back with its old state of mind:
+// others take over, and it neither answers reads from before nor loses a write.
+func TestPauseLeader(t *testing.T) {
+	hurtRounds(t, pauseGapMax, leader, (*cluster.Node).Pause, func(_ context.Context, n *cluster.Node) error { return n.Resume() })
 }
 
 // kill -9 of all nodes at once: everything acknowledged is there after a restart,
@@ -75,7 +102,7 @@ func TestKillAll(t *testing.T) {
 	w := StartWorkload(c, 8, AllKinds, 2)
 	for round := range number(t, "CHAOS_KILL_ALL", 2) {
 		ctx := within(t, 2*time.Minute)
-		must(t, w.AwaitOK(ctx, 100))
+		must(t, w.AwaitOK(ctx, okPerRound))
 		inParallel(c.Nodes(), func(n *cluster.Node) error { n.Kill(); return nil })
 		restarted := time.Now()
 		must(t, inParallel(c.Nodes(), func(n *cluster.Node) error { return n.Start(ctx) }))

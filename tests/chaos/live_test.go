@@ -191,26 +191,26 @@ func TestSIGTERM(t *testing.T) {
 	ctx := within(t, 90*time.Second)
 	w := StartWorkload(c, 4, AllKinds, 5)
 	must(t, w.AwaitOK(ctx, 50))
-	_, leader, err := c.Leader(ctx, "chaos_rows")
+	_, lead, err := c.Leader(ctx, "chaos_rows")
 	must(t, err)
-	if b, err := os.ReadFile(leader.Dir + ".pid"); err != nil || strings.TrimSpace(string(b)) != fmt.Sprint(leader.PID()) {
-		t.Errorf("--pid-file holds %q (%v), the process is %d", b, err, leader.PID())
+	if b, err := os.ReadFile(lead.Dir + ".pid"); err != nil || strings.TrimSpace(string(b)) != fmt.Sprint(lead.PID()) {
+		t.Errorf("--pid-file holds %q (%v), the process is %d", b, err, lead.PID())
 	}
 	began := time.Now()
-	code, err := leader.Stop(15 * time.Second)
+	code, err := lead.Stop(15 * time.Second)
 	must(t, err)
 	t.Logf("ended %v after SIGTERM", time.Since(began).Round(time.Millisecond))
 	if code != 0 {
 		t.Errorf("exit code %d after SIGTERM", code)
 	}
-	if lines := leader.Stdout(); len(lines) != 1 || !strings.HasPrefix(lines[0], "ready ") {
+	if lines := lead.Stdout(); len(lines) != 1 || !strings.HasPrefix(lines[0], "ready ") {
 		t.Errorf("stdout carries %q, want the ready line alone", lines)
 	}
 	gap, err := w.Gap(ctx, began)
 	must(t, err)
 	t.Logf("the first write that began after SIGTERM ended after %v", gap.Round(time.Millisecond))
 	must(t, w.AwaitOK(ctx, 50))
-	must(t, leader.Start(ctx))
-	must(t, leader.WaitSQL(ctx))
+	must(t, lead.Start(ctx))
+	must(t, lead.WaitSQL(ctx))
 	finish(t, c, w)
 }

@@ -31,7 +31,7 @@ func PGBench(ctx context.Context, dsn string, args ...string) (BenchResult, erro
 	if err != nil {
 		return r, fmt.Errorf("pgbench %s: %w\n%s", strings.Join(args, " "), err, tail(r.Output, 3000))
 	}
-	if strings.Contains(r.Output, "aborted") {
+	if strings.Contains(r.Output, "aborted") { // "client 3 aborted in command 5 …"
 		return r, fmt.Errorf("pgbench %s: a client was aborted\n%s", strings.Join(args, " "), tail(r.Output, 3000))
 	}
 	r.Transactions = wholeNumber(r.Output, `number of transactions actually processed: (\d+)`)
