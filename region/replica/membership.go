@@ -18,8 +18,8 @@ const (
 	memberAnswer   = raftpb.MsgReadIndexResp
 )
 
-// probeTicks is how long a replica without a leader waits before it asks whether
-// it is still a member, and between questions.
+// probeTicks is how long a replica that hears from no leader waits before it asks
+// whether it is still a member, and between questions.
 const probeTicks = 30
 
 // stepMembership handles messages between members and former members. It reports
@@ -67,7 +67,8 @@ func (r *Replica) learnMembership(b []byte) {
 	r.cfg.Host.Removed(r)
 }
 
-// maybeProbe asks the other members. Process only, once per tick without leader.
+// maybeProbe asks the other members. Process only, once per tick without a sign of a
+// leader.
 func (r *Replica) maybeProbe() {
 	if r.quiet%probeTicks != 0 {
 		return

@@ -153,14 +153,15 @@ func (r *Replica) tick() {
 	r.mu.Unlock()
 	r.timer.Tick(r.rn, leads, may)
 	if leads {
+		r.quiet = 0
 		r.tickLeader()
 		return
 	}
-	if r.soft.leader == 0 && r.apl.desc != nil {
+	// What counts is hearing from a leader, not believing in one: a learner that
+	// was removed believes in its last leader for ever.
+	if r.apl.desc != nil {
 		r.quiet++
 		r.maybeProbe()
-	} else {
-		r.quiet = 0
 	}
 }
 

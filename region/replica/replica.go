@@ -95,7 +95,7 @@ type Replica struct {
 	apl        applyCursor
 	soft       softState
 	peerOf     map[uint64]uint64 // store of peers met in messages
-	quiet      int               // ticks without a leader
+	quiet      int               // ticks without hearing from a leader
 	expects    *Incoming         // snapshot being stepped
 	round      *multiraft.Round  // of the present Process
 	leaveTicks int

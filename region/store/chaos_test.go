@@ -526,7 +526,7 @@ func (x *chaos) finish(seed uint64) {
 				l := x.stores[info.Leader.GetStoreId()]
 				lr := l.s.replica(info.Region.GetId())
 				if lr == nil || lr.AppliedIndex() != info.AppliedIndex {
-					x.t.Errorf("seed %d: store %d has applied %d in region %d, its leader not the same", seed, id, info.AppliedIndex, info.Region.GetId())
+					x.t.Errorf("seed %d: store %d has applied %d in region %d, its leader not the same: %s", seed, id, info.AppliedIndex, info.Region.GetId(), x.describe(key))
 					continue
 				}
 				if a, b := x.stores[id].localGet(key), l.localGet(key); a != b {

@@ -185,6 +185,29 @@ func TestStaleReplicaIsTold(t *testing.T) {
 	c.until("the stale replica is gone", func() bool { return c.stores[3].s.replica(user) == nil })
 }
 
+// So does a learner, which never campaigns and never forgets its leader.
+func TestStaleLearnerIsTold(t *testing.T) {
+	c := newCluster(t, 2)
+	c.bootstrap(userRegion(1))
+	n := c.leader(user)
+	n.put(user, "ta", "1")
+	n.mustChange(user, change(kvpb.ChangeType_ADD_LEARNER, 102, 2))
+	c.until("the learner is filled", func() bool {
+		r := c.stores[2].s.replica(user)
+		return r != nil && !r.Shell() && r.Info().Leader != nil
+	})
+	c.isolate(2)
+	n.mustChange(user, change(kvpb.ChangeType_REMOVE, 102, 2))
+	for range 5 {
+		c.tick()
+	}
+	if c.stores[2].s.replica(user) == nil {
+		t.Fatal("the cut off learner is gone before it could know")
+	}
+	c.heal()
+	c.until("the stale learner is gone", func() bool { return c.stores[2].s.replica(user) == nil })
+}
+
 // A crash between the synced tombstone and the removal of the state: the
 // tombstone wins when the store is opened.
 func TestTombstoneWinsAtOpen(t *testing.T) {
