@@ -336,6 +336,7 @@ func (c *checker) opened(n *node) {
 			w.violate("state machine safety", "store %d, region %d: applied index %d, only %d is committed", n.id, id, r.applied, last)
 		}
 		c.readLog(n, id, r)
+		w.say("store %d finds region %d applied to %d, its log (%d, %d]", n.id, id, r.applied, r.base, r.last())
 		w.trace.add(6, n.id, id, r.applied, r.base, r.last())
 	}
 	// A log without a replica: of a region whose birth the state engine has lost,

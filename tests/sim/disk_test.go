@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -38,6 +39,10 @@ type disk struct {
 		// where it is synced, and takes a hole before that for a rotten disk, so of
 		// such files a crash keeps a prefix.
 		lied string
+		// reached is how much of a write-ahead log had left Pebble's buffers at the
+		// last time it asked for a sync. When it writes more than that is up to its
+		// goroutine, so a crash takes the rest for not written.
+		reached map[string]int
 		// failSync counts down at each sync of the log engine; at zero it fails, and
 		// so does every later one.
 		failSync int
@@ -46,10 +51,17 @@ type disk struct {
 	}
 }
 
-func newDisk(mem *engine.MemFS) *disk { return &disk{FS: mem, mem: mem} }
+func newDisk(mem *engine.MemFS) *disk {
+	d := &disk{FS: mem, mem: mem}
+	d.mu.reached = make(map[string]int)
+	return d
+}
 
 // crash returns the file system as the next start will find it.
 func (d *disk) crash(percent int, seed uint64) *engine.MemFS {
+	for range 32 {
+		runtime.Gosched() // what Pebble has begun in the background ends
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.crashLocked(percent, seed)
@@ -58,15 +70,17 @@ func (d *disk) crash(percent int, seed uint64) *engine.MemFS {
 func (d *disk) crashLocked(percent int, seed uint64) *engine.MemFS {
 	out := engine.CrashClone(d.mem, 0, 0)
 	if percent > 0 {
-		keepUnsynced(d.mem, out, "", percent, seed, d.mu.lied)
+		d.keepUnsynced(out, "", percent, seed)
 	}
 	return out
 }
 
-// keepUnsynced copies to what a crash left (to) some of what was there before and
+// keepUnsynced copies to what a crash left some of what was there before and
 // not synced: new directory entries, and 4 KiB blocks of files. What is kept is
 // decided by path and block, so that it does not depend on the order of visits.
-func keepUnsynced(from, to *engine.MemFS, dir string, percent int, seed uint64, prefixes string) {
+// Requires: d.mu held.
+func (d *disk) keepUnsynced(to *engine.MemFS, dir string, percent int, seed uint64) {
+	from := d.mem
 	const block = 4096
 	names, err := from.List(dir + "/")
 	if err != nil {
@@ -88,10 +102,14 @@ func keepUnsynced(from, to *engine.MemFS, dir string, percent int, seed uint64, 
 				must(to.MkdirAll(path, 0o755))
 				must(syncPath(to, dir+"/"))
 			}
-			keepUnsynced(from, to, path, percent, seed, prefixes)
+			d.keepUnsynced(to, path, percent, seed)
 			continue
 		}
 		live := readFile(from, path)
+		isLog := strings.HasSuffix(path, ".log")
+		if isLog {
+			live = live[:min(len(live), d.mu.reached[path])]
+		}
 		var kept []byte
 		if there {
 			kept = readFile(to, path)
@@ -108,7 +126,7 @@ func keepUnsynced(from, to *engine.MemFS, dir string, percent int, seed uint64, 
 				continue
 			}
 			if !lucky(seed, path, i, percent) {
-				if prefixes != "" && strings.Contains(path, prefixes) {
+				if isLog && d.mu.lied != "" && strings.Contains(path, d.mu.lied) {
 					break
 				}
 				continue
@@ -240,6 +258,11 @@ func (d *disk) sync(path string, do func() error) error {
 	if d.mu.crashed != nil {
 		return nil // whatever happens now did not happen
 	}
+	if strings.HasSuffix(path, ".log") {
+		if st, err := d.mem.Stat(path); err == nil {
+			d.mu.reached[path] = int(st.Size())
+		}
+	}
 	if d.mu.fuse > 0 {
 		if d.mu.fuse--; d.mu.fuse == 0 {
 			if !d.mu.before {
@@ -293,9 +316,13 @@ func (d *disk) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.Open
 	return d.wrap(name, f, err)
 }
 
+// ReuseForWrite makes a new file: whether Pebble has an old log at hand when it
+// needs a new one depends on how fast its goroutine cleans up.
 func (d *disk) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := d.FS.ReuseForWrite(old, name, c)
-	return d.wrap(name, f, err)
+	if err := d.FS.Remove(old); err != nil {
+		return nil, err
+	}
+	return d.Create(name, c)
 }
 
 func (d *disk) OpenDir(name string) (vfs.File, error) {

@@ -159,7 +159,7 @@ const tailLines = 60
 
 // say writes a line of the trace.
 func (w *world) say(format string, args ...any) {
-	line := fmt.Sprintf("%12v  ", w.now) + fmt.Sprintf(format, args...)
+	line := fmt.Sprintf("%12v %04x  ", w.now, w.trace.h&0xffff) + fmt.Sprintf(format, args...)
 	if w.verbose != nil {
 		fmt.Fprintln(w.verbose, line)
 	}
