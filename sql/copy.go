@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"strings"
@@ -185,6 +186,8 @@ func (s *Session) copyRows(ctx context.Context, r *copyReader, f *copyFormat, t 
 			e.Where = "COPY " + t.Name + ", line " + itoa(r.line)
 			if col != "" {
 				e.Where += ", column " + col
+			} else {
+				e.Where += ": " + quoteShort(string(line))
 			}
 			return &e
 		}
@@ -220,14 +223,32 @@ func (s *Session) copyRows(ctx context.Context, r *copyReader, f *copyFormat, t 
 				return 0, where(err, col.Name+": "+quoteShort(fields[i].text))
 			}
 		}
-		if err := bulk.Add(ctx, vals); err != nil {
+		if err := bulk.Add(ctx, vals, int64(r.line)); err != nil {
+			if bulk.Failed() != 0 {
+				return 0, flushed(t, bulk, err)
+			}
 			return 0, where(err, "")
 		}
 		if n++; n&0xff == 0 && ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
 	}
-	return n, bulk.Flush(ctx)
+	if err := bulk.Flush(ctx); err != nil {
+		return 0, flushed(t, bulk, err)
+	}
+	return n, nil
+}
+
+// flushed says which line a row came from that was gathered and found wrong later,
+// when its text is gone.
+func flushed(t *catalog.Table, bulk *exec.Bulk, err error) error {
+	line := bulk.Failed()
+	if line == 0 {
+		return err
+	}
+	e := *sqlerr.As(err)
+	e.Where = "COPY " + t.Name + ", line " + itoa(int(line))
+	return &e
 }
 
 func quoteShort(s string) string {
@@ -297,9 +318,6 @@ func (r *copyReader) record() ([]byte, error) {
 			if r.at == len(r.buf) {
 				return nil, io.EOF
 			}
-			if quoted {
-				return nil, sqlerr.New(sqlerr.BadCopyFileFormat, "unterminated CSV quoted field")
-			}
 			return r.take(len(r.buf), len(r.buf))
 		}
 	more:
@@ -324,6 +342,11 @@ func (r *copyReader) take(end, next int) ([]byte, error) {
 	line := r.buf[r.at:end]
 	r.at = next
 	r.line++
+	if r.f.csv && r.line > 1 {
+		// Line ends within quotes count, but in the first record, where PostgreSQL has
+		// not seen yet what a line end is.
+		r.line += bytes.Count(line, []byte{'\n'})
+	}
 	if n := len(line); n > 0 && line[n-1] == '\r' {
 		line = line[:n-1]
 	}

@@ -68,7 +68,8 @@ func (s *Session) table(n ast.Name, text string) (*catalog.Table, error) {
 		return nil, d.at(err, n)
 	}
 	if !ok {
-		return nil, d.at(sqlerr.New(sqlerr.UndefinedTable, "relation %q does not exist", n.String()), n)
+		// Unlike a query's, this error has no position.
+		return nil, sqlerr.New(sqlerr.UndefinedTable, "relation %q does not exist", n.String())
 	}
 	if r.Index != nil {
 		return nil, d.at(sqlerr.New(sqlerr.WrongObjectType, "%q is not a table", n.Name), n)

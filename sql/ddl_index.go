@@ -60,7 +60,7 @@ func (d *ddl) indexOver(ctx context.Context, ch *catalog.Change, t *catalog.Tabl
 		}
 		col := t.ColumnByName(e.Column)
 		if col == nil {
-			return nil, d.at(sqlerr.New(sqlerr.UndefinedColumn, "column %q does not exist", e.Column), e)
+			return nil, sqlerr.New(sqlerr.UndefinedColumn, "column %q does not exist", e.Column)
 		}
 		if err := rowcodec.CheckKeyType(col.Type); err != nil {
 			return nil, d.at(err, e)
@@ -600,7 +600,7 @@ func (f *filler) notNull(row []types.Datum) error {
 	for _, c := range f.to.Desc.Columns {
 		if row[f.t.ColumnIndex(c.Column)].IsNull() {
 			return sqlerr.New(sqlerr.NotNullViolation, "column %q of relation %q contains null values", f.t.Column(c.Column).Name, f.t.Name).
-				WithTable("", f.t.Name).WithColumn(f.t.Column(c.Column).Name)
+				WithTable(f.t.SchemaName, f.t.Name).WithColumn(f.t.Column(c.Column).Name)
 		}
 	}
 	return nil
@@ -624,7 +624,7 @@ func (f *filler) write(ctx context.Context, tx Txn, pairs []exec.Pair, unique []
 			e := sqlerr.As(exec.UniqueViolation(f.to, p.Key, f.format))
 			return sqlerr.New(sqlerr.UniqueViolation, "could not create unique index %q", f.to.Desc.Name).
 				WithDetail("%s", strings.Replace(e.Detail, "already exists", "is duplicated", 1)).
-				WithTable("", f.t.Name).WithConstraint(f.to.Desc.Name)
+				WithTable(f.t.SchemaName, f.t.Name).WithConstraint(f.to.Desc.Name)
 		}
 		if err := tx.Put(ctx, p.Key, p.Value); err != nil {
 			return err

@@ -255,6 +255,9 @@ func (b *tableBuilder) uniqueIndex(ctx context.Context, c *ast.Constraint, prima
 	for _, id := range c.Columns {
 		col := b.t.ColumnByName(id.Name)
 		if col == nil {
+			if b.t.Version > 0 { // ALTER TABLE
+				return nil, sqlerr.New(sqlerr.UndefinedColumn, "column %q of relation %q does not exist", id.Name, b.t.Name)
+			}
 			return nil, b.d.at(sqlerr.New(sqlerr.UndefinedColumn, "column %q named in key does not exist", id.Name), c)
 		}
 		if err := rowcodec.CheckKeyType(col.Type); err != nil {

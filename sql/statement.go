@@ -119,6 +119,9 @@ func (s *Session) runPortal(ctx context.Context, p *portal, max int, w pgwire.Re
 // startPortal begins the work of a statement that is not transaction control.
 func (s *Session) startPortal(ctx context.Context, p *portal, w pgwire.ResultWriter, auto bool) error {
 	st := p.prep.stmt
+	if _, ok := st.(*ast.Copy); ok {
+		auto = false // a duplicate key shall be found at its line, not at the commit
+	}
 	if err := s.begin(ctx, TxnOptions{Autocommit: auto}, false); err != nil {
 		return err
 	}

@@ -108,10 +108,12 @@ type Check struct {
 
 // Table describes a table.
 type Table struct {
-	ID      ID     `json:"id"`
-	Schema  ID     `json:"schema"`
-	Name    string `json:"name"`
-	Version uint64 `json:"version"` // raised by every change
+	ID     ID     `json:"id"`
+	Schema ID     `json:"schema"`
+	Name   string `json:"name"`
+	// SchemaName is filled in when the table joins a snapshot; errors carry it.
+	SchemaName string `json:"-"`
+	Version    uint64 `json:"version"` // raised by every change
 	// StorageID is the table id in keys.
 	StorageID uint64   `json:"storage_id"`
 	TypeID    ID       `json:"type_id,omitempty"` // OID of the row type

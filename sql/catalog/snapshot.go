@@ -143,6 +143,10 @@ func (s *Snapshot) removeSchema(sc *Schema) {
 }
 
 func (s *Snapshot) addTable(t *Table) {
+	// Set before anybody else sees the table, and never changed after.
+	if sc := s.schemas[t.Schema]; t.SchemaName == "" && sc != nil {
+		t.SchemaName = sc.Name
+	}
 	s.tables[t.ID] = t
 	s.relations[relName{t.Schema, t.Name}] = Relation{Table: t}
 	for i := range t.Indexes {

@@ -28,8 +28,10 @@ func (rt *Runtime) Bulk(ctx context.Context, n *plan.Bulk) (*Bulk, error) {
 	return b, nil
 }
 
-// Add inserts one row. vals are not kept.
-func (b *Bulk) Add(ctx context.Context, vals []types.Datum) error {
+// Add inserts one row. vals are not kept. line, above 0, is what Failed says of
+// the row should it be a duplicate.
+func (b *Bulk) Add(ctx context.Context, vals []types.Datum, line int64) error {
+	b.w.mark = line
 	for i, e := range b.n.Defaults {
 		b.row[i] = types.Null
 		if e == nil {
@@ -52,6 +54,10 @@ func (b *Bulk) Add(ctx context.Context, vals []types.Datum) error {
 	}
 	return b.w.add(ctx, b.row)
 }
+
+// Failed is the line of the row that the last error of Add or Flush was about if
+// that was one of the rows gathered, else 0.
+func (b *Bulk) Failed() int64 { return b.w.failed }
 
 // Flush writes what was gathered. It must be called after the last row.
 func (b *Bulk) Flush(ctx context.Context) error { return b.w.flush(ctx) }

@@ -82,7 +82,7 @@ func (c *rowChecker) check(row []types.Datum) error {
 		col := &c.table.Columns[i]
 		if col.NotNull && !col.Dropped && row[i].IsNull() {
 			return sqlerr.New(sqlerr.NotNullViolation, "null value in column %q of relation %q violates not-null constraint", col.Name, c.table.Name).
-				WithDetail("Failing row contains %s.", c.describe(row)).WithTable("", c.table.Name).WithColumn(col.Name)
+				WithDetail("Failing row contains %s.", c.describe(row)).WithTable(c.table.SchemaName, c.table.Name).WithColumn(col.Name)
 		}
 	}
 	for i := range c.checks {
@@ -92,7 +92,7 @@ func (c *rowChecker) check(row []types.Datum) error {
 		}
 		if !d.IsNull() && !d.Bool() {
 			return sqlerr.New(sqlerr.CheckViolation, "new row for relation %q violates check constraint %q", c.table.Name, c.checks[i].Name).
-				WithDetail("Failing row contains %s.", c.describe(row)).WithTable("", c.table.Name).WithConstraint(c.checks[i].Name)
+				WithDetail("Failing row contains %s.", c.describe(row)).WithTable(c.table.SchemaName, c.table.Name).WithConstraint(c.checks[i].Name)
 		}
 	}
 	return nil
@@ -161,7 +161,7 @@ func uniqueViolation(x *rowcodec.Index, vals []types.Datum, format *types.Format
 	}
 	return sqlerr.New(sqlerr.UniqueViolation, "duplicate key value violates unique constraint %q", x.Desc.Name).
 		WithDetail("Key (%s)=(%s) already exists.", names.String(), text.String()).
-		WithTable("", x.Table.Name).WithConstraint(x.Desc.Name)
+		WithTable(x.Table.SchemaName, x.Table.Name).WithConstraint(x.Desc.Name)
 }
 
 // QuoteIdent quotes a name that would not read back as itself without quotes.
@@ -198,6 +198,10 @@ type tableWriter struct {
 	// Pairs of new rows are gathered so that their existence is checked together.
 	pairs []Pair
 	owner []*rowcodec.Index
+	// For COPY: the number that add was given with each pair's row, the present one,
+	// and the one of the row that flush found to be a duplicate.
+	marks        []int64
+	mark, failed int64
 }
 
 // add gathers the pairs of a new row. flush must follow.
@@ -232,6 +236,9 @@ func (w *tableWriter) addTo(ctx context.Context, x *rowcodec.Index, row []types.
 	}
 	w.pairs = append(w.pairs, Pair{key, value})
 	w.owner = append(w.owner, x)
+	if w.mark != 0 {
+		w.marks = append(w.marks, w.mark)
+	}
 	return nil
 }
 
@@ -242,13 +249,24 @@ func (w *tableWriter) flush(ctx context.Context) error {
 	}
 	err := w.rt.KV.Insert(ctx, w.pairs)
 	if dup, ok := err.(*DuplicateError); ok {
+		at := -1
 		for i, p := range w.pairs {
-			if string(p.Key) == string(dup.Key) {
-				return UniqueViolation(w.owner[i], dup.Key, w.format)
+			if string(p.Key) != string(dup.Key) {
+				continue
 			}
+			if i < len(w.marks) {
+				w.failed = w.marks[i]
+			}
+			if at >= 0 {
+				break // the second of two new rows is the one that is too much
+			}
+			at = i
+		}
+		if at >= 0 {
+			return UniqueViolation(w.owner[at], dup.Key, w.format)
 		}
 	}
-	w.pairs, w.owner = w.pairs[:0], w.owner[:0]
+	w.pairs, w.owner, w.marks = w.pairs[:0], w.owner[:0], w.marks[:0]
 	return err
 }
 

@@ -54,14 +54,16 @@ type binder struct {
 func New(stmt ast.Statement, o Options) (*Plan, error) {
 	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
 	b.params = append(b.params, o.ParamTypes...)
-	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType}
+	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType, Place: b.place}
 	p := &Plan{}
 	var err error
 	switch s := stmt.(type) {
 	case *ast.Select:
 		p.Verb = "SELECT"
 		if p.Root, err = b.bindSelect(s, env{}, false); err == nil {
-			p.Columns = p.Root.Columns()
+			if p.Columns = p.Root.Columns(); p.Columns == nil {
+				p.Columns = []Column{} // SELECT FROM t: rows without columns, not no rows
+			}
 		}
 		p.Writes = len(s.Locking) > 0
 	case *ast.Insert:
@@ -95,6 +97,9 @@ func New(stmt ast.Statement, o Options) (*Plan, error) {
 	}
 	return p, nil
 }
+
+// place is what expr.Builder asks for the place of a literal.
+func (b *binder) place(err error, at int32) error { return b.errAt(err, ast.At{Pos: ast.Pos(at)}) }
 
 // paramType is what expr.Builder asks for parameters of unknown type.
 func (b *binder) paramType(index int, want types.Type) (types.Type, error) {
@@ -312,7 +317,7 @@ func (b *binder) joinScopes(l, r *scope, width int, e env, at ast.Node) (*scope,
 		for _, y := range r.rels {
 			if x.name != "" && x.name == y.name && (x.schema == y.schema || x.table == nil || y.table == nil) {
 				_ = i
-				return nil, b.errAt(sqlerr.New(sqlerr.DuplicateAlias, "table name %q specified more than once", x.name), at)
+				return nil, sqlerr.New(sqlerr.DuplicateAlias, "table name %q specified more than once", x.name)
 			}
 		}
 	}
@@ -422,7 +427,7 @@ func (b *binder) wholeRow(s *scope, table string) (expr.Expr, error) {
 // cast to those types as in an assignment.
 func Coerced(q *ast.Select, o Options, want []types.Type) (*Plan, error) {
 	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
-	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType}
+	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType, Place: b.place}
 	n, err := b.bindSelect(q, env{}, true)
 	if err != nil {
 		return nil, err

@@ -126,7 +126,7 @@ func (b *binder) defaultOf(c *catalog.Column) (expr.Expr, error) {
 // valid; DDL uses it.
 func CheckDefault(o Options, e ast.Expr, column string, t types.Type) error {
 	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
-	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType}
+	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType, Place: b.place}
 	if hasParam(e) {
 		return sqlerr.New(sqlerr.UndefinedParameter, "there is no parameter $1")
 	}
@@ -159,7 +159,7 @@ func CheckDefault(o Options, e ast.Expr, column string, t types.Type) error {
 // reads.
 func CheckCondition(o Options, e ast.Expr, t *catalog.Table) ([]int16, error) {
 	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
-	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType}
+	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType, Place: b.place}
 	x, err := b.expr(e, tableScope(t, t.Name, nil))
 	if err != nil {
 		return nil, err
@@ -192,7 +192,7 @@ func CheckCondition(o Options, e ast.Expr, t *catalog.Table) ([]int16, error) {
 // arguments and the like.
 func Scalar(o Options, e ast.Expr, t types.Type) (expr.Expr, error) {
 	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
-	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType}
+	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType, Place: b.place}
 	x, err := b.expr(e, nil)
 	if err != nil {
 		return nil, err
@@ -470,7 +470,7 @@ func (b *binder) inferArbiters(w *target, o *ast.OnConflict, c *Conflict) error 
 		}
 	}
 	if c.Arbiters == nil {
-		return b.errAt(sqlerr.New(sqlerr.InvalidColumnReference, "there is no unique or exclusion constraint matching the ON CONFLICT specification"), o)
+		return sqlerr.New(sqlerr.InvalidColumnReference, "there is no unique or exclusion constraint matching the ON CONFLICT specification")
 	}
 	return nil
 }
@@ -502,7 +502,7 @@ func (b *binder) assignments(w *target, list []ast.Assignment, s *scope) (row []
 				return nil, nil, err
 			}
 			if changed[i] {
-				return nil, nil, b.errAt(sqlerr.New(sqlerr.SyntaxError, "multiple assignments to same column %q", id.Name), id)
+				return nil, nil, sqlerr.New(sqlerr.SyntaxError, "multiple assignments to same column %q", id.Name)
 			}
 			changed[i] = true
 			c := &w.table.Columns[i]

@@ -207,7 +207,9 @@ func (b *binder) constant(e *ast.Const) (expr.Expr, error) {
 	case ast.ConstBool:
 		return expr.NewConst(types.NewBool(e.Text == "true"), types.Bool), nil
 	case ast.ConstString:
-		return expr.NewUnknown(e.Text), nil
+		c := expr.NewUnknown(e.Text)
+		c.At = int32(e.Position())
+		return c, nil
 	case ast.ConstInt, ast.ConstDecimal:
 		return number(e.Kind, e.Text)
 	}
@@ -300,7 +302,21 @@ func (b *binder) columnRef(e *ast.ColumnRef, s *scope) (expr.Expr, error) {
 	if s.relVisible(schema, table) {
 		return nil, sqlerr.New(sqlerr.UndefinedColumn, "column %s.%s does not exist", table, name)
 	}
-	return nil, sqlerr.New(sqlerr.UndefinedTable, "missing FROM-clause entry for table %q", table)
+	return nil, missingFrom(s, table)
+}
+
+// missingFrom is the error for a table name that is not in FROM; one that has an
+// alias there is the usual mistake.
+func missingFrom(s *scope, table string) error {
+	for ; s != nil; s = s.env.parent {
+		for _, r := range s.rels {
+			if r.table != nil && r.table.Name == table && r.name != table {
+				return sqlerr.New(sqlerr.UndefinedTable, "invalid reference to FROM-clause entry for table %q", table).
+					WithHint("Perhaps you meant to reference the table alias %q.", r.name)
+			}
+		}
+	}
+	return sqlerr.New(sqlerr.UndefinedTable, "missing FROM-clause entry for table %q", table)
 }
 
 func (b *binder) like(e *ast.Like, s *scope) (expr.Expr, error) {
@@ -346,6 +362,11 @@ func (b *binder) caseExpr(e *ast.Case, s *scope) (expr.Expr, error) {
 	for i, w := range e.Whens {
 		if when[i].Cond, err = b.expr(w.Cond, s); err != nil {
 			return nil, err
+		}
+		if e.Operand == nil {
+			if when[i].Cond, err = b.eb.Condition(when[i].Cond, "CASE/WHEN"); err != nil {
+				return nil, b.errAt(err, w.Cond)
+			}
 		}
 		if when[i].Result, err = b.expr(w.Result, s); err != nil {
 			return nil, err
@@ -443,6 +464,17 @@ func (b *binder) currentValue(e *ast.CurrentValue) (expr.Expr, error) {
 	return nil, unsupported(e.Name)
 }
 
+// atAggregate gives an error the place of the first aggregate in x.
+func (b *binder) atAggregate(err error, x expr.Expr) error {
+	expr.Walk(x, func(n expr.Expr) bool {
+		if a, ok := n.(*expr.AggCall); ok && a.At > 0 {
+			err = b.place(err, a.At)
+		}
+		return true
+	})
+	return err
+}
+
 func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 	if e.Over != nil {
 		return nil, unsupported("window function " + e.Func.Name)
@@ -484,9 +516,10 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 		}
 		return x, nil
 	}
+	agg.At = int32(e.Position())
 	for _, a := range agg.Args {
 		if expr.HasAggregate(a) {
-			return nil, sqlerr.New(sqlerr.GroupingError, "aggregate function calls cannot be nested")
+			return nil, b.atAggregate(sqlerr.New(sqlerr.GroupingError, "aggregate function calls cannot be nested"), a)
 		}
 	}
 	if outerOnly(agg) {
@@ -581,7 +614,7 @@ func (b *binder) subquery(q *ast.Select, s *scope) (*Subplan, []expr.Expr, []Col
 func (b *binder) subqueryOne(q *ast.Select, s *scope) (*Subplan, []expr.Expr, []Column, error) {
 	sub, args, cs, err := b.subquery(q, s)
 	if err == nil && len(cs) != 1 {
-		err = b.errAt(sqlerr.New(sqlerr.SyntaxError, "subquery must return only one column"), q)
+		err = sqlerr.New(sqlerr.SyntaxError, "subquery must return only one column")
 	}
 	return sub, args, cs, err
 }
@@ -621,9 +654,9 @@ func (b *binder) quantified(op string, left ast.Expr, q *ast.Select, all bool, s
 	}
 	switch {
 	case len(cs) > len(l):
-		return nil, b.errAt(sqlerr.New(sqlerr.SyntaxError, "subquery has too many columns"), q)
+		return nil, sqlerr.New(sqlerr.SyntaxError, "subquery has too many columns")
 	case len(cs) < len(l):
-		return nil, b.errAt(sqlerr.New(sqlerr.SyntaxError, "subquery has too few columns"), q)
+		return nil, sqlerr.New(sqlerr.SyntaxError, "subquery has too few columns")
 	}
 	ts := make([]types.Type, len(cs))
 	for i, c := range cs {

@@ -355,7 +355,7 @@ func (b *binder) usingColumn(s *scope, name ast.Ident, side string) (int, error)
 		found = i
 	}
 	if found < 0 {
-		return 0, b.errAt(sqlerr.New(sqlerr.UndefinedColumn, "column %q specified in USING clause does not exist in %s table", name.Name, side), name)
+		return 0, sqlerr.New(sqlerr.UndefinedColumn, "column %q specified in USING clause does not exist in %s table", name.Name, side)
 	}
 	return found, nil
 }

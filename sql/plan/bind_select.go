@@ -393,7 +393,7 @@ func (b *binder) condition(e ast.Expr, clause string, s *scope) (expr.Expr, erro
 		if what == "JOIN/ON" {
 			what = "JOIN conditions"
 		}
-		return nil, b.errAt(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in %s", what), e)
+		return nil, b.errAt(b.atAggregate(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in %s", what), x), e)
 	}
 	if expr.HasSet(x) {
 		return nil, b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "set-returning functions are not allowed in %s", clause), e)

@@ -10,7 +10,7 @@ import (
 // no Input; Defaults fill the columns that are not given.
 func BulkInsert(o Options, t *catalog.Table, places []int) (*Bulk, error) {
 	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
-	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType}
+	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType, Place: b.place}
 	n := &Bulk{Places: places, Insert: Insert{Table: t}}
 	var err error
 	if n.Insert.Indexes, err = Indexes(t); err != nil {
