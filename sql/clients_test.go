@@ -207,14 +207,27 @@ func TestPgx(t *testing.T) {
 	}
 }
 
-// TestPsqlDescribe: psql's \d and \dt read the virtual tables.
+// TestPsqlDescribe: psql's backslash commands read the virtual tables.
 func TestPsqlDescribe(t *testing.T) {
 	e, _ := newTestEngine(t)
 	addr := serve(t, e)
 	s := e.testSession(t)
-	s.must("create table people (id int primary key, name varchar(20) not null default 'x', unique (name))")
-	out, err := client(t, addr, "psql", "-X", "-c", `\dt`, "-c", `select count(*) from people`)
-	if err != nil || !strings.Contains(out, "public | people | table | postgres") {
-		t.Errorf("%v\n%s", err, out)
+	s.must("create table people (id int primary key, name varchar(20) not null default 'x', age int check (age > 0), unique (name))")
+	s.must("create index on people (age desc)")
+	for cmd, want := range map[string][]string{
+		`\dt`: {"public | people | table | postgres"},
+		`\d people`: {"id     | integer               |           | not null |", "name   | character varying(20) |           | not null | 'x'",
+			`"people_pkey" PRIMARY KEY, btree (id)`, `"people_age_idx" btree (age DESC)`, `"people_name_key" UNIQUE CONSTRAINT, btree (name)`, `"people_age_check" CHECK`},
+		`\di`: {"public | people_pkey     | index | postgres | people"},
+		`\dn`: {"public"},
+		`\l`:  {"postgres | postgres | UTF8"},
+		`\du`: {"Superuser"},
+	} {
+		out, err := client(t, addr, "psql", "-X", "-c", cmd)
+		for _, w := range want {
+			if err != nil || !strings.Contains(out, w) {
+				t.Errorf("%s: %v: no %q in\n%s", cmd, err, w, out)
+			}
+		}
 	}
 }

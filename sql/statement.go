@@ -372,6 +372,12 @@ func (s *Session) beginBlock(ctx context.Context, st *ast.Begin) error {
 		s.warn(sqlerr.ActiveSQLTransaction, "there is already a transaction in progress")
 		return nil
 	}
+	if s.tx != nil && s.tx.opts.Autocommit && !s.tx.tx.HasWrites() {
+		// Nothing was done yet but analyzing: a block must not put existence checks off
+		// to its end, as a single statement may.
+		s.tx.tx.Rollback(ctx)
+		s.tx = nil
+	}
 	// BEGIN among other statements of one string makes a block of what came before.
 	if err := s.begin(ctx, TxnOptions{}, true); err != nil {
 		return err

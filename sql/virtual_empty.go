@@ -1,0 +1,48 @@
+package sql
+
+import (
+	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/types"
+)
+
+// emptyTables are tables of pg_catalog about things that cannot exist yet. Clients
+// join them; they have PostgreSQL's columns and no rows.
+func emptyTables() []*virtualTable {
+	t := func(oid types.OID, name string, cols ...any) *virtualTable {
+		return &virtualTable{schema: catalog.SchemaPgCatalog, oid: oid, name: name, rows: none, cols: columns(cols...)}
+	}
+	return []*virtualTable{
+		t(3456, "pg_collation", "oid", types.Oid, "collname", types.Name, "collnamespace", types.Oid, "collowner", types.Oid,
+			"collprovider", types.Char, "collisdeterministic", types.Bool, "collencoding", types.Int4, "collcollate", types.Text,
+			"collctype", types.Text, "colliculocale", types.Text, "collversion", types.Text),
+		t(2609, "pg_description", "objoid", types.Oid, "classoid", types.Oid, "objsubid", types.Int4, "description", types.Text),
+		t(2620, "pg_trigger", "oid", types.Oid, "tgrelid", types.Oid, "tgparentid", types.Oid, "tgname", types.Name, "tgfoid", types.Oid,
+			"tgtype", types.Int2, "tgenabled", types.Char, "tgisinternal", types.Bool, "tgconstrrelid", types.Oid, "tgconstrindid", types.Oid,
+			"tgconstraint", types.Oid, "tgdeferrable", types.Bool, "tginitdeferred", types.Bool, "tgnargs", types.Int2, "tgattr", types.Int2Vector,
+			"tgargs", types.Bytea, "tgqual", types.PgNodeTree, "tgoldtable", types.Name, "tgnewtable", types.Name),
+		t(3256, "pg_policy", "oid", types.Oid, "polname", types.Name, "polrelid", types.Oid, "polcmd", types.Char, "polpermissive", types.Bool,
+			"polroles", types.OidArray, "polqual", types.PgNodeTree, "polwithcheck", types.PgNodeTree),
+		t(3381, "pg_statistic_ext", "oid", types.Oid, "stxrelid", types.Oid, "stxname", types.Name, "stxnamespace", types.Oid,
+			"stxowner", types.Oid, "stxstattarget", types.Int4, "stxkeys", types.Int2Vector, "stxkind", types.CharArray, "stxexprs", types.PgNodeTree),
+		t(6104, "pg_publication", "oid", types.Oid, "pubname", types.Name, "pubowner", types.Oid, "puballtables", types.Bool, "pubinsert", types.Bool,
+			"pubupdate", types.Bool, "pubdelete", types.Bool, "pubtruncate", types.Bool, "pubviaroot", types.Bool),
+		t(6106, "pg_publication_rel", "oid", types.Oid, "prpubid", types.Oid, "prrelid", types.Oid, "prqual", types.PgNodeTree,
+			"prattrs", types.Int2Array), // int2vector in PostgreSQL; psql casts it, and that cast is not built
+		t(6237, "pg_publication_namespace", "oid", types.Oid, "pnpubid", types.Oid, "pnnspid", types.Oid),
+		t(3501, "pg_enum", "oid", types.Oid, "enumtypid", types.Oid, "enumsortorder", types.Float4, "enumlabel", types.Name),
+		t(3541, "pg_range", "rngtypid", types.Oid, "rngsubtype", types.Oid, "rngmultitypid", types.Oid, "rngcollation", types.Oid,
+			"rngsubopc", types.Oid, "rngcanonical", types.RegProc, "rngsubdiff", types.RegProc),
+		t(2618, "pg_rewrite", "oid", types.Oid, "rulename", types.Name, "ev_class", types.Oid, "ev_type", types.Char, "ev_enabled", types.Char,
+			"is_instead", types.Bool, "ev_qual", types.PgNodeTree, "ev_action", types.PgNodeTree),
+		t(2224, "pg_sequence", "seqrelid", types.Oid, "seqtypid", types.Oid, "seqstart", types.Int8, "seqincrement", types.Int8,
+			"seqmax", types.Int8, "seqmin", types.Int8, "seqcache", types.Int8, "seqcycle", types.Bool),
+		t(2608, "pg_depend", "classid", types.Oid, "objid", types.Oid, "objsubid", types.Int4, "refclassid", types.Oid, "refobjid", types.Oid,
+			"refobjsubid", types.Int4, "deptype", types.Char),
+		t(1261, "pg_auth_members", "roleid", types.Oid, "member", types.Oid, "grantor", types.Oid, "admin_option", types.Bool),
+		t(3118, "pg_foreign_table", "ftrelid", types.Oid, "ftserver", types.Oid, "ftoptions", types.TextArray),
+		t(1417, "pg_foreign_server", "oid", types.Oid, "srvname", types.Name, "srvowner", types.Oid, "srvfdw", types.Oid, "srvtype", types.Text,
+			"srvversion", types.Text, "srvacl", types.TextArray, "srvoptions", types.TextArray),
+		t(3079, "pg_extension", "oid", types.Oid, "extname", types.Name, "extowner", types.Oid, "extnamespace", types.Oid,
+			"extrelocatable", types.Bool, "extversion", types.Text, "extconfig", types.OidArray, "extcondition", types.TextArray),
+	}
+}
