@@ -99,9 +99,10 @@ proto: ## regenerate the Go of proto/ (needs protoc)
 	$(call generate,.)
 
 verify: ## what is generated is what its sources say, and go.mod what the code needs
-	@rm -rf $(BIN)/verify && mkdir -p $(BIN)/verify
-	$(call generate,$(abspath $(BIN))/verify)
-	@cd $(BIN)/verify && for f in $$(find . -name '*.go'); do cmp "$$f" "$(CURDIR)/proto/$$f" || { echo "proto/$$f is not what its .proto says: make proto"; exit 1; }; done
+	@rm -rf $(BIN)/.verify && mkdir -p $(BIN)/.verify
+	$(call generate,$(abspath $(BIN))/.verify)
+	@cd $(BIN)/.verify && for f in $$(find . -name '*.go'); do cmp "$$f" "$(CURDIR)/proto/$$f" || { echo "proto/$$f is not what its .proto says: make proto"; exit 1; }; done
+	@rm -rf $(BIN)/.verify
 	go mod verify
 	go mod tidy -diff
 

@@ -237,13 +237,24 @@ func (r Region) Voters() int {
 	return n
 }
 
-// Regions lists the regions, of one table if it is not empty.
+// Regions lists the regions as the first running node knows them, of one table if
+// it is not empty.
 func (c *Cluster) Regions(ctx context.Context, table string) ([]Region, error) {
+	running := c.Running()
+	if len(running) == 0 {
+		return nil, errors.New("no node runs")
+	}
+	return running[0].Regions(ctx, table)
+}
+
+// Regions lists the regions as this node knows them, of one table if it is not
+// empty.
+func (n *Node) Regions(ctx context.Context, table string) ([]Region, error) {
 	args := []string{"region", "ls", "-o", "json"}
 	if table != "" {
 		args = append(args, "--table", table)
 	}
-	out := c.CLI(ctx, args...)
+	out := n.CLI(ctx, args...)
 	if err := out.Err(); err != nil {
 		return nil, err
 	}
@@ -254,29 +265,44 @@ func (c *Cluster) Regions(ctx context.Context, table string) ([]Region, error) {
 	return rs, nil
 }
 
-// Leader waits until the first region of a table has a leader that runs, and
-// returns the region and the node.
+// Leader waits until all running nodes name the same running leader of the first
+// region of a table, and returns the region and that node. One node's word is not
+// enough: after a restart it may remember who led before.
 func (c *Cluster) Leader(ctx context.Context, table string) (Region, *Node, error) {
-	var last error
 	for {
-		rs, err := c.Regions(ctx, table)
-		switch {
-		case err != nil:
-			last = err
-		case len(rs) == 0:
-			last = fmt.Errorf("table %s has no region", table)
-		case rs[0].Leader == nil:
-			last = fmt.Errorf("region %d has no known leader", rs[0].ID)
-		default:
-			if n := c.Node(rs[0].Leader.NodeID); n != nil && n.Running() {
-				return rs[0], n, nil
-			}
-			last = fmt.Errorf("region %d is said to be led by node %d, which does not run", rs[0].ID, rs[0].Leader.NodeID)
+		r, n, err := c.agreedLeader(ctx, table)
+		if err == nil {
+			return r, n, nil
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
-			return Region{}, nil, fmt.Errorf("find the leader of %s: %w", table, errors.Join(last, err))
+		if perr := pause(ctx, 50*time.Millisecond); perr != nil {
+			return Region{}, nil, fmt.Errorf("find the leader of %s: %w", table, errors.Join(err, perr))
 		}
 	}
+}
+
+func (c *Cluster) agreedLeader(ctx context.Context, table string) (region Region, leader *Node, err error) {
+	running := c.Running()
+	if len(running) == 0 {
+		return Region{}, nil, errors.New("no node runs")
+	}
+	for _, asked := range running {
+		rs, err := asked.Regions(ctx, table)
+		if err != nil {
+			return Region{}, nil, err
+		}
+		if len(rs) == 0 || rs[0].Leader == nil {
+			return Region{}, nil, fmt.Errorf("node %d knows no leader of %s", asked.ID, table)
+		}
+		n := c.Node(rs[0].Leader.NodeID)
+		if n == nil || !n.Running() {
+			return Region{}, nil, fmt.Errorf("node %d says that region %d is led by node %d, which does not run", asked.ID, rs[0].ID, rs[0].Leader.NodeID)
+		}
+		if leader != nil && (leader != n || region.ID != rs[0].ID) {
+			return Region{}, nil, fmt.Errorf("nodes disagree: node %d or node %d leads region %d or %d", leader.ID, n.ID, region.ID, rs[0].ID)
+		}
+		region, leader = rs[0], n
+	}
+	return region, leader, nil
 }
 
 // pause waits between two tries.
