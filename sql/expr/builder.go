@@ -19,6 +19,9 @@ type Builder struct {
 	// returns the parameter's type, which may differ if it was settled before by
 	// another use. When nil, every parameter must come with a type.
 	ParamType func(index int, want types.Type) (types.Type, error)
+	// Place gives an error about a literal's text the literal's place (Const.At).
+	// May be nil.
+	Place func(err error, at int32) error
 }
 
 // Known gives e the type text if its type is still unknown.

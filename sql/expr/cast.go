@@ -133,13 +133,18 @@ func (b *Builder) readLiteral(x *Const, to types.Type, context CastContext) (Exp
 		read = to
 	}
 	d, err := types.DecodeText(x.Val.Str(), read, b.Eval.format())
-	if err == nil {
-		d, err = types.ApplyTypmod(d, to, context == CastExplicit)
-	}
 	if err != nil {
+		if b.Place != nil && x.At > 0 {
+			err = b.Place(err, x.At)
+		}
 		return nil, err
 	}
-	return &Const{Val: d, Typ: to}, nil
+	fit, err := types.ApplyTypmod(d, to, context == CastExplicit)
+	if err != nil {
+		// PostgreSQL finds this out when the statement runs, if it gets there.
+		return &Cast{Arg: &Const{Val: d, Typ: read}, To: to, Explicit: context == CastExplicit, how: castRelabel}, nil
+	}
+	return &Const{Val: fit, Typ: to}, nil
 }
 
 func (b *Builder) settleParam(x *Param, to types.Type, context CastContext) (Expr, error) {

@@ -26,6 +26,9 @@ type Expr interface {
 type Const struct {
 	Val types.Datum
 	Typ types.Type
+	// At is where a literal stands in the statement, as ast.Pos has it; 0 if
+	// unknown. Only errors about its text use it.
+	At int32
 	// number marks a literal written as digits, whose sign may still come.
 	number bool
 }

@@ -13,6 +13,9 @@ type AggCall struct {
 	Distinct bool
 	OrderBy  []SortKey
 	Filter   Expr // nil for none
+	// At is where the call stands in the statement, as ast.Pos has it; only errors
+	// use it.
+	At int32
 }
 
 // SortKey is one item of an ORDER BY.
