@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -119,6 +120,9 @@ func (n *Node) start(ctx context.Context) error {
 	n.dial = newDialer(n.book)
 	n.cache = engine.NewCache(n.cfg.CacheBytes)
 	n.engines, err = store.OpenEngines(store.EngineOptions{Dir: n.cfg.StoreDir, Cache: n.cache, Logger: n.log, OnFatal: n.fail})
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EWOULDBLOCK) {
+		return fmt.Errorf("store %s is in use by another process: stop that one, or name another directory with --store", n.cfg.StoreDir)
+	}
 	if err != nil {
 		return fmt.Errorf("open store %s: %w", n.cfg.StoreDir, err)
 	}
