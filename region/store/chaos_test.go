@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -415,7 +416,7 @@ func (x *chaos) admin() {
 		if len(r.GetPeers()) > 4 || x.ids > 1000+200 {
 			return
 		}
-		first, _ := x.AllocIDs(nil, 1+len(r.GetPeers()))
+		first, _ := x.AllocIDs(context.Background(), 1+len(r.GetPeers()))
 		nr := &kvpb.NewRegion{RegionId: first}
 		for i := range r.GetPeers() {
 			nr.PeerIds = append(nr.PeerIds, first+1+uint64(i))
@@ -442,7 +443,7 @@ func (x *chaos) admin() {
 			}
 		}
 		if absent != 0 && len(changes) == 0 {
-			id, _ := x.AllocIDs(nil, 1)
+			id, _ := x.AllocIDs(context.Background(), 1)
 			changes = append(changes, change(kvpb.ChangeType_ADD_LEARNER, id, absent))
 		} else if voters > 3 {
 			for _, p := range r.GetPeers() {

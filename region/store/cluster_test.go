@@ -60,8 +60,7 @@ type node struct {
 // filterTransport loses messages.
 type filterTransport struct {
 	multiraft.Transport
-	c    *cluster
-	snap func(h multiraft.SnapshotHeader) error
+	c *cluster
 }
 
 func (f *filterTransport) Send(e *multiraft.Envelope) {

@@ -180,14 +180,6 @@ func QuoteIdent(s string) string {
 	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
 }
 
-func indexValues(x *rowcodec.Index, row []types.Datum) []types.Datum {
-	vals := make([]types.Datum, len(x.Desc.Columns))
-	for i, c := range x.Desc.Columns {
-		vals[i] = row[x.Table.ColumnIndex(c.Column)]
-	}
-	return vals
-}
-
 // tableWriter turns rows into pairs of all indexes and writes them.
 type tableWriter struct {
 	rt      *Runtime

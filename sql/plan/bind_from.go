@@ -370,7 +370,6 @@ type cteScope struct {
 	e     env
 	// cte is the query once it is bound; shared by its readers.
 	cte *CTE
-	err error
 }
 
 // bindWith makes the queries of a WITH clause visible, one after the other.
