@@ -33,6 +33,21 @@
 //   - backfill works on key ranges with a batch per transaction, so that it can
 //     move to a job that other nodes resume.
 //   - Admin is how statements reach the regions.
+//   - catalog.EachGarbage lists storage of dropped, truncated and rewritten tables;
+//     nothing deletes it yet.
+//   - systemInfo.Call answers the functions that package expr only declares.
+//   - copyFormat holds the text and csv formats; binary belongs beside it.
+//   - testdata/logic has the logic tests; TestLogicAgainstPostgres compares them with
+//     a real server, TestLogicWithoutRules with plans as they were bound.
+//
+// # Known weaknesses
+//
+//   - A duplicate key within a pipeline of the extended protocol is reported at its
+//     Sync, because the check rides in the commit.
+//   - ADD COLUMN inside a block takes one schema version: until all nodes have
+//     heard of it, an update by one that has not loses values of the new column.
+//   - A node that dies during an online change leaves an invalid index, which DROP
+//     INDEX removes (a half-added primary key cannot be removed yet).
 //
 // # Concurrency
 //

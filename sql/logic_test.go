@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/quorate-db/quorate/internal/env"
@@ -101,8 +102,7 @@ func newTestEngine(t testing.TB) (*Engine, *memStore) {
 	store := newMemStore()
 	seed := uint64(1)
 	e, err := New(Options{Store: store, Clock: env.SystemClock(), NodeID: 1, Version: "test", NewRand: func() env.Rand {
-		seed++
-		return env.SeededRand(seed)
+		return env.SeededRand(atomic.AddUint64(&seed, 1))
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -26,5 +26,6 @@
 //   - An index that is being built passes DeleteOnly, WriteOnly and Public, each in a
 //     published version of its own. Two adjacent versions may be in use at a time
 //     (F1, "Online, Asynchronous Schema Change in F1", §3), not more: the
-//     Lease sees to that.
+//     Lease sees to that: a transaction commits with the version it began with or
+//     the next one, at a timestamp up to the lease's end (see BeginCommit).
 package catalog
