@@ -552,4 +552,25 @@ func (c *client) run() {
 	})
 }
 
+// watch reads one key after the other. A client that writes too soon waits for an
+// answer of a leader that is cut off; this one sees how long such a leader goes on
+// serving reads.
+func (c *client) watch() {
+	w := c.w
+	w.after(between(c.rng(), time.Millisecond, 20*time.Millisecond), "reader", func() {
+		if w.quiet {
+			return
+		}
+		w.count("operations")
+		key := w.key(c.rng().IntN(w.plan.keys))
+		ts := w.oracle.next()
+		c.get(key, ts, w.now+opTimeout, func(g *kvpb.GetResponse) {
+			if g != nil {
+				w.hist.read(key, ts, g)
+			}
+			c.watch()
+		})
+	})
+}
+
 func (w *world) key(i int) string { return fmt.Sprintf("tk%03d", i) }

@@ -96,8 +96,8 @@ func (p *port) Send(env *multiraft.Envelope) {
 	if p.gone() {
 		return // the power went before this left
 	}
-	w.mutant.sending(w, p.n, env)
 	w.check.sent(env)
+	w.mutant.sending(env)
 	b, err := multiraft.AppendEnvelope(nil, env)
 	if err != nil {
 		w.violate("messages can be encoded", "%v to store %d: %v", env.Message.GetType(), env.ToStore, err)

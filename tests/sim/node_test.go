@@ -86,7 +86,7 @@ func (n *node) start() {
 			return
 		}
 	}
-	w.mutant.opened(w, n)
+	w.mutant.opened(n)
 	w.check.opening(n)
 	s, err := store.Open(n.eng, store.Options{
 		Transport: func(r multiraft.Receiver, h multiraft.SnapshotHandler) (multiraft.Transport, error) {
@@ -316,7 +316,6 @@ func (n *node) crash(percent int, seed uint64) {
 // end throws the process away and leaves mem as its disk.
 func (n *node) end(mem *engine.MemFS) {
 	w := n.w
-	mem = w.mutant.crashed(w, n, mem)
 	s, eng := n.s, n.eng
 	n.life++ // whatever closing tells anybody is not heard
 	n.s, n.eng, n.port = nil, nil, nil
@@ -324,8 +323,8 @@ func (n *node) end(mem *engine.MemFS) {
 		w.check.ended(n)
 		_ = s.Close()
 	}
-	if eng != nil && n.fatal == nil {
-		if err := eng.Close(); err != nil && n.disk.burnt() == nil {
+	if eng != nil {
+		if err := eng.Close(); err != nil && n.disk.burnt() == nil && !n.disk.risky() {
 			w.violate("engines can be closed", "store %d: %v", n.id, err)
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
-
-	"github.com/quorate-db/quorate/multiraft"
 )
 
 // plan is everything that a seed decides before the first step.
@@ -30,7 +28,7 @@ type plan struct {
 	eagerSync                     bool // state engine synced ten times as often, logs compacted as often
 	noLeases                      bool
 
-	clients, keys                int
+	clients, readers, keys       int
 	split, transfer, membership  bool
 	adminEvery                   time.Duration
 	abandon, twoPhase, readShare float64
@@ -138,7 +136,7 @@ func newPlan(seed uint64) *plan {
 	p.eagerSync = r.IntN(3) == 0
 	p.noLeases = r.IntN(6) == 0
 
-	p.clients, p.keys = 2+r.IntN(4), 4+r.IntN(16)
+	p.clients, p.readers, p.keys = 2+r.IntN(4), 1+r.IntN(2), 4+r.IntN(16)
 	p.split, p.transfer, p.membership = r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0 || p.stores > 3 || p.voters == 1
 	p.adminEvery = between(r, 150*time.Millisecond, 1500*time.Millisecond)
 	p.abandon = r.Float64() * 0.15
@@ -246,6 +244,7 @@ func (w *world) apply(f fault) {
 		w.net.setCut(f.store, f.other, 1)
 		w.undo(f.dur, func() { w.net.setCut(f.store, f.other, -1) })
 	case isolate:
+		n := w.mutant.isolating(w, n)
 		set := func(by int) {
 			for _, o := range w.nodes {
 				if o != n {
@@ -314,5 +313,3 @@ func (w *world) beQuiet() {
 		}
 	}
 }
-
-var _ = multiraft.TickInterval

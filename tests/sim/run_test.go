@@ -45,6 +45,7 @@ func simulate(p *plan, m mutant, verbose io.Writer) *report {
 		rngDisk: rand.New(rand.NewPCG(p.seed, 3)), rngFault: rand.New(rand.NewPCG(p.seed, 4)),
 		logger: slog.New(slog.DiscardHandler), cache: engine.NewCache(4 << 20),
 	}
+	w.mutant.votes = make(map[[3]uint64]uint64)
 	if verbose != nil {
 		w.logger = slog.New(slog.NewTextHandler(logWriter{w}, &slog.HandlerOptions{
 			Level: slog.LevelInfo, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -97,6 +98,9 @@ func (w *world) live(r *report) {
 		c := newClient(w, i)
 		w.clients = append(w.clients, c)
 		c.run()
+	}
+	for i := range p.readers {
+		newClient(w, p.clients+1+i).watch()
 	}
 	admin := newClient(w, p.clients)
 	admin.administer()
