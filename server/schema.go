@@ -20,7 +20,7 @@ const (
 )
 
 // schemaLease is the node's right to commit with the schema version it has heard
-// of. It implements catalog.Lease.
+// of. It implements catalog.Lease and catalog.InUser.
 //
 // A transaction commits with the version it began with or the one after that
 // (the catalog checks it), at a timestamp up to Until. Placement calls a version
@@ -32,7 +32,10 @@ type schemaLease struct {
 	clock  env.Clock
 	log    *slog.Logger
 	wake   chan struct{}
-	mu     struct {
+	// inUse says which version up to the latest this node may confirm: a commit
+	// that is under way with an older one holds it back. Set before run.
+	inUse func(latest uint64) uint64
+	mu    struct {
 		sync.Mutex
 		version uint64
 		until   timestamp.Timestamp
@@ -40,8 +43,12 @@ type schemaLease struct {
 }
 
 func newSchemaLease(nodeID uint64, pc *client.Client, clock env.Clock, log *slog.Logger) *schemaLease {
-	return &schemaLease{nodeID: nodeID, pc: pc, clock: clock, log: log, wake: make(chan struct{}, 1)}
+	return &schemaLease{nodeID: nodeID, pc: pc, clock: clock, log: log, wake: make(chan struct{}, 1),
+		inUse: func(latest uint64) uint64 { return latest }}
 }
+
+// SetInUse implements catalog.InUser.
+func (s *schemaLease) SetInUse(f func(latest uint64) uint64) { s.inUse = f }
 
 // Version implements catalog.Lease.
 func (s *schemaLease) Version() uint64 {
@@ -91,7 +98,7 @@ func (s *schemaLease) Publish(ctx context.Context, version uint64) error {
 }
 
 func (s *schemaLease) ask(ctx context.Context, publish uint64) (*placementpb.SchemaLeaseResponse, error) {
-	r, err := s.pc.SchemaLease(ctx, &placementpb.SchemaLeaseRequest{NodeId: s.nodeID, Version: s.Version(), Publish: publish})
+	r, err := s.pc.SchemaLease(ctx, &placementpb.SchemaLeaseRequest{NodeId: s.nodeID, Version: s.inUse(s.Version()), Publish: publish})
 	if err != nil {
 		return nil, err
 	}
