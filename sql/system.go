@@ -89,7 +89,7 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 	case "pg_get_indexdef":
 		return s.indexDef(snap, args), nil
 	case "pg_get_constraintdef":
-		return s.constraintDef(snap, args[0].OID()), nil
+		return s.constraintDef(snap, args[0].OID(), len(args) > 1 && args[1].IsTrue()), nil
 	case "pg_encoding_to_char":
 		if args[0].Int() == 6 {
 			return types.NewString("UTF8"), nil
@@ -182,8 +182,32 @@ func (s *Session) indexDef(snap *catalog.Snapshot, args []types.Datum) types.Dat
 	return types.NewString(b.String())
 }
 
-// constraintDef is pg_get_constraintdef.
-func (s *Session) constraintDef(snap *catalog.Snapshot, oid types.OID) types.Datum {
+// closes is where the parenthesis that text begins with is closed.
+func closes(text string) int {
+	depth := 0
+	var quote byte
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '\'' || c == '"':
+			quote = c
+		case c == '(':
+			depth++
+		case c == ')':
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// constraintDef is pg_get_constraintdef. Pretty leaves out the outer parentheses
+// of a condition.
+func (s *Session) constraintDef(snap *catalog.Snapshot, oid types.OID, pretty bool) types.Datum {
 	for _, t := range snap.Tables() {
 		for i := range t.Indexes {
 			if ix := &t.Indexes[i]; ix.ConstraintID == oid && oid != 0 {
@@ -198,9 +222,13 @@ func (s *Session) constraintDef(snap *catalog.Snapshot, oid types.OID) types.Dat
 				return types.NewString(kind + " (" + strings.Join(names, ", ") + ")")
 			}
 		}
-		for _, c := range t.Checks {
-			if c.ID == oid {
-				return types.NewString("CHECK ((" + c.Expr + "))")
+		for i := range t.Checks {
+			if c := &t.Checks[i]; c.ID == oid {
+				text := s.checkText(t, c)
+				if pretty && strings.HasPrefix(text, "(") && closes(text) == len(text)-1 {
+					text = text[1 : len(text)-1]
+				}
+				return types.NewString("CHECK (" + text + ")")
 			}
 		}
 	}

@@ -53,7 +53,7 @@ func pgClass(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldR
 			hasIndex = hasIndex || t.Indexes[i].ID != 0
 		}
 		kind := byte('r')
-		if t.Virtual && t.Schema == catalog.SchemaQuorate {
+		if isView(t) {
 			kind = 'v'
 		}
 		row := classRow(t.ID, t.Name, t.Schema, kind, len(live), t.TypeID, amHeap, types.OID(t.StorageID))
@@ -238,7 +238,7 @@ func pgConstraint(_ context.Context, s *Session, eq map[int]types.Datum, yield y
 			for j, n := range c.Columns {
 				cols[j] = dInt(int64(n))
 			}
-			if err := yield(constraintRow(c.ID, c.Name, t, 'c', 0, cols, dText(c.Expr))); err != nil {
+			if err := yield(constraintRow(c.ID, c.Name, t, 'c', 0, cols, dText(s.checkText(t, &c)))); err != nil {
 				return err
 			}
 		}
@@ -262,7 +262,7 @@ func pgAttrdef(_ context.Context, s *Session, eq map[int]types.Datum, yield yiel
 			}
 			// Defaults have no OID of their own: table and column make one that is stable.
 			oid := types.OID(uint32(t.ID)<<11 ^ uint32(c.ID) | 1<<31)
-			if err := yield([]types.Datum{dOID(oid), dOID(t.ID), dInt(int64(c.ID)), dText(c.Default)}); err != nil {
+			if err := yield([]types.Datum{dOID(oid), dOID(t.ID), dInt(int64(c.ID)), dText(s.defaultText(c))}); err != nil {
 				return err
 			}
 		}

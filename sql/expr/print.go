@@ -78,7 +78,7 @@ func (p *printer) expr(e Expr) {
 	case *OuterParam:
 		p.s("$outer", strconv.Itoa(x.Index))
 	case *Cast:
-		wrap := !isPrimary(x.Arg)
+		wrap := !p.exact || !isPrimary(x.Arg)
 		if wrap {
 			p.s("(")
 		}
@@ -293,7 +293,8 @@ func (p *printer) literal(x *Const) {
 			return
 		}
 	}
-	p.s(QuoteLiteral(text))
+	// Without E'…': the text is for a server with standard_conforming_strings.
+	p.s("'", strings.ReplaceAll(text, "'", "''"), "'")
 	p.typ(x.Typ)
 }
 

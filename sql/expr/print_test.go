@@ -14,7 +14,7 @@ func TestFormatAndName(t *testing.T) {
 		{"1 + 2 * 3", "(1 + (2 * 3))", "?column?"},
 		{"upper('a') || 'it''s'", "(upper('a'::text) || 'it''s'::text)", "?column?"},
 		{"abs(-5)", "abs('-5'::integer)", "abs"},
-		{"1.5::int", "1.5::integer", "int4"},
+		{"1.5::int", "(1.5)::integer", "int4"},
 		{"1 is not null and not true", "((1 IS NOT NULL) AND (NOT true))", "?column?"},
 		{"case when true then 1 end", "CASE WHEN true THEN 1 ELSE NULL::integer END", "case"},
 		{"coalesce(1, 2)", "COALESCE(1, 2)", "coalesce"},

@@ -1,0 +1,40 @@
+package plan
+
+import (
+	"github.com/quorate-db/quorate/sql/ast"
+	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/expr"
+)
+
+// DefaultText prints a column's default as PostgreSQL does: with the types of
+// its literals, and without the conversion to the column's type.
+func DefaultText(o Options, c *catalog.Column) (string, error) {
+	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
+	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType}
+	x, err := b.defaultOf(c)
+	if err != nil {
+		return "", err
+	}
+	for {
+		cast, ok := x.(*expr.Cast)
+		if !ok || cast.Explicit {
+			break
+		}
+		x = cast.Arg
+	}
+	if k, ok := x.(*expr.Const); ok {
+		x = &expr.Const{Val: k.Val, Typ: k.Typ.Bare()}
+	}
+	return expr.Format(x, nil), nil
+}
+
+// CheckText prints a CHECK condition, likewise.
+func CheckText(o Options, t *catalog.Table, c *catalog.Check) (string, error) {
+	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
+	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType}
+	x, err := b.stored(c.Expr, tableScope(t, t.Name, nil))
+	if err != nil {
+		return "", err
+	}
+	return expr.Format(x, func(c *expr.Column) string { return expr.QuoteIdent(t.Columns[c.Index].Name) }), nil
+}
