@@ -24,6 +24,7 @@ CHAOS_ROUNDS ?= 20
 CHAOS_KILL_ALL ?= 10
 CHAOS_SECONDS ?= 20
 FUZZTIME     ?= 60s
+CORPUS_RECORDS ?= 2000
 BENCH_SECONDS ?= 10
 BENCH_OUT    ?= $(BIN)/bench.txt
 
@@ -76,7 +77,7 @@ fuzz: ## each fuzz target for FUZZTIME
 
 conformance: ## the sqllogictest corpus that is kept beside the project (CONFORMANCE)
 	@[ -d "$(CONFORMANCE)" ] || { echo "no corpus at $(CONFORMANCE): set CONFORMANCE"; exit 1; }
-	@QUORATE_CONFORMANCE=$(CONFORMANCE) $(GOTEST) -count=1 -timeout 15m ./tests/logictest
+	@QUORATE_CONFORMANCE=$(CONFORMANCE) $(GOTEST) -count=1 -timeout 15m -run TestCorpus ./tests/logictest -corpus-records $(CORPUS_RECORDS)
 
 sqldiff: ## differential runs against PostgreSQL
 	@echo "make sqldiff is not built yet: statements compared with a real PostgreSQL" >&2; exit 1
