@@ -25,12 +25,14 @@ func foldNode(n Expr, ctx *EvalContext) Expr {
 	case *Coalesce:
 		return foldCoalesce(x)
 	}
+	if nullByStrictness(n) {
+		return &Const{Typ: n.Type()}
+	}
 	if ownVolatility(n) != Immutable {
 		return n
 	}
 	for _, c := range n.Children() {
 		if _, ok := c.(*Const); !ok {
-			// A strict operator over a NULL is NULL whatever the other side is.
 			return n
 		}
 	}
@@ -42,6 +44,31 @@ func foldNode(n Expr, ctx *EvalContext) Expr {
 		return n
 	}
 	return &Const{Val: d, Typ: n.Type()}
+}
+
+// nullByStrictness reports whether n is a strict operator or function one of whose
+// arguments is a NULL constant: its value is NULL and the other arguments, which
+// might fail, are never looked at, as in PostgreSQL (evaluate_function in
+// optimizer/util/clauses.c).
+func nullByStrictness(n Expr) bool {
+	null := func(e Expr) bool {
+		c, ok := e.(*Const)
+		return ok && c.Val.IsNull()
+	}
+	switch x := n.(type) {
+	case *OpCall:
+		return x.Op.Strict && (x.Left != nil && null(x.Left) || null(x.Right))
+	case *FuncCall:
+		if !x.Fn.Strict {
+			return false
+		}
+		for _, a := range x.Args {
+			if null(a) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // foldLogic drops operands that decide nothing and stops at one that decides
