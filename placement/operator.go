@@ -510,11 +510,17 @@ func (s *Service) Operate(ctx context.Context, req *placementpb.OperateRequest) 
 		busy := l.ops[req.RegionId]
 		if busy == nil {
 			var err error
-			if op, err = s.orderLocked(l, req); err != nil {
-				s.mu.Unlock()
+			op, err = s.orderLocked(l, req)
+			s.mu.Unlock()
+			if errors.Is(err, errSettling) {
+				if serr := env.Sleep(ctx, s.o.Clock, stepPause); serr != nil {
+					return nil, nil, fmt.Errorf("%w: %w", err, serr)
+				}
+				continue
+			}
+			if err != nil {
 				return nil, nil, err
 			}
-			s.mu.Unlock()
 			break
 		}
 		s.mu.Unlock()
@@ -537,11 +543,20 @@ func (s *Service) Operate(ctx context.Context, req *placementpb.OperateRequest) 
 	}
 }
 
-// orderLocked checks an order and begins it. Requires: s.mu held.
+// errSettling says that a new leader has not heard enough yet to judge an order.
+var errSettling = errors.New("the new leader of placement is still collecting reports")
+
+// orderLocked checks an order and begins it. It returns errSettling while this
+// leader may not have heard from the region or the store yet. Requires: s.mu held.
 func (s *Service) orderLocked(l *leadership, req *placementpb.OperateRequest) (*operator, error) {
 	e := l.dir.byID[req.RegionId]
-	if e == nil {
-		return nil, fmt.Errorf("region %d is not known", req.RegionId)
+	if e == nil || e.leader == 0 {
+		if s.o.Clock.Now().Sub(l.since) < storeLiveFor {
+			return nil, errSettling
+		}
+		if e == nil {
+			return nil, fmt.Errorf("region %d is not known", req.RegionId)
+		}
 	}
 	plan := scheduler.Plan{Kind: scheduler.Kind(req.Kind), RegionID: req.RegionId, Epoch: e.region.Epoch, From: req.FromStore, To: req.ToStore}
 	target := func(id uint64) error {
@@ -549,7 +564,10 @@ func (s *Service) orderLocked(l *leadership, req *placementpb.OperateRequest) (*
 		if st == nil {
 			return &ErrRefused{fmt.Sprintf("there is no node %d", id)}
 		}
-		if st.lastSeen.IsZero() {
+		if st.lastSeen.IsZero() && !st.silent {
+			return errSettling
+		}
+		if st.silent {
 			return &ErrRefused{fmt.Sprintf("node %d is not live", id)}
 		}
 		return nil

@@ -268,10 +268,10 @@ func (s *Service) takeOver(ctx context.Context, term uint64) error {
 	}
 	l.oracle.Extend(bound)
 	l.schema.begin(l.oracle.Now(now), stored.IsZero())
+	s.o.Logger.Info("placement: leading", "term", term, "stores", len(l.stores), "schema", l.schema.version)
 	s.mu.Lock()
 	s.mu.lead = l
 	s.mu.Unlock()
-	s.o.Logger.Info("placement: leading", "term", term, "stores", len(l.stores), "schema", l.schema.version)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/proto/adminpb"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
@@ -263,11 +264,17 @@ func (a *admin) Split(ctx context.Context, req *adminpb.SplitRequest) (*adminpb.
 func (n *Node) SplitAt(ctx context.Context, at [][]byte) error {
 	at = append([][]byte(nil), at...)
 	sort.Slice(at, func(i, j int) bool { return bytes.Compare(at[i], at[j]) < 0 })
+	// A split fails when the region was changed by somebody else meanwhile, or
+	// when this node's copy of the directory is behind: look again, a bounded
+	// number of times.
+	const failuresMax = 50
+	failures := 0
 	for {
 		groups, left := n.splitGroups(at)
 		if left == 0 {
 			break
 		}
+		var failure error
 		for id, ks := range groups {
 			resp, err := n.client.Operate(ctx, &placementpb.OperateRequest{RegionId: id, Kind: "split", Keys: ks, Wait: true})
 			if err != nil {
@@ -277,12 +284,17 @@ func (n *Node) SplitAt(ctx context.Context, at [][]byte) error {
 				return fmt.Errorf("split region %d: %s", id, resp.Error.Message)
 			}
 			if op := resp.Operator; op.GetState() != "done" {
-				// The region may have been split by somebody else meanwhile:
-				// look again, and give up only when nothing has changed.
-				if again, _ := n.splitGroups(at); sameGroup(again[id], ks) {
-					return fmt.Errorf("split region %d: %s", id, op.GetError())
-				}
+				failure = fmt.Errorf("split region %d: %s", id, op.GetError())
 			}
+		}
+		if failure != nil {
+			if failures++; failures > failuresMax {
+				return failure
+			}
+			if err := env.Sleep(ctx, n.cfg.Env.Clock, 50*time.Millisecond); err != nil {
+				return fmt.Errorf("%w (%w)", failure, err)
+			}
+			continue
 		}
 		if err := n.dir.wait(ctx, func() bool {
 			_, now := n.splitGroups(at)
@@ -328,18 +340,6 @@ func (n *Node) splitGroups(at [][]byte) (groups map[uint64][][]byte, left int) {
 		groups[regions[i].Region.Id] = append(ks, k)
 	}
 	return groups, left
-}
-
-func sameGroup(a, b [][]byte) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !bytes.Equal(a[i], b[i]) {
-			return false
-		}
-	}
-	return true
 }
 
 func (a *admin) Status(ctx context.Context, _ *adminpb.StatusRequest) (*adminpb.StatusResponse, error) {

@@ -436,6 +436,11 @@ func newRegion(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for _, name := range []string{"from", "to"} {
+				if f := cmd.Flags().Lookup(name); f != nil && !f.Changed {
+					return usageFault{fmt.Errorf("%s needs --%s N", cmd.CommandPath(), name)}
+				}
+			}
 			noWait, _ := cmd.Flags().GetBool("no-wait")
 			return g.operate(cmd, &placementpb.OperateRequest{RegionId: id, Kind: kind, FromStore: from, ToStore: to, Wait: !noWait})
 		}}
@@ -447,11 +452,9 @@ func newRegion(g *globals) *cobra.Command {
 	}
 	toFlag := func(cmd *cobra.Command) {
 		cmd.Flags().Uint64Var(&to, "to", 0, "node that gets it")
-		_ = cmd.MarkFlagRequired("to")
 	}
 	fromFlag := func(cmd *cobra.Command) {
 		cmd.Flags().Uint64Var(&from, "from", 0, "node that gives it")
-		_ = cmd.MarkFlagRequired("from")
 	}
 	region.AddCommand(ls, describe, split,
 		order("transfer-leader ID --to N", "Make another node lead a region", "transfer-leader", toFlag),
