@@ -90,6 +90,10 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 		return s.indexDef(snap, args), nil
 	case "pg_get_constraintdef":
 		return s.constraintDef(snap, args[0].OID(), len(args) > 1 && args[1].IsTrue()), nil
+	case "pg_get_function_arguments", "pg_get_function_identity_arguments":
+		return s.functionArguments(args[0].OID()), nil
+	case "pg_get_function_result":
+		return s.functionResult(args[0].OID()), nil
 	case "pg_encoding_to_char":
 		if args[0].Int() == 6 {
 			return types.NewString("UTF8"), nil

@@ -29,7 +29,7 @@ func viewTables() []*virtualTable {
 		return v
 	}
 	yesOrNo := types.Varchar.WithTypmod(3 + 4) // a domain in PostgreSQL
-	return []*virtualTable{
+	return append(procTables(t), []*virtualTable{
 		t(catalog.SchemaPgCatalog, 12104, "pg_settings", pgSettings,
 			"name", types.Text, "setting", types.Text, "unit", types.Text, "category", types.Text, "short_desc", types.Text,
 			"extra_desc", types.Text, "context", types.Text, "vartype", types.Text, "source", types.Text, "min_val", types.Text,
@@ -104,7 +104,7 @@ func viewTables() []*virtualTable {
 			"numeric_precision", types.Int4, "numeric_precision_radix", types.Int4, "numeric_scale", types.Int4,
 			"start_value", types.Varchar, "minimum_value", types.Varchar, "maximum_value", types.Varchar, "increment", types.Varchar,
 			"cycle_option", yesOrNo),
-	}
+	}...)
 }
 
 // isView says whether a virtual table is a view in PostgreSQL, or one of ours.
