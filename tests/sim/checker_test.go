@@ -279,6 +279,7 @@ func (c *checker) LeaseHeld(regionID, store, term uint64) {
 }
 
 func (c *checker) SnapshotInstalled(regionID, store, index, term uint64) {
+	c.w.node(store).ingested = true
 	if c.deaf(store) {
 		return
 	}

@@ -241,6 +241,61 @@ func (c *client) get(key string, ts timestamp.Timestamp, deadline time.Duration,
 	try()
 }
 
+// scan reads keys from the first one on, to the end of its region at most, at one
+// timestamp.
+func (c *client) scan(first int, deadline time.Duration, done func()) {
+	w := c.w
+	ts := w.oracle.next()
+	start := []byte(w.key(first))
+	var ignore []uint64
+	var try func()
+	try = func() {
+		var end []byte
+		c.call(start, deadline, false, func(r *kvpb.Request) {
+			end = []byte(w.key(min(first+1+c.rng().IntN(w.plan.keys), w.plan.keys)))
+			if d := c.route(start).desc; len(d.GetEndKey()) > 0 && string(d.GetEndKey()) < string(end) {
+				end = d.GetEndKey()
+			}
+			r.Cmd = &kvpb.Request_Scan{Scan: &kvpb.ScanRequest{
+				StartKey: start, EndKey: end, Reverse: c.rng().IntN(2) == 0,
+				Read: &kvpb.ReadContext{ReadTs: uint64(ts), IgnoreLocks: ignore},
+			}}
+		}, func(res result) {
+			s := res.resp.GetScan()
+			switch l := s.GetError().GetLocked(); {
+			case s == nil:
+				c.unexpected(res)
+				done()
+			case l != nil:
+				c.resolve(l, ts, deadline, func(pushed bool) {
+					if pushed {
+						ignore = append(ignore, l.GetStartTs())
+					}
+					try()
+				})
+			case s.GetError() != nil || s.GetMore():
+				w.violate("answers make sense", "scan from %s to %s: %v, more %v", start, end, s.GetError(), s.GetMore())
+			default:
+				w.count("scans")
+				got := make(map[string]*kvpb.Pair)
+				for _, p := range s.GetPairs() {
+					got[string(p.GetKey())] = p
+				}
+				for i := first; i < w.plan.keys && w.key(i) < string(end); i++ {
+					p := got[w.key(i)]
+					delete(got, w.key(i))
+					w.hist.read(w.key(i), ts, &kvpb.GetResponse{Found: p != nil, Value: p.GetValue(), CommitTs: p.GetCommitTs()})
+				}
+				if len(got) > 0 {
+					w.violate("answers make sense", "scan from %s to %s returns %v", start, end, s.GetPairs())
+				}
+				done()
+			}
+		})
+	}
+	try()
+}
+
 // unexpected complains about answers that no client of ours can get.
 func (c *client) unexpected(res result) {
 	if res.resp != nil {
@@ -328,13 +383,13 @@ func mutation(key, value string) *kvpb.Mutation {
 	return &kvpb.Mutation{Key: []byte(key), Value: []byte(value)}
 }
 
-// put writes one key in one phase.
-func (c *client) put(key string, deadline time.Duration, done func(committed bool)) {
+// put writes keys of one region in one phase.
+func (c *client) put(keys []string, deadline time.Duration, done func(committed bool)) {
 	w := c.w
-	wr := w.hist.begin(w.oracle.next(), key)
-	p := &kvpb.PrewriteRequest{
-		StartTs: uint64(wr.start), OnePc: true, Primary: []byte(key), TtlMs: lockTTLms,
-		Mutations: []*kvpb.Mutation{mutation(key, wr.values[0])},
+	wr := w.hist.begin(w.oracle.next(), keys...)
+	p := &kvpb.PrewriteRequest{StartTs: uint64(wr.start), OnePc: true, Primary: []byte(keys[0]), TtlMs: lockTTLms}
+	for i, k := range keys {
+		p.Mutations = append(p.Mutations, mutation(k, wr.values[i]))
 	}
 	c.prewrite(p, deadline, chance(c.rng(), 0.4) && !w.quiet, func(resp *kvpb.PrewriteResponse, maybe bool) {
 		switch {
@@ -531,6 +586,8 @@ func (c *client) run() {
 		deadline := w.now + opTimeout
 		key := w.key(c.rng().IntN(w.plan.keys))
 		switch x := c.rng().Float64(); {
+		case x < w.plan.readShare/4:
+			c.scan(c.rng().IntN(w.plan.keys), deadline, c.run)
 		case x < w.plan.readShare:
 			ts := w.oracle.next()
 			c.get(key, ts, deadline, func(g *kvpb.GetResponse) {
@@ -547,7 +604,12 @@ func (c *client) run() {
 			}
 			c.putTwo(key, other, deadline, c.run)
 		default:
-			c.put(key, deadline, func(bool) { c.run() })
+			keys := []string{key}
+			other := w.key(c.rng().IntN(w.plan.keys))
+			if r := c.route([]byte(key)); r != nil && other != key && region.Contains(r.desc, []byte(other)) && c.rng().IntN(2) == 0 {
+				keys = append(keys, other)
+			}
+			c.put(keys, deadline, func(bool) { c.run() })
 		}
 	})
 }

@@ -43,6 +43,11 @@ type disk struct {
 		// last time it asked for a sync. When it writes more than that is up to its
 		// goroutine, so a crash takes the rest for not written.
 		reached map[string]int
+		// named holds the files that were synced. Journaling file systems write a
+		// file's name down with its first sync, or at least before names that are
+		// younger; Pebble counts on that between a manifest and the marker that
+		// points to it. So a crash that keeps any unsynced name keeps these.
+		named map[string]bool
 		// failSync counts down at each sync of the log engine; at zero it fails, and
 		// so does every later one.
 		failSync int
@@ -54,14 +59,22 @@ type disk struct {
 func newDisk(mem *engine.MemFS) *disk {
 	d := &disk{FS: mem, mem: mem}
 	d.mu.reached = make(map[string]int)
+	d.mu.named = make(map[string]bool)
 	return d
+}
+
+// letBackgroundRun lets Pebble's goroutines end what they have begun, such as the
+// flush that an ingest or an opening leaves behind. With one processor they run as
+// soon as this one steps aside.
+func letBackgroundRun() {
+	for range 64 {
+		runtime.Gosched()
+	}
 }
 
 // crash returns the file system as the next start will find it.
 func (d *disk) crash(percent int, seed uint64) *engine.MemFS {
-	for range 32 {
-		runtime.Gosched() // what Pebble has begun in the background ends
-	}
+	letBackgroundRun()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.crashLocked(percent, seed)
@@ -94,7 +107,7 @@ func (d *disk) keepUnsynced(to *engine.MemFS, dir string, percent int, seed uint
 		}
 		_, err = to.Stat(path)
 		there := err == nil
-		if !there && !lucky(seed, path, -1, percent) {
+		if !there && !d.mu.named[path] && !lucky(seed, path, -1, percent) {
 			continue
 		}
 		if st.IsDir() {
@@ -258,6 +271,7 @@ func (d *disk) sync(path string, do func() error) error {
 	if d.mu.crashed != nil {
 		return nil // whatever happens now did not happen
 	}
+	d.mu.named[path] = true
 	if strings.HasSuffix(path, ".log") {
 		if st, err := d.mem.Stat(path); err == nil {
 			d.mu.reached[path] = int(st.Size())

@@ -139,10 +139,10 @@ func TestMutantsAreCaught(t *testing.T) {
 	}{
 		{"skip the log sync", mutant{swallow: "/log/"}, 1, 20},
 		{"skip the state sync", mutant{swallow: "/state/"}, 1, 20},
-		{"vote twice", mutant{voteTwice: true}, 44, 400},
-		{"forget the vote", mutant{forgetVote: true}, 52, 400},
+		{"vote twice", mutant{voteTwice: true}, 51, 400},
+		{"forget the vote", mutant{forgetVote: true}, 56, 400},
 		{"vote for a stale log", mutant{staleLog: true}, 2, 400},
-		{"clock rates beyond what leases allow", mutant{wildClocks: true}, 39, 200},
+		{"clock rates beyond what leases allow", mutant{wildClocks: true}, 156, 400},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for seed := c.first; seed < c.first+c.seeds; seed++ {
@@ -162,7 +162,7 @@ func TestMutantsAreCaught(t *testing.T) {
 func TestWildClocksWithoutLeases(t *testing.T) {
 	oneProcessor(t)
 	m := mutant{wildClocks: true}
-	for seed := uint64(38); seed < 44; seed++ {
+	for seed := uint64(155); seed < 160; seed++ {
 		p := m.change(newPlan(seed))
 		p.noLeases = true
 		if r := simulate(p, m, nil); r.failure != nil {

@@ -33,12 +33,12 @@ type node struct {
 	sleepUntil time.Duration // stopped by a signal until then
 	slowDisk   int           // faults that make it slow
 	lazySync   int           // faults that hold the sync of the state engine up
-	rate       float64
+	ingested   bool          // in this step
 }
 
 func newNode(w *world, id uint64) *node {
 	return &node{
-		w: w, id: id, mem: engine.NewCrashableMemFS(), rate: w.plan.rates[id-1],
+		w: w, id: id, mem: engine.NewCrashableMemFS(),
 		clock: &simClock{w: w, rate: w.plan.rates[id-1]},
 	}
 }
@@ -62,13 +62,18 @@ func (n *node) whenAwake(f func()) {
 }
 
 func (n *node) openEngines() error {
+	w := n.w
 	n.disk = newDisk(n.mem)
+	if n.life > 1 && !w.quiet && chance(w.rngFault, w.plan.crashStart) {
+		n.disk.lightFuse(1+w.rngFault.IntN(6), w.rngFault.IntN(2) == 0, w.rngFault.IntN(101), w.rngFault.Uint64())
+	}
 	eng, err := store.OpenEngines(store.EngineOptions{
 		Dir: storeDir, FS: n.disk, Cache: n.w.cache, DeterministicForSim: true, MemTableBytes: 32 << 20,
 	})
 	if err != nil {
 		return err
 	}
+	letBackgroundRun()
 	n.eng = eng
 	return nil
 }
@@ -102,7 +107,7 @@ func (n *node) start() {
 		Clock: n.clock, Rand: env.SeededRand(w.rngDisk.Uint64()), Logger: w.logger,
 		Fatal:    func(err error) { n.fatal = err },
 		Observer: w.check, Manual: true, SnapshotBytesPerSecond: -1,
-		DisableLeases: w.plan.noLeases,
+		DisableLeases: w.plan.noLeases, Splits: splitPlanner{w}, SplitSizeBytes: w.plan.splitSize,
 	})
 	if err != nil {
 		w.violate("a store can be opened", "store %d: %v", n.id, err)
@@ -112,11 +117,25 @@ func (n *node) start() {
 	w.say("store %d starts", n.id)
 	w.count("starts")
 	w.check.opened(n)
+	if !n.settle() {
+		return
+	}
 	life := n.life
 	n.tickLater(life, between(w.rngDisk, 0, multiraft.TickInterval))
 	n.syncLater(life)
 	n.flushLater(life)
 	n.kick()
+}
+
+// splitPlanner gives ids to splits by size.
+type splitPlanner struct{ w *world }
+
+func (p splitPlanner) AllocIDs(_ context.Context, n int) (uint64, error) {
+	if p.w.oracle.away {
+		return 0, errors.New("injected: placement is away")
+	}
+	p.w.count("splits by size")
+	return p.w.newIDs(n), nil
 }
 
 // alive reports whether the store is still the one of that life.
@@ -244,6 +263,10 @@ func (n *node) poll() {
 	w := n.w
 	before := n.s.Stats().Driver
 	busy := n.s.Poll()
+	if n.ingested {
+		n.ingested = false
+		letBackgroundRun()
+	}
 	if !n.settle() || !busy {
 		return
 	}

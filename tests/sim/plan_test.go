@@ -27,6 +27,8 @@ type plan struct {
 	lateTicks                     float64
 	eagerSync                     bool // state engine synced ten times as often, logs compacted as often
 	noLeases                      bool
+	crashStart                    float64 // chance that a start is cut short by another power loss
+	splitSize                     int64   // 0: the product's
 
 	clients, readers, keys       int
 	split, transfer, membership  bool
@@ -136,6 +138,12 @@ func newPlan(seed uint64) *plan {
 	p.eagerSync = r.IntN(3) == 0
 	p.noLeases = r.IntN(6) == 0
 
+	if r.IntN(2) == 0 {
+		p.crashStart = 0.3
+	}
+	if r.IntN(4) == 0 {
+		p.splitSize = 1<<10 + r.Int64N(8<<10)
+	}
 	p.clients, p.readers, p.keys = 2+r.IntN(4), 1+r.IntN(2), 4+r.IntN(16)
 	p.split, p.transfer, p.membership = r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0 || p.stores > 3 || p.voters == 1
 	p.adminEvery = between(r, 150*time.Millisecond, 1500*time.Millisecond)

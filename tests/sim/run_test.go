@@ -172,7 +172,7 @@ func (w *world) writable(r *report) {
 		c := newClient(w, 100+i)
 		var try func()
 		try = func() {
-			c.put(w.key(i), w.now+livenessBound, func(ok bool) {
+			c.put([]string{w.key(i)}, w.now+livenessBound, func(ok bool) {
 				if !ok {
 					// A conflict with an operation that was still under way.
 					w.after(5*time.Millisecond, "again", try)

@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	flagSeeds  = flag.Int("seeds", 20, "how many seeds TestSeeds runs")
+	flagSeeds  = flag.Int("seeds", 50, "how many seeds TestSeeds runs")
 	flagFirst  = flag.Uint64("first", 1, "the first seed")
 	flagSeed   = flag.Uint64("seed", 0, "run this seed alone")
 	flagTrace  = flag.Bool("trace", false, "print every event")
