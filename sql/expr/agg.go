@@ -551,7 +551,7 @@ func (s *numVariance) Result(*EvalContext) (datum, error) {
 	if err != nil || !s.root {
 		return v, err
 	}
-	return types.NumericSqrt(v)
+	return types.NumericSqrtSameScale(v)
 }
 func (s *numVariance) Size() int { return 48 + s.sum.Size() + s.sq.Size() }
 

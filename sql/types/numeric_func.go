@@ -26,7 +26,18 @@ func NumericSqrt(a Datum) (Datum, error) {
 	sweight := floorDiv((w+1)*4, 2) - 1
 	scale := numericMinSigDigits - sweight
 	scale = max(scale, int(-d.Exponent), 0)
-	scale = min(scale, numericMaxDisplayScale)
+	return sqrtTo(d, min(scale, numericMaxDisplayScale))
+}
+
+// NumericSqrtSameScale returns the square root of a finite value that is not
+// negative, with as many decimals as the value has: how PostgreSQL gets from a
+// variance to a standard deviation.
+func NumericSqrtSameScale(a Datum) (Datum, error) {
+	d := a.Decimal()
+	return sqrtTo(d, max(int(-d.Exponent), 0))
+}
+
+func sqrtTo(d *apd.Decimal, scale int) (Datum, error) {
 	// sqrt(c·10^-s)·10^scale = sqrt(c·10^(2·scale-s)), with one digit more to round by.
 	shift := 2*(scale+1) + int(d.Exponent)
 	n := new(big.Int).Set(d.Coeff.MathBigInt())
