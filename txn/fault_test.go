@@ -492,6 +492,36 @@ func TestMaxCommitTS(t *testing.T) {
 	}
 }
 
+// A bound that is behind for a moment, as after a change of the oracle's leader, is
+// waited for: the transaction commits instead of failing.
+func TestMaxCommitTSRises(t *testing.T) {
+	for _, cuts := range [][]string{nil, {"m"}} {
+		withCluster(t, cuts, func(t *testing.T, c *cluster, cl *Client) {
+			tx := mustBegin(t, cl)
+			if err := errors.Join(tx.Put([]byte("a"), []byte("1")), tx.Put([]byte("z"), []byte("1"))); err != nil {
+				t.Fatal(err)
+			}
+			asked := 0
+			bound := func() timestamp.Timestamp {
+				if asked++; asked < 5 {
+					return tx.startTS.Next()
+				}
+				return timestamp.Max
+			}
+			// Another transaction's read pushes the commit above the first bound.
+			if got := scan(t, mustBegin(t, cl), ScanOptions{}); got != "" {
+				t.Fatalf("found %q", got)
+			}
+			if err := tx.Commit(bg, CommitOptions{MaxCommitTS: bound}); err != nil {
+				t.Fatalf("after %d questions: %v", asked, err)
+			}
+			if got := scan(t, mustBegin(t, cl), ScanOptions{}); got != "a=1 z=1" || asked < 5 {
+				t.Errorf("found %q after %d questions", got, asked)
+			}
+		})
+	}
+}
+
 // RunAutocommit tries conflicts again, until something was shown to the client.
 func TestRunAutocommit(t *testing.T) {
 	withCluster(t, []string{"m"}, func(t *testing.T, c *cluster, cl *Client) {

@@ -75,6 +75,10 @@ func (cm *committer) onePhase(ctx context.Context) (timestamp.Timestamp, error) 
 		case committed != 0:
 			return cm.committedOnce(ctx, committed)
 		case fatal != nil:
+			var late *CommitTSTooLargeError
+			if !lost && errors.As(fatal, &late) && cm.boundReaches(ctx, late.CommitTS) {
+				continue // nothing was written
+			}
 			return end(fatal)
 		case len(locks) == 0 || cm.ownLock(locks):
 			// The region chose to lock the keys instead.

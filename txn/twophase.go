@@ -244,10 +244,34 @@ func (cm *committer) commitTimestamp(ctx context.Context, atLeast timestamp.Time
 	if err != nil {
 		return 0, fmt.Errorf("get commit timestamp: %w", err)
 	}
-	if limit := cm.bound.max(); limit != 0 && ts > limit {
+	if limit := cm.bound.max(); limit != 0 && ts > limit && !cm.boundReaches(ctx, ts) {
 		return 0, &CommitTSTooLargeError{CommitTS: ts, MaxCommitTS: limit}
 	}
 	return ts, nil
+}
+
+// boundWait is how long a commit waits for its bound to rise. A new leader of the
+// oracle begins up to one window (2 s) ahead of the timestamps that bounds were
+// made from; the next renewal makes up for it.
+const boundWait = 3 * time.Second
+
+// boundReaches waits until the transaction may commit at ts. It reports false if
+// the bound says never (it lies below the transaction's start), does not rise in
+// time, or ctx ends.
+func (cm *committer) boundReaches(ctx context.Context, ts timestamp.Timestamp) bool {
+	began := cm.c.opts.Clock.Now()
+	for attempt := 0; ; attempt++ {
+		limit := cm.bound.max()
+		if limit == 0 || limit >= ts {
+			return true
+		}
+		if limit <= cm.start || cm.c.opts.Clock.Now().Sub(began) > boundWait {
+			return false
+		}
+		if cm.c.pause(ctx, attempt) != nil {
+			return false
+		}
+	}
 }
 
 // commitPrimary writes the commit record, which decides the transaction. It also
