@@ -73,6 +73,9 @@ func (o *optimizer) fold(n Node) Node {
 		}
 		return f
 	})
+	if f, ok := n.(*Filter); ok && neverTrue(f.Cond) {
+		f.Cond = expr.NewConst(types.False, types.Bool)
+	}
 	return n
 }
 
