@@ -116,10 +116,16 @@ func (cm *committer) committedOnce(ctx context.Context, ts timestamp.Timestamp) 
 }
 
 func (cm *committer) prewriteRequest(muts []*kvpb.Mutation, floor timestamp.Timestamp, onePhase bool) *kvpb.Request {
+	var bound timestamp.Timestamp
+	if onePhase {
+		// In two phases the coordinator chooses the timestamp and checks the bound
+		// then: it may rise while the locks are written.
+		bound = cm.bound.max()
+	}
 	return &kvpb.Request{Cmd: &kvpb.Request_Prewrite{Prewrite: &kvpb.PrewriteRequest{
 		StartTs: uint64(cm.start), Primary: cm.primary, Mutations: muts,
 		TtlMs:       cm.c.lockLifeMs(cm.beat.began),
-		MinCommitTs: uint64(floor), MaxCommitTs: uint64(cm.bound.max()),
+		MinCommitTs: uint64(floor), MaxCommitTs: uint64(bound),
 		OnePc: onePhase, TxnSize: uint64(len(cm.muts)),
 	}}}
 }
