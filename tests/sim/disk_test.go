@@ -200,25 +200,6 @@ func syncPath(fs vfs.FS, dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// replaceTree makes a directory of to what it is in from.
-func replaceTree(from, to *engine.MemFS, dir string) {
-	must(to.RemoveAll(dir))
-	must(to.MkdirAll(dir, 0o755))
-	names, err := from.List(dir)
-	must(err)
-	for _, name := range names {
-		path := dir + "/" + name
-		st, err := from.Stat(path)
-		must(err)
-		if st.IsDir() {
-			replaceTree(from, to, path)
-			continue
-		}
-		writeFile(to, path, readFile(from, path))
-	}
-	must(syncPath(to, dir))
-}
-
 // lightFuse has the power go at one of the next syncs.
 func (d *disk) lightFuse(syncs int, before bool, percent int, seed uint64) {
 	d.mu.Lock()

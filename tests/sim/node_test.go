@@ -43,7 +43,6 @@ func newNode(w *world, id uint64) *node {
 	}
 }
 
-func (n *node) up() bool     { return n.s != nil }
 func (n *node) asleep() bool { return n.w.now < n.sleepUntil }
 
 // dying reports that the power went while the store was at work: whatever it
