@@ -62,7 +62,10 @@ func (c *client) route(key []byte) *route {
 	if d == nil {
 		return nil
 	}
-	return c.learn(d)
+	if r := c.learn(d); region.Contains(r.desc, key) {
+		return r
+	}
+	return nil // the cache is ahead of the directory
 }
 
 // learn replaces what the cache holds over the range, unless that is newer.

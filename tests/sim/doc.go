@@ -29,7 +29,11 @@
 // Pebble keeps goroutines of its own. With automatic compactions off, a memtable
 // that never fills, flushes as events and one processor they do not reach the
 // result. The choice of what an unsynced disk keeps is a hash of the path and the
-// block, not of the order in which files are visited.
+// block, not of the order in which files are visited. A disk that keeps any unsynced
+// name keeps those of synced files, as journaling file systems do.
+//
+// Learners are promoted only when the leader says that they are filled; to wait for
+// that is the part of placement, which is not in the simulation yet.
 //
 // # Use
 //
@@ -37,7 +41,7 @@
 //	go test ./tests/sim -run TestSeeds -seed 17 -v    one, with what it prints
 //	    -trace            every event
 //	    -drop 3,5         without the faults 3 and 5 of the plan
-//	    -shrink           look for a smaller plan that still fails
+//	    -shrink=false     do not look for a smaller plan when it fails
 //
 // Everything is in test files: nothing of it is compiled into the product.
 package sim
