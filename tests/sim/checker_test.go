@@ -425,7 +425,10 @@ func (c *checker) stepped(n *node) {
 	elected := c.elected
 	c.elected = nil
 	for _, s := range elected {
-		if last := c.lastCommitted[s.region]; last > 0 && c.at(s.region, s.store).leads != 0 {
+		// A candidate whose votes were late may come to lead in a term that is over:
+		// what newer leaders committed it need not have, and it can commit nothing.
+		newest := c.at(s.region, s.store).leads == c.newest[s.region]
+		if last := c.lastCommitted[s.region]; last > 0 && newest {
 			c.complete(s.region, s.store, last)
 		}
 	}
