@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"slices"
 
+	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quorate-db/quorate/proto/kvpb"
@@ -128,7 +130,47 @@ func (r *Replica) changePeers(c *Call, req *kvpb.ChangePeersRequest) {
 		call: c, cmd: command{kind: cmdChangePeers, payload: payload},
 		conf: &confChange{raft: raftChange(req.GetChanges(), nil)},
 	}
-	r.propose(l, desc, p)
+	promoted := promotions(req.GetChanges())
+	if len(promoted) == 0 {
+		r.propose(l, desc, p)
+		return
+	}
+	// The progress of peers is the worker's.
+	if !r.enqueueOp(func(rn *raft.RawNode) {
+		if id := notFilled(rn, promoted); id != 0 {
+			c.finish(region.Response(region.ServerBusy(fmt.Sprintf("peer %d has not caught up: it cannot become a voter yet", id), 50)))
+			return
+		}
+		r.propose(l, desc, p)
+	}) {
+		c.finish(region.Response(region.NotFound(r.cfg.RegionID)))
+	}
+}
+
+func promotions(changes []*kvpb.Change) (ids []uint64) {
+	for _, c := range changes {
+		if c.GetType() == kvpb.ChangeType_PROMOTE {
+			ids = append(ids, c.GetPeer().GetId())
+		}
+	}
+	return ids
+}
+
+// notFilled returns one of the peers that does not follow the log right now, 0 if
+// all do. Such a peer must not become a voter: it may be a shell, which never
+// votes and which only a leader can fill, so a region that came to depend on its
+// vote would have no leader ever again.
+func notFilled(rn *raft.RawNode, ids []uint64) (missing uint64) {
+	for _, id := range ids {
+		ok := false
+		rn.WithProgress(func(peer uint64, _ raft.ProgressType, p progress) {
+			ok = ok || peer == id && p.State == tracker.StateReplicate && p.RecentActive && p.Match > 0
+		})
+		if !ok {
+			missing = id
+		}
+	}
+	return missing
 }
 
 // applyConfChange applies a change of membership, or the end of a joint one.

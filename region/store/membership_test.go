@@ -291,3 +291,25 @@ func TestReplaceInOneStep(t *testing.T) {
 }
 
 var _ = replica.InitialIndex
+
+// A learner that was never filled cannot become a voter. It is a shell, which never
+// votes and which only a leader can fill: a leader that came to need its vote and
+// then lost its office would leave a region without a leader for ever.
+func TestUnfilledLearnerIsNotPromoted(t *testing.T) {
+	c := newCluster(t, 3)
+	c.bootstrap(userRegion(1))
+	n := c.leader(user)
+	n.put(user, "ta", "1")
+	c.isolate(3)
+	n.mustChange(user, change(kvpb.ChangeType_ADD_LEARNER, 103, 3))
+	resp := n.changePeers(user, change(kvpb.ChangeType_PROMOTE, 103, 3))
+	if resp.GetRegionError().GetServerBusy() == nil {
+		t.Fatalf("promoted a peer that has nothing: %v", resp)
+	}
+	n.put(user, "tb", "2")
+	c.heal()
+	c.until("the learner is filled and promoted", func() bool {
+		return n.changePeers(user, change(kvpb.ChangeType_PROMOTE, 103, 3)).GetRegionError() == nil
+	})
+	n.put(user, "tc", "3")
+}
