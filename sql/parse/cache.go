@@ -8,7 +8,7 @@ import (
 const (
 	// cachedTextBytesMax keeps bulk inserts, which never come twice, out of the cache.
 	cachedTextBytesMax = 16 << 10
-	// A tree takes about 16 bytes for each byte of its text, and an entry about 512 besides (measured on the recorded client statements).
+	// A tree takes about 16 bytes for each byte of its text, and an entry about 512 besides: an estimate from the sizes of the nodes, not measured.
 	costPerByte  = 16
 	costPerEntry = 512
 )
