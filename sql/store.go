@@ -154,6 +154,15 @@ func (t *clusterTxn) RollbackTo(sp any) error {
 func (t *clusterTxn) Release(sp any) error { return t.t.Release(sp.(txn.Savepoint)) }
 
 func (t *clusterTxn) Commit(ctx context.Context, bound func() timestamp.Timestamp) error {
-	return t.t.Commit(ctx, txn.CommitOptions{MaxCommitTS: bound})
+	opts := txn.CommitOptions{}
+	if bound != nil {
+		opts.MaxCommitTS = func() timestamp.Timestamp {
+			if b := bound(); b != catalog.Stale {
+				return b
+			}
+			return txn.BoundNever
+		}
+	}
+	return t.t.Commit(ctx, opts)
 }
 func (t *clusterTxn) Rollback(ctx context.Context) { _ = t.t.Rollback(ctx) }

@@ -480,7 +480,7 @@ func TestMaxCommitTS(t *testing.T) {
 				t.Fatal(err)
 			}
 			var large *CommitTSTooLargeError
-			err := tx.Commit(bg, CommitOptions{MaxCommitTS: func() timestamp.Timestamp { return tx.startTS }})
+			err := tx.Commit(bg, CommitOptions{MaxCommitTS: func() timestamp.Timestamp { return BoundNever }})
 			if !errors.As(err, &large) || !IsRetryable(err) {
 				t.Errorf("got %v", err)
 			}
@@ -493,8 +493,18 @@ func TestMaxCommitTS(t *testing.T) {
 }
 
 // A bound that is behind for a moment, as after a change of the oracle's leader, is
-// waited for: the transaction commits instead of failing.
+// waited for: the transaction commits instead of failing. The transaction may have
+// begun above the bound: the new leader's first timestamps are.
 func TestMaxCommitTSRises(t *testing.T) {
+	t.Run("from above the start", func(t *testing.T) {
+		testBoundRises(t, func(tx *Txn) timestamp.Timestamp { return tx.startTS.Next() })
+	})
+	t.Run("from below the start", func(t *testing.T) {
+		testBoundRises(t, func(tx *Txn) timestamp.Timestamp { return tx.startTS - 1 })
+	})
+}
+
+func testBoundRises(t *testing.T, low func(*Txn) timestamp.Timestamp) {
 	for _, cuts := range [][]string{nil, {"m"}} {
 		withCluster(t, cuts, func(t *testing.T, c *cluster, cl *Client) {
 			tx := mustBegin(t, cl)
@@ -504,7 +514,7 @@ func TestMaxCommitTSRises(t *testing.T) {
 			asked := 0
 			bound := func() timestamp.Timestamp {
 				if asked++; asked < 5 {
-					return tx.startTS.Next()
+					return low(tx)
 				}
 				return timestamp.Max
 			}

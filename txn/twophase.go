@@ -256,8 +256,7 @@ func (cm *committer) commitTimestamp(ctx context.Context, atLeast timestamp.Time
 const boundWait = 3 * time.Second
 
 // boundReaches waits until the transaction may commit at ts. It reports false if
-// the bound says never (it lies below the transaction's start), does not rise in
-// time, or ctx ends.
+// the bound is BoundNever, does not rise in time, or ctx ends.
 func (cm *committer) boundReaches(ctx context.Context, ts timestamp.Timestamp) bool {
 	began := cm.c.opts.Clock.Now()
 	for attempt := 0; ; attempt++ {
@@ -265,7 +264,7 @@ func (cm *committer) boundReaches(ctx context.Context, ts timestamp.Timestamp) b
 		if limit == 0 || limit >= ts {
 			return true
 		}
-		if limit <= cm.start || cm.c.opts.Clock.Now().Sub(began) > boundWait {
+		if limit == BoundNever || cm.c.opts.Clock.Now().Sub(began) > boundWait {
 			return false
 		}
 		if cm.c.pause(ctx, attempt) != nil {

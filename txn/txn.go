@@ -185,9 +185,16 @@ func (t *Txn) Release(sp Savepoint) error {
 // CommitOptions bounds a commit.
 type CommitOptions struct {
 	// MaxCommitTS returns the largest timestamp that the transaction may commit
-	// at; 0 means none. It is asked as late as possible. Nil: no bound.
+	// at; 0 means no bound, BoundNever that it may not commit any more. It is asked
+	// as late as possible, and again while a bound that is too low may still rise.
+	// Nil: no bound.
 	MaxCommitTS func() timestamp.Timestamp
 }
+
+// BoundNever is a bound of a commit that will not rise. Any other bound may, even
+// one below the start of the transaction: a new leader of the oracle begins above
+// everything that bounds were made from.
+const BoundNever timestamp.Timestamp = 1
 
 func (o CommitOptions) max() timestamp.Timestamp {
 	if o.MaxCommitTS == nil {

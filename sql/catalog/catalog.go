@@ -204,7 +204,7 @@ func (c *Catalog) BeginCommit(s *Snapshot) (*Commit, error) {
 	c.mu.commits[s.version]++
 	c.mu.Unlock()
 	m.counted = true
-	if m.Bound() == stale {
+	if m.Bound() == Stale {
 		m.End()
 		return nil, sqlerr.New(sqlerr.TRSerializationFailure, "could not serialize access due to concurrent schema change").
 			WithDetail("The transaction uses schema version %d, the cluster has reached %d.", s.version, c.opts.Lease.Version()).
@@ -220,11 +220,12 @@ type Commit struct {
 	counted bool
 }
 
-// stale is a bound that no commit can keep.
-const stale timestamp.Timestamp = 1
+// Stale is the bound of a commit that can never happen: unlike one that lies low
+// because the lease is behind, it does not rise.
+const Stale timestamp.Timestamp = 1
 
 // Bound returns the highest timestamp at which the transaction may commit; zero
-// means any. It is to be asked as late as possible.
+// means any, Stale none. It is to be asked as late as possible.
 func (m *Commit) Bound() timestamp.Timestamp {
 	if m.c.opts.Lease == nil {
 		return 0
@@ -233,9 +234,9 @@ func (m *Commit) Bound() timestamp.Timestamp {
 	// only be judged too strictly.
 	until := m.c.opts.Lease.Until()
 	if m.c.opts.Lease.Version() > m.version+1 {
-		return stale
+		return Stale
 	}
-	return max(until, stale)
+	return max(until, Stale+1)
 }
 
 // End says that the commit has ended, well or not.
