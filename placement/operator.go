@@ -609,6 +609,9 @@ func (s *Service) orderLocked(l *leadership, req *placementpb.OperateRequest) (*
 	default:
 		return nil, fmt.Errorf("unknown kind of operator %q", req.Kind)
 	}
+	if plan.Kind == scheduler.TransferLeader {
+		l.heldUntil[req.RegionId] = s.o.Clock.Now().Add(handHold)
+	}
 	op := &operator{plan: plan, keys: req.Keys}
 	s.beginLocked(l, op, req.Kind, "asked for")
 	return op, nil

@@ -72,6 +72,11 @@ const (
 	idBlock   = 1000
 	firstID   = 16 // below are the ids of the regions and peers that bootstrap makes
 	writeWait = 5 * time.Second
+	// handHold is how long a leader that was chosen by hand stays, so that whoever
+	// moved it sees what they asked for and not what balance makes of it.
+	handHold = 30 * time.Second
+	// groupRegion is the region whose leader runs this service.
+	groupRegion = 1
 )
 
 var (
@@ -120,8 +125,11 @@ type leadership struct {
 	dir      *directory
 	schema   schemaState
 	ops      map[uint64]*operator // running, by region
-	watchers map[*watcher]struct{}
-	ended    chan struct{} // closed when the term ends
+	// heldUntil is when regions whose leader somebody chose by hand may be led
+	// elsewhere again.
+	heldUntil map[uint64]time.Time
+	watchers  map[*watcher]struct{}
+	ended     chan struct{} // closed when the term ends
 }
 
 // Service is the placement service of one node.
@@ -227,7 +235,7 @@ func (s *Service) takeOver(ctx context.Context, term uint64) error {
 	now := s.o.Clock.Now()
 	l := &leadership{
 		term: term, since: now, idNext: firstID, idBound: firstID,
-		stores: map[uint64]*storeState{}, dir: newDirectory(), ops: map[uint64]*operator{},
+		stores: map[uint64]*storeState{}, dir: newDirectory(), ops: map[uint64]*operator{}, heldUntil: map[uint64]time.Time{},
 		watchers: map[*watcher]struct{}{}, ended: make(chan struct{}), extended: make(chan struct{}),
 	}
 	var stored timestamp.Timestamp

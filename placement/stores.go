@@ -164,7 +164,8 @@ func (s *Service) snapshotLocked(l *leadership) *scheduler.Snapshot {
 	replicas, leaders := map[uint64]int{}, map[uint64]int{}
 	for _, e := range l.dir.order {
 		r := scheduler.Region{ID: e.region.Id, Epoch: e.region.Epoch, Peers: e.region.Peers, Leader: e.leader,
-			Pending: map[uint64]bool{}, Down: map[uint64]bool{}, Busy: l.ops[e.region.Id] != nil}
+			Pending: map[uint64]bool{}, Down: map[uint64]bool{}, Busy: l.ops[e.region.Id] != nil,
+			Held: now.Before(l.heldUntil[e.region.Id]), Costly: e.region.Id == groupRegion}
 		for _, p := range e.pending {
 			r.Pending[p] = true
 		}

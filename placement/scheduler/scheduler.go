@@ -47,6 +47,10 @@ type Region struct {
 	Pending map[uint64]bool
 	Down    map[uint64]bool
 	Busy    bool // an operator works on it
+	Held    bool // somebody chose its leader by hand a moment ago
+	// Costly: a change of its leader interrupts more than the region itself, as
+	// that of the placement group does.
+	Costly bool
 }
 
 // Snapshot is the cluster at one moment. Regions are ordered by start key.
@@ -178,7 +182,8 @@ func emptiest(s *Snapshot, r *Region, placed map[uint64]int) uint64 {
 
 // Leaders plans transfers from the store with the most leaders to the one with
 // the fewest until they are at most one apart. It moves leaders to voters only
-// that live and have caught up.
+// that live and have caught up, leaves alone what is held, and takes a costly
+// region only where no other will do.
 func Leaders(s *Snapshot) []Plan {
 	count := map[uint64]int{}
 	var ids []uint64
@@ -210,20 +215,9 @@ func Leaders(s *Snapshot) []Plan {
 			if count[from]-count[to] < 2 {
 				break
 			}
-			for i := range s.Regions {
-				r := &s.Regions[i]
-				if r.Leader != from || r.Busy || moved[r.ID] || r.joint() {
-					continue
-				}
-				p := r.on(to)
-				if p == nil || p.Role != metapb.PeerRole_VOTER || r.Pending[to] || r.Down[to] {
-					continue
-				}
+			if r := s.leaderToMove(from, to, moved); r != nil {
 				plan, ok = Plan{Kind: TransferLeader, RegionID: r.ID, Epoch: r.Epoch, From: from, To: to,
 					Reason: fmt.Sprintf("store %d leads %d regions, store %d leads %d", from, count[from], to, count[to])}, true
-				break
-			}
-			if ok {
 				break
 			}
 		}
@@ -236,4 +230,25 @@ func Leaders(s *Snapshot) []Plan {
 		plans = append(plans, plan)
 	}
 	return plans
+}
+
+// leaderToMove returns a region that from leads and to could lead, nil if there is
+// none.
+func (s *Snapshot) leaderToMove(from, to uint64, moved map[uint64]bool) *Region {
+	var costly *Region
+	for i := range s.Regions {
+		r := &s.Regions[i]
+		if r.Leader != from || r.Busy || r.Held || moved[r.ID] || r.joint() {
+			continue
+		}
+		p := r.on(to)
+		if p == nil || p.Role != metapb.PeerRole_VOTER || r.Pending[to] || r.Down[to] {
+			continue
+		}
+		if !r.Costly {
+			return r
+		}
+		costly = r
+	}
+	return costly
 }

@@ -91,3 +91,25 @@ func TestLeadersSpread(t *testing.T) {
 		t.Fatalf("moved a leader to a replica that is behind: %+v", p)
 	}
 }
+
+// The placement group's leader moves only where no other region's will do, and a
+// leader that was chosen by hand does not move.
+func TestLeadersMovesWhatDisturbsLeast(t *testing.T) {
+	s := &Snapshot{Stores: stores(3), Regions: []Region{
+		{ID: 1, Peers: voters(1, 2, 3), Leader: 1, Costly: true},
+		{ID: 2, Peers: voters(1, 2, 3), Leader: 1, Held: true},
+		{ID: 3, Peers: voters(1, 2, 3), Leader: 1},
+		{ID: 4, Peers: voters(1, 2, 3), Leader: 2},
+	}}
+	if p := Leaders(s); len(p) != 1 || p[0].RegionID != 3 || p[0].To != 3 {
+		t.Errorf("with an ordinary region to move: %+v", p)
+	}
+	s.Regions[2].Busy = true
+	if p := Leaders(s); len(p) != 1 || p[0].RegionID != 1 {
+		t.Errorf("with the costly region alone: %+v", p)
+	}
+	s.Regions[0].Held = true
+	if p := Leaders(s); len(p) != 0 {
+		t.Errorf("with nothing but held ones: %+v", p)
+	}
+}
