@@ -40,6 +40,12 @@ type operator struct {
 	cancel  context.CancelFunc
 }
 
+// LeaderChanged is the error of an operator that ended because this store no longer
+// leads the placement group. How far it came is not known: look, and order again.
+const LeaderChanged = "the leader of the placement group changed"
+
+var errLeaderChanged = errors.New(LeaderChanged)
+
 // ErrRefused says that an order would harm the region and was not begun.
 type ErrRefused struct{ Why string }
 
@@ -155,6 +161,9 @@ func (s *Service) runOperator(ctx context.Context, l *leadership, op *operator) 
 	switch {
 	case err == nil:
 		op.info.State = "done"
+	case s.mu.lead != l:
+		err = errLeaderChanged
+		op.info.State, op.info.Error = "failed", LeaderChanged
 	case errors.Is(err, context.Canceled):
 		op.info.State, op.info.Error = "cancelled", "cancelled"
 	default:
@@ -246,7 +255,7 @@ func (s *Service) lookup(l *leadership, region uint64) (*entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.lead != l {
-		return nil, errors.New("the leader of the placement group changed")
+		return nil, errLeaderChanged
 	}
 	e := l.dir.byID[region]
 	if e == nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/placement"
+	"github.com/quorate-db/quorate/placement/scheduler"
 	"github.com/quorate-db/quorate/proto/adminpb"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
@@ -213,10 +215,15 @@ func (a *admin) DescribeRegion(ctx context.Context, req *adminpb.DescribeRegionR
 
 func (a *admin) Operate(ctx context.Context, req *placementpb.OperateRequest) (*placementpb.OperateResponse, error) {
 	resp, err := a.n.client.Operate(ctx, req)
+	// A transfer can be ordered twice without harm, so it outlives a change of the
+	// placement leader.
+	for err == nil && req.Wait && req.Kind == string(scheduler.TransferLeader) && resp.GetOperator().GetError() == placement.LeaderChanged {
+		resp, err = a.n.client.Operate(ctx, req)
+	}
 	if err != nil {
 		return &placementpb.OperateResponse{Error: &placementpb.Error{Message: err.Error()}}, nil
 	}
-	if req.Wait && req.Kind == "transfer-leader" && resp.GetOperator().GetState() == "done" {
+	if req.Wait && req.Kind == string(scheduler.TransferLeader) && resp.GetOperator().GetState() == "done" {
 		// Seen by the caller's next listing at this node.
 		_ = a.n.dir.wait(ctx, func() bool {
 			rt, err := a.n.dir.LookupID(ctx, req.RegionId)
