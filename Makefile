@@ -24,6 +24,9 @@ CHAOS_ROUNDS ?= 20
 CHAOS_KILL_ALL ?= 10
 CHAOS_SECONDS ?= 20
 FUZZTIME     ?= 60s
+# How many fuzz targets, 0 for all, and which share of them: each day another.
+FUZZ_TARGETS ?= 0
+FUZZ_SHARE   ?= $(shell date +%j)
 CORPUS_RECORDS ?= 2000
 BENCH_SECONDS ?= 10
 BENCH_OUT    ?= $(BIN)/bench.txt
@@ -68,8 +71,9 @@ sim: ## the deterministic simulation, SIM_SEEDS seeds
 chaos: ## real processes killed and restarted, the full numbers
 	CHAOS_ROUNDS=$(CHAOS_ROUNDS) CHAOS_KILL_ALL=$(CHAOS_KILL_ALL) CHAOS_SECONDS=$(CHAOS_SECONDS) go test ./tests/chaos -count=1 -timeout 60m -v
 
-fuzz: ## each fuzz target for FUZZTIME
+fuzz: ## each fuzz target for FUZZTIME, or FUZZ_TARGETS of them
 	@grep -rE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*\(' . | sed -E 's|^(.*)/[^/]*:func (Fuzz[A-Za-z0-9_]*).*|\1 \2|' | sort | \
+	awk -v most=$(FUZZ_TARGETS) -v share=$(FUZZ_SHARE) '{ all[NR-1] = $$0 } END { n = most ? most : NR; for (i = 0; i < n && i < NR; i++) print all[(share*n+i) % NR] }' | \
 	while read -r dir name; do \
 		echo "fuzz $$dir $$name"; \
 		go test "$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -timeout 30m </dev/null || exit 1; \
