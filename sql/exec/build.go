@@ -62,6 +62,12 @@ func (rt *Runtime) build(n plan.Node, ev *expr.EvalContext) (operator, error) {
 			return nil, err
 		}
 		return &aggOp{rt: rt, in: in, n: n, ev: ev}, nil
+	case *plan.Window:
+		in, err := rt.build(n.Input, ev)
+		if err != nil {
+			return nil, err
+		}
+		return &windowOp{rt: rt, n: n, in: in, ev: ev}, nil
 	case *plan.Join:
 		return rt.buildTwo(n.Left, n.Right, ev, func(l, r operator) operator {
 			if len(n.LeftKeys) > 0 {

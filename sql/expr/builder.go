@@ -181,8 +181,8 @@ func NumberLiteral(text string) (*Const, error) {
 // Call calls a function. schema is empty for a search by name alone; functions
 // live in pg_catalog. With variadic, the last argument is the array for the
 // variadic parameter (VARIADIC arr). The result is a *FuncCall, an *AggCall, a
-// *SetCall, or for a name that is a type a *Cast (int4('1')). Window functions
-// are refused with feature_not_supported.
+// *SetCall, a *WindowCall without its window, or for a name that is a type a
+// *Cast (int4('1')).
 func (b *Builder) Call(schema, name string, args []Expr, variadic bool) (Expr, error) {
 	if schema == "" {
 		if e, ok, err := b.sqlValue(name, args); ok {
@@ -246,7 +246,7 @@ func (b *Builder) Call(schema, name string, args []Expr, variadic bool) (Expr, e
 	case FuncSet:
 		return &SetCall{Fn: f, Sig: r.Sig, Args: out}, nil
 	case FuncWindow:
-		return nil, sqlerr.Unsupported("window function %s", name)
+		return &WindowCall{Fn: f, Sig: r.Sig, Args: out}, nil
 	}
 	return &FuncCall{Fn: f, Sig: r.Sig, Args: out}, nil
 }

@@ -16,7 +16,7 @@ func Fold(e Expr, ctx *EvalContext) (Expr, error) {
 
 func foldNode(n Expr, ctx *EvalContext) Expr {
 	switch x := n.(type) {
-	case *Const, *Column, *Param, *OuterParam, *AggCall, *SetCall, *SubqueryExpr:
+	case *Const, *Column, *Param, *OuterParam, *AggCall, *WindowCall, *SetCall, *SubqueryExpr:
 		return n
 	case *Logic:
 		return foldLogic(x)
@@ -163,7 +163,7 @@ func ownVolatility(n Expr) Volatility {
 	switch x := n.(type) {
 	case *Param, *OuterParam:
 		return Stable
-	case *SubqueryExpr, *AggCall, *SetCall:
+	case *SubqueryExpr, *AggCall, *WindowCall, *SetCall:
 		return Volatile
 	case *FuncCall:
 		return x.Fn.Volatility

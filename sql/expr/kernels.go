@@ -57,5 +57,6 @@ func allKernels() kernels {
 	k.session()
 	k.templates()
 	k.aggregates()
+	k.windows()
 	return k
 }

@@ -104,6 +104,8 @@ func (p *printer) expr(e Expr) {
 		p.s(")")
 	case *AggCall:
 		p.aggregate(x)
+	case *WindowCall:
+		p.window(x)
 	case *OpCall:
 		p.s("(")
 		if x.Left != nil {
@@ -315,17 +317,7 @@ func (p *printer) aggregate(x *AggCall) {
 		} else {
 			p.s(", ")
 		}
-		p.expr(k.Expr)
-		if k.Descending {
-			p.s(" DESC")
-		}
-		if k.NullsFirst != k.Descending {
-			if k.NullsFirst {
-				p.s(" NULLS FIRST")
-			} else {
-				p.s(" NULLS LAST")
-			}
-		}
+		p.sortKey(k)
 	}
 	p.s(")")
 	if x.Filter != nil {
@@ -362,7 +354,7 @@ func (p *printer) subquery(x *SubqueryExpr) {
 
 func isPrimary(e Expr) bool {
 	switch e.(type) {
-	case *Const, *Column, *Param, *FuncCall, *Cast, *Coalesce, *NullIf, *MinMax, *OpCall, *Logic, *AggCall:
+	case *Const, *Column, *Param, *FuncCall, *Cast, *Coalesce, *NullIf, *MinMax, *OpCall, *Logic, *AggCall, *WindowCall:
 		return true
 	}
 	return false

@@ -845,6 +845,21 @@ var procRows = []procRow{
 	{3091, "pg_try_advisory_xact_lock", "int8", 16, 'f', "sV", 0},
 	{3093, "pg_advisory_xact_lock", "int4,int4", 2278, 'f', "sV", 0},
 	{3095, "pg_try_advisory_xact_lock", "int4,int4", 16, 'f', "sV", 0},
+	{3100, "row_number", "", 20, 'w', "", 0},
+	{3101, "rank", "", 20, 'w', "", 0},
+	{3102, "dense_rank", "", 20, 'w', "", 0},
+	{3103, "percent_rank", "", 701, 'w', "", 0},
+	{3104, "cume_dist", "", 701, 'w', "", 0},
+	{3105, "ntile", "int4", 23, 'w', "s", 0},
+	{3106, "lag", "anyelement", 2283, 'w', "s", 0},
+	{3107, "lag", "anyelement,int4", 2283, 'w', "s", 0},
+	{3108, "lag", "anycompatible,int4,anycompatible", 5077, 'w', "s", 0},
+	{3109, "lead", "anyelement", 2283, 'w', "s", 0},
+	{3110, "lead", "anyelement,int4", 2283, 'w', "s", 0},
+	{3111, "lead", "anycompatible,int4,anycompatible", 5077, 'w', "s", 0},
+	{3112, "first_value", "anyelement", 2283, 'w', "s", 0},
+	{3113, "last_value", "anyelement", 2283, 'w', "s", 0},
+	{3114, "nth_value", "anyelement,int4", 2283, 'w', "s", 0},
 	{3138, "has_type_privilege", "name,text,text", 16, 'f', "sS", 0},
 	{3139, "has_type_privilege", "name,oid,text", 16, 'f', "sS", 0},
 	{3140, "has_type_privilege", "oid,text,text", 16, 'f', "sS", 0},
@@ -1518,23 +1533,23 @@ circle_div_pt circle_eq circle_ge circle_gt circle_in circle_le circle_left circ
 circle_out circle_overabove circle_overbelow circle_overlap circle_overleft circle_overright circle_recv 
 circle_right circle_same circle_send circle_sub_pt close_ls close_lseg close_pb close_pl close_ps close_sb 
 contjoinsel contsel convert corr cosd cotd covar_pop covar_samp cstring_in cstring_out cstring_recv 
-cstring_send cume_dist cume_dist_final current_query currtid2 cursor_to_xml cursor_to_xmlschema 
-database_to_xml database_to_xml_and_xmlschema database_to_xmlschema date date_bin date_cmp date_cmp_timestamp 
+cstring_send cume_dist_final current_query currtid2 cursor_to_xml cursor_to_xmlschema database_to_xml 
+database_to_xml_and_xmlschema database_to_xmlschema date date_bin date_cmp date_cmp_timestamp 
 date_cmp_timestamptz date_in date_larger date_out date_recv date_send date_smaller date_sortsupport 
-datemultirange daterange daterange_canonical daterange_subdiff datetimetz_pl dense_rank dense_rank_final 
-diagonal diameter dispell_init dispell_lexize dist_bp dist_bs dist_cpoint dist_cpoly dist_lp dist_ls 
-dist_pathp dist_pb dist_pc dist_pl dist_polyc dist_polyp dist_ppath dist_ppoly dist_ps dist_sb dist_sl 
-dist_sp domain_in domain_recv dsimple_init dsimple_lexize dsnowball_init dsnowball_lexize dsynonym_init 
-dsynonym_lexize elem_contained_by_multirange elem_contained_by_range enum_cmp enum_eq enum_first enum_ge 
-enum_gt enum_in enum_larger enum_last enum_le enum_lt enum_ne enum_out enum_range enum_recv enum_send 
-enum_smaller eqjoinsel eqsel euc_cn_to_mic euc_cn_to_utf8 euc_jis_2004_to_shift_jis_2004 euc_jis_2004_to_utf8 
-euc_jp_to_mic euc_jp_to_sjis euc_jp_to_utf8 euc_kr_to_mic euc_kr_to_utf8 euc_tw_to_big5 euc_tw_to_mic 
-euc_tw_to_utf8 event_trigger_in event_trigger_out family fdw_handler_in fdw_handler_out first_value float4 
-float4_accum float4in float4larger float4out float4recv float4send float4smaller float8 float8_accum 
-float8_avg float8_combine float8_corr float8_covar_pop float8_covar_samp float8_regr_accum float8_regr_avgx 
-float8_regr_avgy float8_regr_combine float8_regr_intercept float8_regr_r2 float8_regr_slope float8_regr_sxx 
-float8_regr_sxy float8_regr_syy float8_stddev_pop float8_stddev_samp float8_var_pop float8_var_samp float8in 
-float8larger float8out float8recv float8send float8smaller flt4_mul_cash flt8_mul_cash fmgr_c_validator 
+datemultirange daterange daterange_canonical daterange_subdiff datetimetz_pl dense_rank_final diagonal 
+diameter dispell_init dispell_lexize dist_bp dist_bs dist_cpoint dist_cpoly dist_lp dist_ls dist_pathp 
+dist_pb dist_pc dist_pl dist_polyc dist_polyp dist_ppath dist_ppoly dist_ps dist_sb dist_sl dist_sp domain_in 
+domain_recv dsimple_init dsimple_lexize dsnowball_init dsnowball_lexize dsynonym_init dsynonym_lexize 
+elem_contained_by_multirange elem_contained_by_range enum_cmp enum_eq enum_first enum_ge enum_gt enum_in 
+enum_larger enum_last enum_le enum_lt enum_ne enum_out enum_range enum_recv enum_send enum_smaller eqjoinsel 
+eqsel euc_cn_to_mic euc_cn_to_utf8 euc_jis_2004_to_shift_jis_2004 euc_jis_2004_to_utf8 euc_jp_to_mic 
+euc_jp_to_sjis euc_jp_to_utf8 euc_kr_to_mic euc_kr_to_utf8 euc_tw_to_big5 euc_tw_to_mic euc_tw_to_utf8 
+event_trigger_in event_trigger_out family fdw_handler_in fdw_handler_out float4 float4_accum float4in 
+float4larger float4out float4recv float4send float4smaller float8 float8_accum float8_avg float8_combine 
+float8_corr float8_covar_pop float8_covar_samp float8_regr_accum float8_regr_avgx float8_regr_avgy 
+float8_regr_combine float8_regr_intercept float8_regr_r2 float8_regr_slope float8_regr_sxx float8_regr_sxy 
+float8_regr_syy float8_stddev_pop float8_stddev_samp float8_var_pop float8_var_samp float8in float8larger 
+float8out float8recv float8send float8smaller flt4_mul_cash flt8_mul_cash fmgr_c_validator 
 fmgr_internal_validator fmgr_sql_validator gb18030_to_utf8 gbk_to_utf8 generate_series_int4_support 
 generate_series_int8_support get_bit get_current_ts_config getpgusername gin_clean_pending_list 
 gin_cmp_prefix gin_cmp_tslexeme gin_compare_jsonb gin_consistent_jsonb gin_consistent_jsonb_path 
@@ -1591,67 +1606,66 @@ jsonb_path_query jsonb_path_query_array jsonb_path_query_array_tz jsonb_path_que
 jsonb_path_query_first_tz jsonb_path_query_tz jsonb_populate_record jsonb_populate_recordset jsonb_pretty 
 jsonb_recv jsonb_send jsonb_set jsonb_set_lax jsonb_strip_nulls jsonb_subscript_handler jsonb_to_record 
 jsonb_to_recordset jsonb_to_tsvector jsonb_typeof jsonpath_in jsonpath_out jsonpath_recv jsonpath_send 
-koi8r_to_iso koi8r_to_mic koi8r_to_utf8 koi8r_to_win1251 koi8r_to_win866 koi8u_to_utf8 lag 
-language_handler_in language_handler_out last_value latin1_to_mic latin2_to_mic latin2_to_win1250 
-latin3_to_mic latin4_to_mic lead likejoinsel likesel line line_distance line_eq line_horizontal line_in 
-line_interpt line_intersect line_out line_parallel line_perp line_recv line_send line_vertical lo_close 
-lo_creat lo_create lo_export lo_from_bytea lo_get lo_import lo_lseek lo_lseek64 lo_open lo_put lo_tell 
-lo_tell64 lo_truncate lo_truncate64 lo_unlink loread lower_inc lower_inf lowrite lseg lseg_center 
-lseg_distance lseg_eq lseg_ge lseg_gt lseg_horizontal lseg_in lseg_interpt lseg_intersect lseg_le lseg_length 
-lseg_lt lseg_ne lseg_out lseg_parallel lseg_perp lseg_recv lseg_send lseg_vertical macaddr macaddr8 
-macaddr8_and macaddr8_cmp macaddr8_eq macaddr8_ge macaddr8_gt macaddr8_in macaddr8_le macaddr8_lt macaddr8_ne 
-macaddr8_not macaddr8_or macaddr8_out macaddr8_recv macaddr8_send macaddr8_set7bit macaddr_and macaddr_cmp 
-macaddr_eq macaddr_ge macaddr_gt macaddr_in macaddr_le macaddr_lt macaddr_ne macaddr_not macaddr_or 
-macaddr_out macaddr_recv macaddr_send macaddr_sortsupport makeaclitem masklen matchingjoinsel matchingsel 
-mic_to_big5 mic_to_euc_cn mic_to_euc_jp mic_to_euc_kr mic_to_euc_tw mic_to_iso mic_to_koi8r mic_to_latin1 
-mic_to_latin2 mic_to_latin3 mic_to_latin4 mic_to_sjis mic_to_win1250 mic_to_win1251 mic_to_win866 mode 
-mode_final money multirange multirange_adjacent_multirange multirange_adjacent_range 
-multirange_after_multirange multirange_after_range multirange_agg_finalfn multirange_agg_transfn 
-multirange_before_multirange multirange_before_range multirange_cmp multirange_contained_by_multirange 
-multirange_contained_by_range multirange_contains_elem multirange_contains_multirange 
-multirange_contains_range multirange_eq multirange_ge multirange_gist_compress multirange_gist_consistent 
-multirange_gt multirange_in multirange_intersect multirange_intersect_agg_transfn multirange_le multirange_lt 
-multirange_minus multirange_ne multirange_out multirange_overlaps_multirange multirange_overlaps_range 
-multirange_overleft_multirange multirange_overleft_range multirange_overright_multirange 
-multirange_overright_range multirange_recv multirange_send multirange_typanalyze multirange_union 
-multirangesel mxid_age name nameconcatoid namein nameout namerecv namesend neqjoinsel neqsel netmask network 
-network_cmp network_eq network_ge network_gt network_larger network_le network_lt network_ne network_overlap 
-network_smaller network_sortsupport network_sub network_subeq network_subset_support network_sup 
-network_supeq networkjoinsel networksel nlikejoinsel nlikesel normalize npoints nth_value ntile numeric 
-numeric_accum numeric_accum_inv numeric_avg numeric_avg_accum numeric_avg_combine numeric_avg_deserialize 
-numeric_avg_serialize numeric_cmp numeric_combine numeric_deserialize numeric_exp numeric_in numeric_inc 
-numeric_larger numeric_ln numeric_log numeric_out numeric_pl_pg_lsn numeric_poly_avg numeric_poly_combine 
-numeric_poly_deserialize numeric_poly_serialize numeric_poly_stddev_pop numeric_poly_stddev_samp 
-numeric_poly_sum numeric_poly_var_pop numeric_poly_var_samp numeric_recv numeric_send numeric_serialize 
-numeric_smaller numeric_sortsupport numeric_sqrt numeric_stddev_pop numeric_stddev_samp numeric_sum 
-numeric_support numeric_var_pop numeric_var_samp numerictypmodin numerictypmodout nummultirange numnode 
-numrange numrange_subdiff oid oidin oidlarger oidout oidrecv oidsend oidsmaller oidvectorin oidvectorout 
-oidvectorrecv oidvectorsend oidvectortypes on_pb on_pl on_ppath on_ps on_sb on_sl ordered_set_transition 
-ordered_set_transition_multi overlaps parse_ident path path_add path_add_pt path_contain_pt path_distance 
-path_div_pt path_in path_inter path_length path_mul_pt path_n_eq path_n_ge path_n_gt path_n_le path_n_lt 
-path_npoints path_out path_recv path_send path_sub_pt pclose percent_rank percent_rank_final percentile_cont 
-percentile_cont_float8_final percentile_cont_float8_multi_final percentile_cont_interval_final 
-percentile_cont_interval_multi_final percentile_disc percentile_disc_final percentile_disc_multi_final 
-pg_advisory_xact_lock_shared pg_available_extension_versions pg_available_extensions pg_backup_start 
-pg_backup_stop pg_collation_actual_version pg_collation_for pg_column_compression pg_column_is_updatable 
-pg_column_size pg_config pg_control_checkpoint pg_control_init pg_control_recovery pg_control_system 
-pg_copy_logical_replication_slot pg_copy_physical_replication_slot pg_create_logical_replication_slot 
-pg_create_physical_replication_slot pg_create_restore_point pg_current_logfile pg_current_snapshot 
-pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_current_wal_lsn pg_current_xact_id pg_cursor 
-pg_database_collation_actual_version pg_ddl_command_in pg_ddl_command_out pg_ddl_command_recv 
-pg_ddl_command_send pg_dependencies_in pg_dependencies_out pg_dependencies_recv pg_dependencies_send 
-pg_describe_object pg_drop_replication_slot pg_encoding_max_length pg_event_trigger_ddl_commands 
-pg_event_trigger_dropped_objects pg_event_trigger_table_rewrite_oid pg_event_trigger_table_rewrite_reason 
-pg_extension_config_dump pg_extension_update_paths pg_filenode_relation pg_get_backend_memory_contexts 
-pg_get_catalog_foreign_keys pg_get_function_arg_default pg_get_keywords pg_get_multixact_members 
-pg_get_object_address pg_get_partition_constraintdef pg_get_publication_tables pg_get_replica_identity_index 
-pg_get_replication_slots pg_get_shmem_allocations pg_get_statisticsobjdef_expressions 
-pg_get_wal_replay_pause_state pg_get_wal_resource_managers pg_hba_file_rules pg_ident_file_mappings 
-pg_identify_object pg_identify_object_as_address pg_import_system_collations pg_index_has_property 
-pg_indexam_has_property pg_indexam_progress_phasename pg_is_wal_replay_paused 
-pg_isolation_test_session_is_blocked pg_jit_available pg_last_committed_xact pg_last_wal_receive_lsn 
-pg_last_wal_replay_lsn pg_last_xact_replay_timestamp pg_listening_channels pg_lock_status 
-pg_log_backend_memory_contexts pg_logical_emit_message pg_logical_slot_get_binary_changes 
+koi8r_to_iso koi8r_to_mic koi8r_to_utf8 koi8r_to_win1251 koi8r_to_win866 koi8u_to_utf8 language_handler_in 
+language_handler_out latin1_to_mic latin2_to_mic latin2_to_win1250 latin3_to_mic latin4_to_mic likejoinsel 
+likesel line line_distance line_eq line_horizontal line_in line_interpt line_intersect line_out line_parallel 
+line_perp line_recv line_send line_vertical lo_close lo_creat lo_create lo_export lo_from_bytea lo_get 
+lo_import lo_lseek lo_lseek64 lo_open lo_put lo_tell lo_tell64 lo_truncate lo_truncate64 lo_unlink loread 
+lower_inc lower_inf lowrite lseg lseg_center lseg_distance lseg_eq lseg_ge lseg_gt lseg_horizontal lseg_in 
+lseg_interpt lseg_intersect lseg_le lseg_length lseg_lt lseg_ne lseg_out lseg_parallel lseg_perp lseg_recv 
+lseg_send lseg_vertical macaddr macaddr8 macaddr8_and macaddr8_cmp macaddr8_eq macaddr8_ge macaddr8_gt 
+macaddr8_in macaddr8_le macaddr8_lt macaddr8_ne macaddr8_not macaddr8_or macaddr8_out macaddr8_recv 
+macaddr8_send macaddr8_set7bit macaddr_and macaddr_cmp macaddr_eq macaddr_ge macaddr_gt macaddr_in macaddr_le 
+macaddr_lt macaddr_ne macaddr_not macaddr_or macaddr_out macaddr_recv macaddr_send macaddr_sortsupport 
+makeaclitem masklen matchingjoinsel matchingsel mic_to_big5 mic_to_euc_cn mic_to_euc_jp mic_to_euc_kr 
+mic_to_euc_tw mic_to_iso mic_to_koi8r mic_to_latin1 mic_to_latin2 mic_to_latin3 mic_to_latin4 mic_to_sjis 
+mic_to_win1250 mic_to_win1251 mic_to_win866 mode mode_final money multirange multirange_adjacent_multirange 
+multirange_adjacent_range multirange_after_multirange multirange_after_range multirange_agg_finalfn 
+multirange_agg_transfn multirange_before_multirange multirange_before_range multirange_cmp 
+multirange_contained_by_multirange multirange_contained_by_range multirange_contains_elem 
+multirange_contains_multirange multirange_contains_range multirange_eq multirange_ge multirange_gist_compress 
+multirange_gist_consistent multirange_gt multirange_in multirange_intersect multirange_intersect_agg_transfn 
+multirange_le multirange_lt multirange_minus multirange_ne multirange_out multirange_overlaps_multirange 
+multirange_overlaps_range multirange_overleft_multirange multirange_overleft_range 
+multirange_overright_multirange multirange_overright_range multirange_recv multirange_send 
+multirange_typanalyze multirange_union multirangesel mxid_age name nameconcatoid namein nameout namerecv 
+namesend neqjoinsel neqsel netmask network network_cmp network_eq network_ge network_gt network_larger 
+network_le network_lt network_ne network_overlap network_smaller network_sortsupport network_sub 
+network_subeq network_subset_support network_sup network_supeq networkjoinsel networksel nlikejoinsel 
+nlikesel normalize npoints numeric numeric_accum numeric_accum_inv numeric_avg numeric_avg_accum 
+numeric_avg_combine numeric_avg_deserialize numeric_avg_serialize numeric_cmp numeric_combine 
+numeric_deserialize numeric_exp numeric_in numeric_inc numeric_larger numeric_ln numeric_log numeric_out 
+numeric_pl_pg_lsn numeric_poly_avg numeric_poly_combine numeric_poly_deserialize numeric_poly_serialize 
+numeric_poly_stddev_pop numeric_poly_stddev_samp numeric_poly_sum numeric_poly_var_pop numeric_poly_var_samp 
+numeric_recv numeric_send numeric_serialize numeric_smaller numeric_sortsupport numeric_sqrt 
+numeric_stddev_pop numeric_stddev_samp numeric_sum numeric_support numeric_var_pop numeric_var_samp 
+numerictypmodin numerictypmodout nummultirange numnode numrange numrange_subdiff oid oidin oidlarger oidout 
+oidrecv oidsend oidsmaller oidvectorin oidvectorout oidvectorrecv oidvectorsend oidvectortypes on_pb on_pl 
+on_ppath on_ps on_sb on_sl ordered_set_transition ordered_set_transition_multi overlaps parse_ident path 
+path_add path_add_pt path_contain_pt path_distance path_div_pt path_in path_inter path_length path_mul_pt 
+path_n_eq path_n_ge path_n_gt path_n_le path_n_lt path_npoints path_out path_recv path_send path_sub_pt 
+pclose percent_rank_final percentile_cont percentile_cont_float8_final percentile_cont_float8_multi_final 
+percentile_cont_interval_final percentile_cont_interval_multi_final percentile_disc percentile_disc_final 
+percentile_disc_multi_final pg_advisory_xact_lock_shared pg_available_extension_versions 
+pg_available_extensions pg_backup_start pg_backup_stop pg_collation_actual_version pg_collation_for 
+pg_column_compression pg_column_is_updatable pg_column_size pg_config pg_control_checkpoint pg_control_init 
+pg_control_recovery pg_control_system pg_copy_logical_replication_slot pg_copy_physical_replication_slot 
+pg_create_logical_replication_slot pg_create_physical_replication_slot pg_create_restore_point 
+pg_current_logfile pg_current_snapshot pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_current_wal_lsn 
+pg_current_xact_id pg_cursor pg_database_collation_actual_version pg_ddl_command_in pg_ddl_command_out 
+pg_ddl_command_recv pg_ddl_command_send pg_dependencies_in pg_dependencies_out pg_dependencies_recv 
+pg_dependencies_send pg_describe_object pg_drop_replication_slot pg_encoding_max_length 
+pg_event_trigger_ddl_commands pg_event_trigger_dropped_objects pg_event_trigger_table_rewrite_oid 
+pg_event_trigger_table_rewrite_reason pg_extension_config_dump pg_extension_update_paths pg_filenode_relation 
+pg_get_backend_memory_contexts pg_get_catalog_foreign_keys pg_get_function_arg_default pg_get_keywords 
+pg_get_multixact_members pg_get_object_address pg_get_partition_constraintdef pg_get_publication_tables 
+pg_get_replica_identity_index pg_get_replication_slots pg_get_shmem_allocations 
+pg_get_statisticsobjdef_expressions pg_get_wal_replay_pause_state pg_get_wal_resource_managers 
+pg_hba_file_rules pg_ident_file_mappings pg_identify_object pg_identify_object_as_address 
+pg_import_system_collations pg_index_has_property pg_indexam_has_property pg_indexam_progress_phasename 
+pg_is_wal_replay_paused pg_isolation_test_session_is_blocked pg_jit_available pg_last_committed_xact 
+pg_last_wal_receive_lsn pg_last_wal_replay_lsn pg_last_xact_replay_timestamp pg_listening_channels 
+pg_lock_status pg_log_backend_memory_contexts pg_logical_emit_message pg_logical_slot_get_binary_changes 
 pg_logical_slot_get_changes pg_logical_slot_peek_binary_changes pg_logical_slot_peek_changes 
 pg_ls_archive_statusdir pg_ls_dir pg_ls_logdir pg_ls_logicalmapdir pg_ls_logicalsnapdir pg_ls_replslotdir 
 pg_ls_tmpdir pg_ls_waldir pg_lsn pg_lsn_cmp pg_lsn_eq pg_lsn_ge pg_lsn_gt pg_lsn_hash pg_lsn_hash_extended 
@@ -1723,7 +1737,7 @@ range_contains_multirange range_eq range_ge range_gist_consistent range_gist_pen
 range_gist_same range_gist_union range_gt range_in range_intersect range_intersect_agg 
 range_intersect_agg_transfn range_le range_lt range_merge range_minus range_ne range_out range_overlaps 
 range_overlaps_multirange range_overleft range_overleft_multirange range_overright range_overright_multirange 
-range_recv range_send range_typanalyze range_union rangesel rank rank_final raw_array_subscript_handler 
+range_recv range_send range_typanalyze range_union rangesel rank_final raw_array_subscript_handler 
 record_image_eq record_image_ge record_image_gt record_image_le record_image_lt record_image_ne record_in 
 record_out record_recv record_send regclass regclassin regclassout regclassrecv regclasssend regcollationin 
 regcollationout regcollationrecv regcollationsend regconfigin regconfigout regconfigrecv regconfigsend 
@@ -1732,7 +1746,7 @@ regexnesel regexp_instr regexp_like regexp_substr regnamespacein regnamespaceout
 regnamespacesend regoperatorin regoperatorout regoperatorrecv regoperatorsend regoperin regoperout 
 regoperrecv regopersend regprocedurein regprocedureout regprocedurerecv regproceduresend regprocin regprocout 
 regprocrecv regprocsend regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy 
-regr_syy regrolein regroleout regrolerecv regrolesend regtypein regtypeout regtyperecv regtypesend row_number 
+regr_syy regrolein regroleout regrolerecv regrolesend regtypein regtypeout regtyperecv regtypesend 
 row_to_json satisfies_hash_partition scalargejoinsel scalargesel scalargtjoinsel scalargtsel scalarlejoinsel 
 scalarlesel scalarltjoinsel scalarltsel schema_to_xml schema_to_xml_and_xmlschema schema_to_xmlschema set_bit 
 set_byte set_masklen setseed setweight shell_in shell_out shift_jis_2004_to_euc_jis_2004 

@@ -214,7 +214,11 @@ func (d *decoder) windowCall(n *tast.WindowFuncExpr) ast.Expr {
 }
 
 func (d *decoder) window(s *tast.WindowSpec) ast.Window {
-	w := ast.Window{Name: s.Name.O, Ref: s.Ref.O, RefOnly: s.OnlyAlias}
+	name, _, side := d.splitSentinel(s.Name.O)
+	w := ast.Window{Name: name, Ref: s.Ref.O, RefOnly: s.OnlyAlias}
+	if def, ok := side.(*ast.Window); ok {
+		w.At = def.At
+	}
 	if s.OnlyAlias {
 		w.Ref, w.Name = w.Name, ""
 		if s.Ref.O != "" {

@@ -177,8 +177,8 @@ func (p *parser) universalCall(f *ast.FuncCall, start, open, closing int) {
 }
 
 func (p *parser) over(f *ast.FuncCall) {
-	f.Over = &ast.Window{At: p.at()}
 	p.next()
+	f.Over = &ast.Window{At: p.at()}
 	p.emit("OVER")
 	if p.kind() == '(' {
 		p.windowSpec()

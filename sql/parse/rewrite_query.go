@@ -293,10 +293,12 @@ func (p *parser) selectCore() {
 	if p.acceptKw(kwWindow) {
 		p.emit("WINDOW")
 		for {
-			p.emitMarked(string(appendName(nil, p.tok().text)), p.i)
+			at, name, side := p.i, p.tok().text, &ast.Window{}
 			p.colID()
+			p.emitMarked(string(appendName(nil, name+"\x00window"+p.addSide(side))), at)
 			p.expectKw(kwAs)
 			p.emit("AS")
+			side.At = p.at()
 			p.windowSpec()
 			if !p.accept(',') {
 				break

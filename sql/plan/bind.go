@@ -220,6 +220,8 @@ type scope struct {
 	env  env
 	// lateral marks the items of FROM before one that may refer to them.
 	lateral bool
+	// windows are the named windows of the query.
+	windows []ast.Window
 }
 
 // env is what surrounds a query: the scope where names go that it does not find

@@ -142,6 +142,8 @@ func CheckDefault(o Options, e ast.Expr, column string, t types.Type) error {
 	switch {
 	case expr.HasAggregate(x):
 		return b.errAt(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in DEFAULT expressions"), e)
+	case expr.HasWindow(x):
+		return b.noWindow(x, "DEFAULT expressions")
 	case expr.HasSet(x):
 		return b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "set-returning functions are not allowed in DEFAULT expressions"), e)
 	case hasSubquery(x):
@@ -169,6 +171,8 @@ func CheckCondition(o Options, e ast.Expr, t *catalog.Table) ([]int16, error) {
 		return nil, sqlerr.New(sqlerr.UndefinedParameter, "there is no parameter $1")
 	case expr.HasAggregate(x):
 		return nil, b.errAt(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in check constraints"), e)
+	case expr.HasWindow(x):
+		return nil, b.noWindow(x, "check constraints")
 	case expr.HasSet(x):
 		return nil, b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "set-returning functions are not allowed in check constraints"), e)
 	case hasSubquery(x):
@@ -197,7 +201,7 @@ func Scalar(o Options, e ast.Expr, t types.Type) (expr.Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	if hasSubquery(x) || expr.HasAggregate(x) || expr.HasSet(x) {
+	if hasSubquery(x) || expr.HasAggregate(x) || expr.HasWindow(x) || expr.HasSet(x) {
 		return nil, b.errAt(unsupported("a subquery, an aggregate or a set in this place"), e)
 	}
 	x, err = b.eb.Cast(x, t, expr.CastAssignment)
@@ -377,6 +381,9 @@ func (b *binder) insertValues(w *target, s *ast.Insert, v *ast.Values, places []
 			if expr.HasAggregate(x) {
 				return nil, b.errAt(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in VALUES"), e)
 			}
+			if err := b.noWindow(x, "VALUES"); err != nil {
+				return nil, err
+			}
 			if expr.HasSet(x) {
 				return nil, b.errAt(unsupported("a set-returning function in VALUES"), e)
 			}
@@ -519,6 +526,9 @@ func (b *binder) assignments(w *target, list []ast.Assignment, s *scope) (row []
 			if expr.HasAggregate(x) {
 				return nil, nil, b.errAt(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in UPDATE"), vals[j])
 			}
+			if err := b.noWindow(x, "UPDATE"); err != nil {
+				return nil, nil, err
+			}
 			if expr.HasSet(x) {
 				return nil, nil, b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "set-returning functions are not allowed in UPDATE"), vals[j])
 			}
@@ -604,6 +614,9 @@ func (b *binder) returning(list []ast.Target, s *scope) ([]expr.Expr, []Column, 
 	for i, x := range k.exprs {
 		if expr.HasAggregate(x) {
 			return nil, nil, b.errAt(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in RETURNING"), k.asts[i])
+		}
+		if err := b.noWindow(x, "RETURNING"); err != nil {
+			return nil, nil, err
 		}
 		if expr.HasSet(x) {
 			return nil, nil, b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "set-returning functions are not allowed in RETURNING"), k.asts[i])

@@ -476,9 +476,6 @@ func (b *binder) atAggregate(err error, x expr.Expr) error {
 }
 
 func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
-	if e.Over != nil {
-		return nil, unsupported("window function " + e.Func.Name)
-	}
 	if e.WithinGroup {
 		return nil, unsupported("WITHIN GROUP")
 	}
@@ -495,6 +492,12 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if e.Over != nil {
+		return b.windowCall(e, x, s)
+	}
+	if _, ok := x.(*expr.WindowCall); ok {
+		return nil, sqlerr.New(sqlerr.WrongObjectType, "window function %s requires an OVER clause", e.Func.Name)
 	}
 	agg, ok := x.(*expr.AggCall)
 	if !ok {
@@ -521,6 +524,9 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 		if expr.HasAggregate(a) {
 			return nil, b.atAggregate(sqlerr.New(sqlerr.GroupingError, "aggregate function calls cannot be nested"), a)
 		}
+		if err := b.noWindowInAggregate(a); err != nil {
+			return nil, err
+		}
 	}
 	if outerOnly(agg) {
 		return nil, unsupported("an aggregate over columns of an outer query")
@@ -535,11 +541,17 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := b.noWindowInAggregate(k.Expr); err != nil {
+			return nil, err
+		}
 		c.OrderBy = append(c.OrderBy, k)
 	}
 	if e.Filter != nil {
 		f, err := b.expr(e.Filter, s)
 		if err != nil {
+			return nil, err
+		}
+		if err := b.noWindow(f, "FILTER"); err != nil {
 			return nil, err
 		}
 		if c.Filter, err = b.eb.Condition(f, "FILTER"); err != nil {

@@ -196,6 +196,9 @@ func (b *binder) bindFuncRef(t *ast.FuncRef, e env) (Node, *scope, error) {
 		if expr.HasAggregate(x) {
 			return nil, nil, b.errAt(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in functions in FROM"), f.Expr)
 		}
+		if err := b.noWindow(x, "functions in FROM"); err != nil {
+			return nil, nil, err
+		}
 		names, ts := []string{targetName(f.Expr)}, []types.Type{x.Type()}
 		if call, ok := x.(*expr.SetCall); ok {
 			names, ts = call.Columns()

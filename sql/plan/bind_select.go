@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/expr"
@@ -132,6 +133,9 @@ func (b *binder) limit(n Node, q *ast.Select, e env) (Node, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := b.noWindow(y, clause); err != nil {
+			return nil, err
+		}
 		if expr.Any(y, func(z expr.Expr) bool { _, ok := z.(*expr.Column); return ok }) {
 			return nil, b.errAt(sqlerr.New(sqlerr.InvalidColumnReference, "argument of %s must not contain variables", clause), x)
 		}
@@ -165,6 +169,9 @@ func (b *binder) bindValues(v *ast.Values, e env, keepUnknown bool) (Node, error
 		for j, x := range n.Rows[i] {
 			if expr.HasAggregate(x) {
 				return nil, b.errAt(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in VALUES"), row[j])
+			}
+			if err := b.noWindow(x, "VALUES"); err != nil {
+				return nil, err
 			}
 			if expr.HasSet(x) {
 				return nil, b.errAt(unsupported("a set-returning function in VALUES"), row[j])
@@ -288,14 +295,12 @@ type core struct {
 }
 
 func (b *binder) bindCore(c *ast.SelectCore, q *ast.Select, e env, keepUnknown bool) (Node, error) {
-	if len(c.Windows) > 0 {
-		return nil, b.errAt(unsupported("the WINDOW clause"), c)
-	}
 	k := &core{b: b}
 	var err error
 	if k.node, k.scope, err = b.bindFrom(c.From, e); err != nil {
 		return nil, err
 	}
+	k.scope.windows = c.Windows
 	if len(q.Locking) > 0 {
 		if err := b.lockRows(k, c, q); err != nil {
 			return nil, err
@@ -332,6 +337,9 @@ func (b *binder) bindCore(c *ast.SelectCore, q *ast.Select, e env, keepUnknown b
 		if err != nil {
 			return nil, err
 		}
+		if err := b.noWindow(x, "HAVING"); err != nil {
+			return nil, err
+		}
 		if having, err = b.eb.Condition(x, "HAVING"); err != nil {
 			return nil, b.errAt(err, c.Having)
 		}
@@ -345,6 +353,12 @@ func (b *binder) bindCore(c *ast.SelectCore, q *ast.Select, e env, keepUnknown b
 		return nil, err
 	}
 	if err := k.aggregate(groups, having, len(c.GroupBy) > 0); err != nil {
+		return nil, err
+	}
+	if err := b.checkWindows(c.Windows, k.scope); err != nil {
+		return nil, err
+	}
+	if err := k.window(); err != nil {
 		return nil, err
 	}
 	k.sets()
@@ -394,6 +408,9 @@ func (b *binder) condition(e ast.Expr, clause string, s *scope) (expr.Expr, erro
 			what = "JOIN conditions"
 		}
 		return nil, b.errAt(b.atAggregate(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in %s", what), x), e)
+	}
+	if err := b.noWindow(x, strings.Replace(clause, "JOIN/ON", "JOIN conditions", 1)); err != nil {
+		return nil, err
 	}
 	if expr.HasSet(x) {
 		return nil, b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "set-returning functions are not allowed in %s", clause), e)
@@ -549,6 +566,9 @@ func (k *core) groupItem(item ast.Expr) (expr.Expr, error) {
 	}
 	if expr.HasAggregate(x) {
 		return nil, b.errAt(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in GROUP BY"), item)
+	}
+	if err := b.noWindow(x, "GROUP BY"); err != nil {
+		return nil, err
 	}
 	if expr.HasSet(x) {
 		return nil, b.errAt(unsupported("a set-returning function in GROUP BY"), item)

@@ -144,6 +144,8 @@ func describe(n Node) (title string, details []string) {
 			return "Aggregate", nil
 		}
 		return "HashAggregate", []string{"Group Key: " + texts(n.Groups)}
+	case *Window:
+		return "WindowAgg", nil
 	case *Sort:
 		keys := make([]string, len(n.Keys))
 		for i, k := range n.Keys {

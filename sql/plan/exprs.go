@@ -53,6 +53,10 @@ func nodeExprs(n Node) []expr.Expr {
 		for _, a := range n.Aggs {
 			add(a)
 		}
+	case *Window:
+		for _, c := range n.Calls {
+			add(c)
+		}
 	case *Sort:
 		for _, k := range n.Keys {
 			add(k.Expr)

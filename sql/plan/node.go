@@ -192,6 +192,16 @@ type Aggregate struct {
 	Sets [][]int
 }
 
+// Window computes window calls that need the same order of rows. Its rows are the
+// input's with the results behind them, in that order.
+type Window struct {
+	cols
+	Input Node
+	// Spec has the partition and the order; its frame is that of one of the calls.
+	Spec  *expr.WindowSpec
+	Calls []*expr.WindowCall
+}
+
 // Sort orders its input.
 type Sort struct {
 	Input Node
@@ -314,6 +324,7 @@ func (n *ProjectSet) Inputs() []Node  { return []Node{n.Input} }
 func (n *Join) Inputs() []Node        { return []Node{n.Left, n.Right} }
 func (n *Apply) Inputs() []Node       { return []Node{n.Left, n.Right} }
 func (n *Aggregate) Inputs() []Node   { return []Node{n.Input} }
+func (n *Window) Inputs() []Node      { return []Node{n.Input} }
 func (n *Sort) Inputs() []Node        { return []Node{n.Input} }
 func (n *Limit) Inputs() []Node       { return []Node{n.Input} }
 func (n *Distinct) Inputs() []Node    { return []Node{n.Input} }

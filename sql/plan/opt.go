@@ -181,6 +181,18 @@ func (o *optimizer) pushInto(n Node, conds []expr.Expr) Node {
 		}
 		n.Input = o.pushInto(n.Input, down)
 		return filter(n, stay)
+	case *Window:
+		// What holds for whole partitions may be checked before.
+		var down, stay []expr.Expr
+		for _, c := range conds {
+			if n.wholePartitions(c) {
+				down = append(down, c)
+			} else {
+				stay = append(stay, c)
+			}
+		}
+		n.Input = o.pushInto(n.Input, down)
+		return filter(n, stay)
 	case *Sort:
 		if n.Limit == nil && n.Offset == nil {
 			n.Input = o.pushInto(n.Input, conds)
@@ -228,6 +240,26 @@ func through(exprs []expr.Expr, conds []expr.Expr) (down, stay []expr.Expr) {
 		}
 	}
 	return down, stay
+}
+
+// wholePartitions reports whether a condition is true or false for all rows of a
+// partition alike.
+func (n *Window) wholePartitions(c expr.Expr) bool {
+	if _, hi := columnRange(c); hi < 0 || !movable(c) {
+		return false
+	}
+	return !expr.Any(c, func(x expr.Expr) bool {
+		col, ok := x.(*expr.Column)
+		if !ok {
+			return false
+		}
+		for _, p := range n.Spec.Partition {
+			if expr.Equal(p, &expr.Column{Index: col.Index, Typ: col.Typ, Name: col.Name}) {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // substitute replaces columns by the expressions that compute them.
@@ -470,6 +502,13 @@ func (o *optimizer) prune(n Node, need []bool) {
 			}
 		}
 		o.prune(n.Input, use(width(n.Input), list...))
+	case *Window:
+		var list []expr.Expr
+		for _, c := range n.Calls {
+			list = append(list, c)
+		}
+		w := width(n.Input)
+		o.prune(n.Input, or(use(w, list...), need[:w]))
 	case *Sort:
 		m := append([]bool(nil), need...)
 		for _, k := range n.Keys {
@@ -522,6 +561,8 @@ func mapInputs(n Node, f func(Node) Node) {
 	case *Apply:
 		n.Left, n.Right = f(n.Left), f(n.Right)
 	case *Aggregate:
+		n.Input = f(n.Input)
+	case *Window:
 		n.Input = f(n.Input)
 	case *Sort:
 		n.Input = f(n.Input)
@@ -586,6 +627,12 @@ func mapExprs(n Node, f func(expr.Expr) expr.Expr) {
 			}
 			if a.Filter != nil {
 				f(a.Filter)
+			}
+		}
+	case *Window:
+		for _, c := range n.Calls {
+			for _, x := range c.Children() {
+				f(x) // for the subplans in it
 			}
 		}
 	case *ProjectSet:
