@@ -537,6 +537,9 @@ func (n *Node) close() error {
 	if n.cache != nil {
 		n.cache.Close()
 	}
+	if n.senders != nil {
+		n.senders.Close()
+	}
 	if n.dial != nil {
 		n.dial.close()
 	}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/quorate-db/quorate/internal/stop"
 	"github.com/quorate-db/quorate/proto/kvpb"
 )
 
@@ -29,21 +30,43 @@ type DialFunc func(ctx context.Context, storeID uint64) (*grpc.ClientConn, error
 const answerBytesMax = 64 << 20
 
 // Transport is the Sender of production: a function call for stores of this
-// process, gRPC for all others. It may be used concurrently.
+// process, gRPC for all others. Small requests to a store share one stream (a
+// pipe), large ones and those that come before the pipe stands are calls of their
+// own. It may be used concurrently.
 type Transport struct {
-	dial DialFunc
-	mu   struct {
+	dial  DialFunc
+	group *stop.Group
+	mu    struct {
 		sync.RWMutex
-		local map[uint64]Handler
+		local  map[uint64]Handler
+		pipes  map[uint64]*pipe // by store; nil while one is being opened
+		closed bool
 	}
 }
 
 // NewTransport returns a transport without local stores. With a nil dial only
-// local stores can be reached.
+// local stores can be reached. Close it.
 func NewTransport(dial DialFunc) *Transport {
-	t := &Transport{dial: dial}
+	t := &Transport{dial: dial, group: stop.NewGroup(context.Background())}
 	t.mu.local = make(map[uint64]Handler)
+	t.mu.pipes = make(map[uint64]*pipe)
 	return t
+}
+
+// Close breaks all pipes, with what is under way in them, and waits for their
+// goroutines. Requests sent afterwards travel by themselves.
+func (t *Transport) Close() {
+	t.mu.Lock()
+	t.mu.closed = true
+	pipes := t.mu.pipes
+	t.mu.pipes = make(map[uint64]*pipe)
+	t.mu.Unlock()
+	for _, p := range pipes {
+		if p != nil {
+			p.close()
+		}
+	}
+	t.group.Stop()
 }
 
 // Register makes a store of this process reachable by a function call.
@@ -63,11 +86,21 @@ func (t *Transport) Unregister(storeID uint64) {
 // Send implements Sender.
 func (t *Transport) Send(ctx context.Context, storeID uint64, req *kvpb.Request) (*kvpb.Response, error) {
 	t.mu.RLock()
-	h := t.mu.local[storeID]
+	h, p := t.mu.local[storeID], t.mu.pipes[storeID]
 	t.mu.RUnlock()
 	if h != nil {
 		return h.Send(ctx, req), nil
 	}
+	if p != nil && fitsPipe(req) {
+		if resp, taken, err := p.call(ctx, storeID, req); taken {
+			return resp, err
+		}
+	}
+	return t.sendAlone(ctx, storeID, req)
+}
+
+// sendAlone sends a request as a call of its own.
+func (t *Transport) sendAlone(ctx context.Context, storeID uint64, req *kvpb.Request) (*kvpb.Response, error) {
 	if t.dial == nil {
 		return nil, &NotSentError{StoreID: storeID, Err: errors.New("no such store in this process")}
 	}
@@ -79,6 +112,9 @@ func (t *Transport) Send(ctx context.Context, storeID uint64, req *kvpb.Request)
 	case connectivity.TransientFailure, connectivity.Shutdown:
 		conn.Connect()
 		return nil, &NotSentError{StoreID: storeID, Err: fmt.Errorf("connection is in state %s", conn.GetState())}
+	}
+	if conn.GetState() == connectivity.Ready {
+		t.openPipe(storeID, conn)
 	}
 	// gRPC sets the peer once the call was given a connection. Without one,
 	// nothing left this process.
@@ -96,4 +132,43 @@ func (t *Transport) Send(ctx context.Context, storeID uint64, req *kvpb.Request)
 		return nil, &RegionError{RegionID: req.GetHeader().GetRegionId(), StoreID: storeID, Message: err.Error()}
 	}
 	return nil, fmt.Errorf("send to store %d: %w", storeID, err)
+}
+
+// openPipe opens the pipe to a store in the background, unless there is one.
+func (t *Transport) openPipe(storeID uint64, conn *grpc.ClientConn) {
+	t.mu.Lock()
+	if _, there := t.mu.pipes[storeID]; there || t.mu.closed {
+		t.mu.Unlock()
+		return
+	}
+	t.mu.pipes[storeID] = nil
+	t.mu.Unlock()
+	// Ends when the stream stands or the connection turns out to be broken.
+	started := t.group.Go("kv-pipe-open", func(ctx context.Context) {
+		p, err := openPipe(ctx, conn, t.group, func(p *pipe) { t.dropPipe(storeID, p) })
+		if err != nil {
+			t.dropPipe(storeID, nil)
+			return
+		}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if _, wanted := t.mu.pipes[storeID]; wanted && !p.isBroken() {
+			t.mu.pipes[storeID] = p
+		} else {
+			delete(t.mu.pipes, storeID)
+			p.cancel()
+		}
+	})
+	if !started {
+		t.dropPipe(storeID, nil)
+	}
+}
+
+// dropPipe forgets a pipe, if it is the store's present one.
+func (t *Transport) dropPipe(storeID uint64, p *pipe) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now, there := t.mu.pipes[storeID]; there && now == p {
+		delete(t.mu.pipes, storeID)
+	}
 }

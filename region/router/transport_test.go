@@ -62,6 +62,7 @@ func TestTransport(t *testing.T) {
 		}
 		return nil, errors.New("no address")
 	})
+	defer tr.Close()
 	tr.Register(1, handlerFunc(func(context.Context, *kvpb.Request) *kvpb.Response { return ok() }))
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

@@ -157,6 +157,7 @@ func (w *waiter[T]) leave() {
 // RegisterKV serves the KV service of kvpb on a gRPC server.
 func (s *Store) RegisterKV(server grpc.ServiceRegistrar) {
 	kvpb.RegisterKVServer(server, kvService{s: s})
+	kvpb.RegisterKVStreamServer(server, streamService{s: s})
 }
 
 type kvService struct {
