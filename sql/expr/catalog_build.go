@@ -147,6 +147,16 @@ func (f *Func) setDefaults() {
 // Funcs lists every function in the order of their numbers, for pg_proc.
 func (c *Catalog) Funcs() []*Func { return c.all }
 
+// Ops lists every operator in the order of their numbers.
+func (c *Catalog) Ops() []*Op {
+	var out []*Op
+	for _, ops := range c.ops {
+		out = append(out, ops...)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].OID < out[j].OID })
+	return out
+}
+
 // FuncsNamed lists the overloads of a name. The result must not be changed.
 func (c *Catalog) FuncsNamed(name string) []*Func { return c.funcs[name] }
 

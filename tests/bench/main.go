@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/quorate-db/quorate/tests/internal/cluster"
+	"github.com/quorate-db/quorate/tests/internal/postgres"
 )
 
 type flags struct {
@@ -77,7 +79,10 @@ func scripts() []script {
 }
 
 func run(ctx context.Context, f flags) (err error) {
-	bin, err := postgresBin()
+	if _, err := exec.LookPath("pgbench"); err != nil {
+		return errors.New("pgbench is not installed (Debian: apt-get install postgresql-15)")
+	}
+	bin, err := postgres.Bin()
 	if err != nil {
 		return err
 	}
@@ -94,18 +99,18 @@ func run(ctx context.Context, f flags) (err error) {
 			return err
 		}
 	}
-	pg, err := startPostgres(ctx, bin, filepath.Join(dir, "postgres"))
+	pg, err := postgres.Start(ctx, bin, filepath.Join(dir, "postgres"))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, pg.stop()) }()
+	defer func() { err = errors.Join(err, pg.Stop()) }()
 	c := cluster.New(cluster.Options{Binary: f.quorate, Dir: filepath.Join(dir, "quorate")})
 	defer func() { err = errors.Join(err, c.Close()) }()
 	if err := c.Start(ctx, 3); err != nil {
 		return err
 	}
 	systems := []system{
-		{"PostgreSQL", pg.dsn, func() (time.Duration, error) { return treeCPU(pg.pid()) }},
+		{"PostgreSQL", pg.DSN, func() (time.Duration, error) { return treeCPU(pg.PID()) }},
 		{"Quorate", c.Nodes()[0].DSN(), func() (time.Duration, error) {
 			var sum time.Duration
 			for _, n := range c.Nodes() {
@@ -120,7 +125,7 @@ func run(ctx context.Context, f flags) (err error) {
 	}
 	report := &strings.Builder{}
 	w := io.MultiWriter(os.Stdout, report)
-	if err := header(w, f, pg.version, dir); err != nil {
+	if err := header(w, f, pg.Version, dir); err != nil {
 		return err
 	}
 	for _, s := range systems {

@@ -1,4 +1,4 @@
-package main
+package postgres
 
 import (
 	"context"
@@ -19,11 +19,8 @@ import (
 	"github.com/quorate-db/quorate/tests/internal/cluster"
 )
 
-// postgresBin is the folder of PostgreSQL 15's programs.
-func postgresBin() (string, error) {
-	if _, err := exec.LookPath("pgbench"); err != nil {
-		return "", errors.New("pgbench is not installed (Debian: apt-get install postgresql-15)")
-	}
+// Bin is the folder of PostgreSQL 15's programs. The error says what to install.
+func Bin() (string, error) {
 	const debian = "/usr/lib/postgresql/15/bin"
 	if _, err := os.Stat(filepath.Join(debian, "initdb")); err == nil {
 		return debian, nil
@@ -35,16 +32,23 @@ func postgresBin() (string, error) {
 	return filepath.Dir(path), nil
 }
 
-// postgres is a server of our own with its default settings: fsync is on.
-type postgres struct {
-	server  *cluster.Process
-	dsn     string
-	version string
+// Server is a running server. Stop must be called.
+type Server struct {
+	// DSN connects to the database postgres as its superuser.
+	DSN string
+	// Version is what the server says it is.
+	Version string
+
+	process *cluster.Process
 }
 
-func (p *postgres) pid() int { return p.server.PID() }
+// PID of the server's first process.
+func (p *Server) PID() int { return p.process.PID() }
 
-func startPostgres(ctx context.Context, bin, dir string) (*postgres, error) {
+// Start makes a database directory below dir and starts a server on it that
+// listens on loopback. Each setting is NAME=VALUE; without any the server has its
+// defaults, so fsync is on. The caller removes dir.
+func Start(ctx context.Context, bin, dir string, settings ...string) (*Server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -63,7 +67,11 @@ func startPostgres(ctx context.Context, bin, dir string) (*postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="+dir)
+	args := []string{"-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + dir}
+	for _, s := range settings {
+		args = append(args, "-c", s)
+	}
+	cmd := exec.Command(filepath.Join(bin, "postgres"), args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
 	cmd.Dir = dir
 	log, err := os.Create(filepath.Join(dir, "log"))
@@ -76,21 +84,21 @@ func startPostgres(ctx context.Context, bin, dir string) (*postgres, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start postgres: %w", err)
 	}
-	p := &postgres{server: server, dsn: "host=127.0.0.1 port=" + port + " user=postgres dbname=postgres sslmode=disable"}
+	p := &Server{process: server, DSN: "host=127.0.0.1 port=" + port + " user=postgres dbname=postgres sslmode=disable"}
 	if err := p.await(ctx); err != nil {
 		text, _ := os.ReadFile(log.Name()) // to say more than the error does
-		return nil, errors.Join(fmt.Errorf("postgres does not answer: %w\n%s", err, text), p.stop())
+		return nil, errors.Join(fmt.Errorf("postgres does not answer: %w\n%s", err, text), p.Stop())
 	}
 	return p, nil
 }
 
-func (p *postgres) await(ctx context.Context) error {
+func (p *Server) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
-		conn, err := pgx.Connect(ctx, p.dsn)
+		conn, err := pgx.Connect(ctx, p.DSN)
 		if err == nil {
-			err = conn.QueryRow(ctx, "SELECT 'PostgreSQL ' || current_setting('server_version')").Scan(&p.version)
+			err = conn.QueryRow(ctx, "SELECT 'PostgreSQL ' || current_setting('server_version')").Scan(&p.Version)
 			return errors.Join(err, conn.Close(ctx))
 		}
 		t := time.NewTimer(50 * time.Millisecond)
@@ -102,8 +110,8 @@ func (p *postgres) await(ctx context.Context) error {
 	}
 }
 
-// stop asks for a fast shutdown (SIGINT), which ends every backend.
-func (p *postgres) stop() error { return p.server.Stop(syscall.SIGINT, 20*time.Second) }
+// Stop asks for a fast shutdown (SIGINT), which ends every backend.
+func (p *Server) Stop() error { return p.process.Stop(syscall.SIGINT, 20*time.Second) }
 
 // serverUser is who PostgreSQL runs as: it refuses to run as root, so root takes
 // the user postgres and gives it dir. Others run it as themselves.
