@@ -306,8 +306,9 @@ func (k kernels) floats() {
 	trig("asin", math.Asin, unit)
 	trig("acos", math.Acos, unit)
 	trig("atan", math.Atan, always)
-	trig("sinh", math.Sinh, always)
-	trig("cosh", math.Cosh, always)
+	// Beyond the range these two are infinite, not an error.
+	k.f1("sinh(float8)", func(_ *EvalContext, a datum) (datum, error) { return types.NewFloat(math.Sinh(a.Float())), nil })
+	k.f1("cosh(float8)", func(_ *EvalContext, a datum) (datum, error) { return types.NewFloat(math.Cosh(a.Float())), nil })
 	trig("tanh", math.Tanh, always)
 	trig("degrees", func(x float64) float64 { return x * (180 / math.Pi) }, always)
 	trig("radians", func(x float64) float64 { return x * (math.Pi / 180) }, always)

@@ -30,6 +30,9 @@ func (k kernels) patterns() {
 	like("texticnlike(text,text) bpcharicnlike(bpchar,text) nameicnlike(name,text)", false, true, false)
 	k.f2("like_escape(text,text)", func(_ *EvalContext, a, b datum) (datum, error) { return likeEscape(a.Str(), b.Str()) })
 
+	k.f1("similar_to_escape(text)", func(_ *EvalContext, a datum) (datum, error) { return similarToRegex(a.Str(), `\`) })
+	k.f2("similar_to_escape(text,text)", func(_ *EvalContext, a, b datum) (datum, error) { return similarToRegex(a.Str(), b.Str()) })
+
 	regex := func(sigs, flags string, want bool) {
 		k.f2(sigs, func(ctx *EvalContext, a, b datum) (datum, error) {
 			re, err := ctx.regex(b.Str(), flags)

@@ -253,7 +253,8 @@ func (k kernels) texts() {
 	})
 	k.fn("format(text)", formatText)
 	k.fn("format(text,any)", formatText)
-	k.f1("text(name) text(bpchar)", func(_ *EvalContext, a datum) (datum, error) { return a, nil })
+	k.f1("text(name)", func(_ *EvalContext, a datum) (datum, error) { return a, nil })
+	k.f1("text(bpchar)", func(_ *EvalContext, a datum) (datum, error) { return str(strings.TrimRight(a.Str(), " ")) })
 }
 
 // castText is what a cast to text gives: the text form, except that bool is

@@ -566,3 +566,20 @@ func (c *EvalContext) zone(name string) (*time.Location, error) {
 	c.zones[name] = loc
 	return loc, nil
 }
+
+// civilZone is the zone of make_timestamptz, where +3 lies east of Greenwich as in
+// a timestamp's text; elsewhere POSIX counts west.
+func (c *EvalContext) civilZone(name string) (*time.Location, error) {
+	if name == "" || name[0] != '+' && name[0] != '-' && (name[0] < '0' || name[0] > '9') {
+		return c.zone(name)
+	}
+	if name[0] != '+' && name[0] != '-' {
+		return nil, sqlerr.New(sqlerr.InvalidParameterValue, "invalid input syntax for type numeric time zone: \"%s\"", name).
+			WithHint("Numeric time zones must have \"-\" or \"+\" as first character.")
+	}
+	loc, ok := types.OffsetZone(name)
+	if !ok {
+		return nil, sqlerr.New(sqlerr.InvalidParameterValue, "numeric time zone \"%s\" out of range", name)
+	}
+	return loc, nil
+}

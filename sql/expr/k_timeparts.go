@@ -242,9 +242,25 @@ func timePart(unit string, micros int64) (part, bool, error) {
 	return part{}, false, errUnit("supported", unit2(unit), types.Time)
 }
 
+// partGetter returns a field of a value; false is NULL.
+type partGetter func(ctx *EvalContext, unit string, d datum) (part, bool, error)
+
+// partOf is date_part over a type.
+func partOf(get partGetter) func2 {
+	return func(ctx *EvalContext, a, b datum) (datum, error) {
+		p, ok, err := get(ctx, a.Str(), b)
+		if err != nil || !ok {
+			return types.Null, err
+		}
+		if p.isF {
+			return types.NewFloat(p.float), nil
+		}
+		return types.NewFloat(float64(p.value) / math.Pow10(int(p.scale))), nil
+	}
+}
+
 func (k kernels) timeParts() {
-	type getter func(ctx *EvalContext, unit string, d datum) (part, bool, error)
-	getters := map[string]getter{
+	getters := map[string]partGetter{
 		"timestamp": func(_ *EvalContext, u string, d datum) (part, bool, error) {
 			if !types.TimestampIsFinite(d.Int()) {
 				return infinitePart(u, types.Timestamp, d.Int() < 0)
@@ -299,17 +315,19 @@ func (k kernels) timeParts() {
 			}
 			return types.NewNumericInt64(p.value, p.scale), nil
 		})
-		k.f2("date_part(text,"+name+")", func(ctx *EvalContext, a, b datum) (datum, error) {
-			p, ok, err := get(ctx, a.Str(), b)
-			if err != nil || !ok {
-				return types.Null, err
-			}
-			if p.isF {
-				return types.NewFloat(p.float), nil
-			}
-			return types.NewFloat(float64(p.value) / math.Pow10(int(p.scale))), nil
-		})
+		if name == "date" {
+			continue
+		}
+		k.f2("date_part(text,"+name+")", partOf(get))
 	}
+	// extract refuses hours of a date; the older date_part makes a timestamp of it.
+	k.f2("date_part(text,date)", func(ctx *EvalContext, a, b datum) (datum, error) {
+		t, err := dateToTimestamp(b.Int())
+		if err != nil {
+			return types.Null, err
+		}
+		return partOf(getters["timestamp"])(ctx, a, types.NewInt(t))
+	})
 	k.f2("date_trunc(text,timestamp)", func(_ *EvalContext, a, b datum) (datum, error) {
 		t, err := truncTimestamp(a.Str(), b.Int(), types.Timestamp)
 		return types.NewInt(t), err
@@ -391,7 +409,7 @@ func (k kernels) timeParts() {
 		}
 		loc := ctx.format().Location()
 		if len(a) == 7 {
-			if loc, err = ctx.zone(a[6].Str()); err != nil {
+			if loc, err = ctx.civilZone(a[6].Str()); err != nil {
 				return types.Null, err
 			}
 		}

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -576,6 +577,29 @@ func (k kernels) templates() {
 	}
 	k.f2("to_char(int4,text) to_char(int8,text)", number(func(d datum) (datum, error) { return types.NumericFromInt(d.Int()), nil }))
 	k.f2("to_char(numeric,text)", number(func(d datum) (datum, error) { return d, nil }))
-	k.f2("to_char(float8,text)", number(func(d datum) (datum, error) { return floatToNumeric(d.Float(), 15) }))
-	k.f2("to_char(float4,text)", number(func(d datum) (datum, error) { return floatToNumeric(d.Float(), 6) }))
+	float := func(digits int) func2 {
+		return func(_ *EvalContext, a, b datum) (datum, error) {
+			n, err := floatForTemplate(a.Float(), b.Str(), digits)
+			if err != nil {
+				return types.Null, err
+			}
+			return numberToChar(n, b.Str())
+		}
+	}
+	k.f2("to_char(float8,text)", float(15))
+	k.f2("to_char(float4,text)", float(6))
+}
+
+// floatForTemplate rounds a float to the decimals that a template shows, as C's
+// printf does: the binary value, halves to even. digits bounds those that a float
+// surely has.
+func floatForTemplate(f float64, template string, digits int) (datum, error) {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return floatToNumeric(f, digits)
+	}
+	_, after, _ := strings.Cut(template, ".")
+	post := strings.Count(after, "9") + strings.Count(after, "0")
+	whole := len(strconv.FormatFloat(math.Abs(f), 'f', 0, 64))
+	post = max(0, min(post, digits-whole))
+	return types.ParseNumeric(strconv.FormatFloat(f, 'f', post, 64))
 }

@@ -521,6 +521,8 @@ var procRows = []procRow{
 	{1953, "byteane", "bytea,bytea", 16, 'f', "s", 0},
 	{1973, "div", "numeric,numeric", 1700, 'f', "s", 0},
 	{1980, "numeric_div_trunc", "numeric,numeric", 1700, 'f', "s", 0},
+	{1986, "similar_to_escape", "text,text", 25, 'f', "s", 0},
+	{1987, "similar_to_escape", "text", 25, 'f', "s", 0},
 	{1993, "shobj_description", "oid,name", 25, 'f', "sS", 0},
 	{2003, "textanycat", "text,anynonarray", 25, 'f', "sS", 0},
 	{2004, "anytextcat", "anynonarray,text", 25, 'f', "sS", 0},
@@ -1750,23 +1752,23 @@ regr_syy regrolein regroleout regrolerecv regrolesend regtypein regtypeout regty
 row_to_json satisfies_hash_partition scalargejoinsel scalargesel scalargtjoinsel scalargtsel scalarlejoinsel 
 scalarlesel scalarltjoinsel scalarltsel schema_to_xml schema_to_xml_and_xmlschema schema_to_xmlschema set_bit 
 set_byte set_masklen setseed setweight shell_in shell_out shift_jis_2004_to_euc_jis_2004 
-shift_jis_2004_to_utf8 similar_escape similar_to_escape sind sjis_to_euc_jp sjis_to_mic sjis_to_utf8 slope 
-spg_bbox_quad_config spg_box_quad_choose spg_box_quad_config spg_box_quad_inner_consistent 
-spg_box_quad_leaf_consistent spg_box_quad_picksplit spg_kd_choose spg_kd_config spg_kd_inner_consistent 
-spg_kd_picksplit spg_poly_quad_compress spg_quad_choose spg_quad_config spg_quad_inner_consistent 
-spg_quad_leaf_consistent spg_quad_picksplit spg_range_quad_choose spg_range_quad_config 
-spg_range_quad_inner_consistent spg_range_quad_leaf_consistent spg_range_quad_picksplit spg_text_choose 
-spg_text_config spg_text_inner_consistent spg_text_leaf_consistent spg_text_picksplit spghandler 
-string_agg_finalfn string_agg_transfn strip suppress_redundant_updates_trigger system table_am_handler_in 
-table_am_handler_out table_to_xml table_to_xml_and_xmlschema table_to_xmlschema tand text_larger 
-text_pattern_ge text_pattern_gt text_pattern_le text_pattern_lt text_smaller text_starts_with_support 
-texticlike_support texticregexeq_support textin textlike_support textout textrecv textregexeq_support 
-textsend thesaurus_init thesaurus_lexize tideq tidge tidgt tidin tidlarger tidle tidlt tidne tidout tidrecv 
-tidsend tidsmaller time time_cmp time_hash time_hash_extended time_in time_larger time_out time_recv 
-time_send time_smaller time_support timestamp timestamp_cmp timestamp_cmp_date timestamp_cmp_timestamptz 
-timestamp_hash timestamp_hash_extended timestamp_in timestamp_larger timestamp_out timestamp_recv 
-timestamp_send timestamp_smaller timestamp_sortsupport timestamp_support timestamptypmodin timestamptypmodout 
-timestamptz timestamptz_cmp timestamptz_cmp_date timestamptz_cmp_timestamp timestamptz_in timestamptz_larger 
+shift_jis_2004_to_utf8 similar_escape sind sjis_to_euc_jp sjis_to_mic sjis_to_utf8 slope spg_bbox_quad_config 
+spg_box_quad_choose spg_box_quad_config spg_box_quad_inner_consistent spg_box_quad_leaf_consistent 
+spg_box_quad_picksplit spg_kd_choose spg_kd_config spg_kd_inner_consistent spg_kd_picksplit 
+spg_poly_quad_compress spg_quad_choose spg_quad_config spg_quad_inner_consistent spg_quad_leaf_consistent 
+spg_quad_picksplit spg_range_quad_choose spg_range_quad_config spg_range_quad_inner_consistent 
+spg_range_quad_leaf_consistent spg_range_quad_picksplit spg_text_choose spg_text_config 
+spg_text_inner_consistent spg_text_leaf_consistent spg_text_picksplit spghandler string_agg_finalfn 
+string_agg_transfn strip suppress_redundant_updates_trigger system table_am_handler_in table_am_handler_out 
+table_to_xml table_to_xml_and_xmlschema table_to_xmlschema tand text_larger text_pattern_ge text_pattern_gt 
+text_pattern_le text_pattern_lt text_smaller text_starts_with_support texticlike_support 
+texticregexeq_support textin textlike_support textout textrecv textregexeq_support textsend thesaurus_init 
+thesaurus_lexize tideq tidge tidgt tidin tidlarger tidle tidlt tidne tidout tidrecv tidsend tidsmaller time 
+time_cmp time_hash time_hash_extended time_in time_larger time_out time_recv time_send time_smaller 
+time_support timestamp timestamp_cmp timestamp_cmp_date timestamp_cmp_timestamptz timestamp_hash 
+timestamp_hash_extended timestamp_in timestamp_larger timestamp_out timestamp_recv timestamp_send 
+timestamp_smaller timestamp_sortsupport timestamp_support timestamptypmodin timestamptypmodout timestamptz 
+timestamptz_cmp timestamptz_cmp_date timestamptz_cmp_timestamp timestamptz_in timestamptz_larger 
 timestamptz_out timestamptz_recv timestamptz_send timestamptz_smaller timestamptztypmodin 
 timestamptztypmodout timetypmodin timetypmodout timetz timetz_cmp timetz_eq timetz_ge timetz_gt timetz_hash 
 timetz_hash_extended timetz_in timetz_larger timetz_le timetz_lt timetz_mi_interval timetz_ne timetz_out 

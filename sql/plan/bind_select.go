@@ -223,6 +223,11 @@ func (b *binder) bindSetOp(o *ast.SetOp, e env) (Node, error) {
 			if t, err = b.o.Exprs.SelectCommonType(name, []types.Type{lt, rt}); err != nil {
 				return nil, b.errAt(err, o.Right)
 			}
+			for side, from := range []types.Type{lt, rt} {
+				if from.OID != types.OIDUnknown && !b.o.Exprs.CanCoerce(from, t, expr.CastImplicit) {
+					return nil, b.errAt(sqlerr.New(sqlerr.CannotCoerce, "%s could not convert type %s to %s", name, from.Bare(), t.Bare()), []*ast.Select{o.Left, o.Right}[side])
+				}
+			}
 			if l, err = b.coerceColumn(l, i, t); err != nil {
 				return nil, err
 			}

@@ -756,6 +756,9 @@ func (r *dateReader) finish() dateFault {
 	}
 	o.hasDate = r.gotYear && r.gotMonth && r.gotDay
 	if !o.hasDate && !r.gotNothing() {
+		if r.gotMonth && (o.Month < 1 || o.Month > 12) || r.gotDay && (o.Day < 1 || o.Day > 31) {
+			return faultMonthOrDay
+		}
 		return faultFormat
 	}
 	if !o.hasDate && o.bc {

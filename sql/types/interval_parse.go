@@ -224,6 +224,9 @@ func (r *intervalReader) read(s, bare string, spread bool) bool {
 			if j < len(s) && s[j] == '-' && j > i && isDigit(s[j-1]) && j+1 < len(s) && isDigit(s[j+1]) {
 				for j++; j < len(s) && isDigit(s[j]); j++ {
 				}
+				if j < len(s) && !isBlank(s[j]) && s[j] != ',' {
+					return false // a date, say
+				}
 				t.kind = 'y'
 			}
 			t.text = s[i:j]

@@ -67,6 +67,16 @@ func LoadTimeZone(name string) (*time.Location, error) {
 	return nil, sqlerr.New(sqlerr.InvalidParameterValue, "time zone \"%s\" not recognized", name)
 }
 
+// OffsetZone reads an offset such as +05:30, which counts east as in a timestamp's
+// text; false if it is none or out of range.
+func OffsetZone(s string) (*time.Location, bool) {
+	off, ok := parseOffset(s)
+	if !ok {
+		return nil, false
+	}
+	return fixedZone(off), true
+}
+
 // loadZone looks into the tz database only.
 func loadZone(n string) *time.Location {
 	if n == "" || strings.EqualFold(n, "local") || len(n) > 64 {
