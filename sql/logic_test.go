@@ -167,7 +167,8 @@ func TestLogic(t *testing.T) {
 }
 
 // TestLogicWithoutRules runs the same files with plans as they were bound: the
-// rules must not change a result. Records of EXPLAIN are left out.
+// rules must not change a result. Records of EXPLAIN are left out, and those whose
+// head ends in "rules": errors that a rule avoids.
 func TestLogicWithoutRules(t *testing.T) {
 	if os.Getenv("QUORATE_REWRITE") != "" {
 		t.Skip("the files are being rewritten")
@@ -256,7 +257,7 @@ func runLogic(t *testing.T, file string, noRules bool) {
 			continue
 		}
 		sql := strings.Join(r.sql, "\n")
-		if noRules && strings.HasPrefix(sql, "explain") {
+		if noRules && (strings.HasPrefix(sql, "explain") || f[len(f)-1] == "rules") {
 			continue
 		}
 		w, err := cur.exec(sql)
@@ -278,10 +279,10 @@ func runLogic(t *testing.T, file string, noRules bool) {
 				continue
 			}
 			got := "statement error " + sqlerr.CodeOf(err) + " " + sqlerr.As(err).Message
-			if len(f) < 4 {
+			if len(f) < 4 || len(f) == 4 && f[3] == "nopg" {
 				got = "statement error " + sqlerr.CodeOf(err)
 			}
-			if got != r.head && !rewrite {
+			if got != strings.TrimSuffix(r.head, " nopg") && !rewrite {
 				t.Errorf("%s\ngot  %s\nwant %s", where, got, r.head)
 			}
 			r.head = "statement error " + sqlerr.CodeOf(err) + " " + sqlerr.As(err).Message

@@ -21,6 +21,11 @@ func (rt *Runtime) build(n plan.Node, ev *expr.EvalContext) (operator, error) {
 	case *plan.CTEScan:
 		return &cteScan{rt: rt, n: n}, nil
 	case *plan.Filter:
+		if d, ok := expr.IsConst(n.Cond); ok && !d.IsTrue() {
+			none := &plan.Values{}
+			none.Cols = n.Columns()
+			return &valuesOp{n: none, ev: ev}, nil // without a row of its input
+		}
 		in, err := rt.build(n.Input, ev)
 		if err != nil {
 			return nil, err

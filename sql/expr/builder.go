@@ -193,6 +193,13 @@ func (b *Builder) Call(schema, name string, args []Expr, variadic bool) (Expr, e
 	for i, a := range args {
 		ts[i] = a.Type()
 	}
+	if len(args) == 1 && isUnknown(ts[0]) {
+		// A literal in a type's name is read as that type, whatever functions of the
+		// name there are.
+		if cast, ok := b.literalCast(schema, name, args[0]); ok {
+			return cast()
+		}
+	}
 	r, err := b.Catalog.ResolveFunction(schema, name, ts, variadic)
 	if err != nil {
 		if cast, ok := b.functionalCast(schema, name, args, err); ok {
@@ -320,6 +327,20 @@ func (b *Builder) functionalCast(schema, name string, args []Expr, cause error) 
 	}
 	e, err := b.Cast(args[0], to, CastExplicit)
 	return e, err == nil
+}
+
+// literalCast is the reading of a literal as the type of that name, if there is
+// one.
+func (b *Builder) literalCast(schema, name string, arg Expr) (func() (Expr, error), bool) {
+	c, lit := arg.(*Const)
+	if schema != "" && schema != "pg_catalog" || !lit || c.Val.IsNull() {
+		return nil, false
+	}
+	info, ok := types.LookupName(name)
+	if !ok || info.Kind == 'p' || !types.Of(info.OID).IsBuilt() {
+		return nil, false
+	}
+	return func() (Expr, error) { return b.Cast(arg, types.Of(info.OID), CastExplicit) }, true
 }
 
 // CallStar calls an aggregate with a star: count(*).

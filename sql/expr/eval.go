@@ -191,15 +191,14 @@ func (e *OpCall) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
 		}
 		return op.fn1(ctx, d)
 	}
+	// Both sides are computed, as PostgreSQL does: an error in the right one shows
+	// though the left one is NULL.
 	l, err := e.Left.Eval(ctx, row)
 	if err != nil {
 		return types.Null, err
 	}
-	if l.IsNull() && op.Strict {
-		return types.Null, nil
-	}
 	r, err := e.Right.Eval(ctx, row)
-	if err != nil || r.IsNull() && op.Strict {
+	if err != nil || op.Strict && (l.IsNull() || r.IsNull()) {
 		return types.Null, err
 	}
 	if op.fn2 != nil {
@@ -233,23 +232,28 @@ func (e *FuncCall) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
 		return f.fn1(ctx, d)
 	case f.fn2 != nil:
 		l, err := e.Args[0].Eval(ctx, row)
-		if err != nil || l.IsNull() && f.Strict {
+		if err != nil {
 			return types.Null, err
 		}
 		r, err := e.Args[1].Eval(ctx, row)
-		if err != nil || r.IsNull() && f.Strict {
+		if err != nil || f.Strict && (l.IsNull() || r.IsNull()) {
 			return types.Null, err
 		}
 		return f.fn2(ctx, l, r)
 	}
 	args, mark := ctx.push(len(e.Args))
 	defer ctx.pop(mark)
+	null := false
 	for i, a := range e.Args {
 		d, err := a.Eval(ctx, row)
-		if err != nil || d.IsNull() && f.Strict {
+		if err != nil {
 			return types.Null, err
 		}
+		null = null || d.IsNull()
 		args[i] = d
+	}
+	if null && f.Strict {
+		return types.Null, nil
 	}
 	if f.fnN != nil {
 		return f.fnN(ctx, &e.Sig, args)

@@ -49,26 +49,41 @@ func foldNode(n Expr, ctx *EvalContext) Expr {
 // nullByStrictness reports whether n is a strict operator or function one of whose
 // arguments is a NULL constant: its value is NULL and the other arguments, which
 // might fail, are never looked at, as in PostgreSQL (evaluate_function in
-// optimizer/util/clauses.c).
+// optimizer/util/clauses.c). One that is constant was looked at before, and failed.
 func nullByStrictness(n Expr) bool {
-	null := func(e Expr) bool {
-		c, ok := e.(*Const)
-		return ok && c.Val.IsNull()
-	}
 	switch x := n.(type) {
 	case *OpCall:
-		return x.Op.Strict && (x.Left != nil && null(x.Left) || null(x.Right))
+		if !x.Op.Strict {
+			return false
+		}
 	case *FuncCall:
 		if !x.Fn.Strict {
 			return false
 		}
-		for _, a := range x.Args {
-			if null(a) {
-				return true
-			}
+	default:
+		return false
+	}
+	null := false
+	for _, a := range n.Children() {
+		if c, ok := a.(*Const); ok {
+			null = null || c.Val.IsNull()
+		} else if constant(a) {
+			return false
 		}
 	}
-	return false
+	return null
+}
+
+// constant reports whether e depends on nothing.
+func constant(e Expr) bool {
+	free := true
+	Walk(e, func(n Expr) bool {
+		if _, ok := n.(*Column); ok || ownVolatility(n) != Immutable {
+			free = false
+		}
+		return free
+	})
+	return free
 }
 
 // foldLogic drops operands that decide nothing and stops at one that decides

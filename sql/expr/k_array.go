@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -99,6 +100,9 @@ func (k kernels) arrays() {
 		}
 		if err := multi(a[0].Array()); err != nil {
 			return types.Null, err
+		}
+		if a[1].IsNull() && !slices.ContainsFunc(a[0].Array().Elems, datum.IsNull) {
+			return types.Null, nil // whatever the third argument is
 		}
 		from := int64(-1 << 31)
 		if len(a) == 3 {

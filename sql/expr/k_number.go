@@ -283,7 +283,7 @@ func (k kernels) floats() {
 			return f(x), nil
 		}
 	}
-	one("ln(float8) dlog1(float8)", logs(math.Log))
+	one("ln(float8) dlog1(float8)", logs(naturalLog))
 	one("log(float8) log10(float8) dlog10(float8)", logs(math.Log10))
 	trig := func(name string, f func(float64) float64, ok func(float64) bool) {
 		one(name+"(float8)", func(x float64) (float64, error) {
@@ -302,12 +302,17 @@ func (k kernels) floats() {
 	trig("sin", math.Sin, finite)
 	trig("cos", math.Cos, finite)
 	trig("tan", math.Tan, finite)
-	trig("cot", func(x float64) float64 { return 1 / math.Tan(x) }, finite)
 	trig("asin", math.Asin, unit)
 	trig("acos", math.Acos, unit)
 	trig("atan", math.Atan, always)
-	// Beyond the range these two are infinite, not an error.
+	// Beyond the range these are infinite, not an error.
 	k.f1("sinh(float8)", func(_ *EvalContext, a datum) (datum, error) { return types.NewFloat(math.Sinh(a.Float())), nil })
+	k.f1("cot(float8)", func(_ *EvalContext, a datum) (datum, error) {
+		if math.IsInf(a.Float(), 0) {
+			return types.Null, sqlerr.New(sqlerr.NumericValueOutOfRange, "input is out of range")
+		}
+		return types.NewFloat(1 / math.Tan(a.Float())), nil
+	})
 	k.f1("cosh(float8)", func(_ *EvalContext, a datum) (datum, error) { return types.NewFloat(math.Cosh(a.Float())), nil })
 	trig("tanh", math.Tanh, always)
 	trig("degrees", func(x float64) float64 { return x * (180 / math.Pi) }, always)
@@ -412,10 +417,10 @@ func (k kernels) numerics() {
 	k.f2("log(numeric,numeric)", func(_ *EvalContext, a, b datum) (datum, error) { return types.NumericLog(a, b) })
 	k.f2("power(numeric,numeric) pow(numeric,numeric) numeric_power(numeric,numeric)", func(_ *EvalContext, a, b datum) (datum, error) { return types.NumericPower(a, b) })
 	k.f2("gcd(numeric,numeric)", func(_ *EvalContext, a, b datum) (datum, error) {
+		if a.IsNaN() || b.IsNaN() || types.NumericIsInf(a) || types.NumericIsInf(b) {
+			return types.NumericNaN(), nil
+		}
 		for types.NumericSign(b) != 0 {
-			if a.IsNaN() || b.IsNaN() || types.NumericIsInf(a) || types.NumericIsInf(b) {
-				return types.NumericNaN(), nil
-			}
 			m, err := types.NumericMod(a, b)
 			if err != nil {
 				return types.Null, err
@@ -471,4 +476,14 @@ func (k kernels) numerics() {
 		}
 		return r, err
 	})
+}
+
+// naturalLog is math.Log, which on some machines takes a subnormal number for the
+// smallest normal one.
+func naturalLog(x float64) float64 {
+	const smallestNormal = 0x1p-1022
+	if x > 0 && x < smallestNormal {
+		return math.Log(x*0x1p54) - 54*math.Ln2
+	}
+	return math.Log(x)
 }

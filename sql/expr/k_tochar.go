@@ -572,7 +572,7 @@ func (k kernels) templates() {
 			if err != nil {
 				return types.Null, err
 			}
-			return numberToChar(n, b.Str())
+			return numberToChar(n, false, b.Str())
 		}
 	}
 	k.f2("to_char(int4,text) to_char(int8,text)", number(func(d datum) (datum, error) { return types.NumericFromInt(d.Int()), nil }))
@@ -583,7 +583,8 @@ func (k kernels) templates() {
 			if err != nil {
 				return types.Null, err
 			}
-			return numberToChar(n, b.Str())
+			minusZero := math.Signbit(a.Float()) && types.NumericSign(n) == 0
+			return numberToChar(n, minusZero, b.Str())
 		}
 	}
 	k.f2("to_char(float8,text)", float(15))

@@ -9,8 +9,9 @@ import (
 )
 
 // numberToChar writes a number by a template of 9, 0, the point, the comma, FM,
-// S and MI at the ends; another pattern is refused.
-func numberToChar(d datum, template string) (datum, error) {
+// S and MI at the ends; another pattern is refused. A zero is negative only if
+// minusZero is set: PostgreSQL keeps the sign of a float that rounds to zero.
+func numberToChar(d datum, minusZero bool, template string) (datum, error) {
 	t := template
 	fill := true
 	if len(t) >= 2 && strings.EqualFold(t[:2], "FM") {
@@ -34,15 +35,15 @@ func numberToChar(d datum, template string) (datum, error) {
 	if d.IsNaN() || types.NumericIsInf(d) {
 		return types.Null, sqlerr.Unsupported("to_char of NaN and infinity")
 	}
-	neg := types.NumericSign(d) < 0
-	if neg {
+	neg := types.NumericSign(d) < 0 || minusZero
+	if neg && !minusZero {
 		d = types.NumericNeg(d)
 	}
 	whole, frac, _ := strings.Cut(types.TextOf(types.NumericRound(d, len(after)), types.Numeric, nil), ".")
 	if whole == "0" {
 		whole = ""
 	}
-	if neg && strings.Trim(whole+frac, "0") == "" {
+	if neg && !minusZero && strings.Trim(whole+frac, "0") == "" {
 		neg = false
 	}
 	slots := strings.Count(before, "9") + strings.Count(before, "0")

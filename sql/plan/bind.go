@@ -334,13 +334,17 @@ func (b *binder) joinScopes(l, r *scope, width int, e env, at ast.Node) (*scope,
 	return s, nil
 }
 
-// mask returns a scope in which none of s's columns are visible, but what is
-// around s is.
+// mask returns a scope in which none of s's columns are visible, nor those of
+// further lateral items around it, but what is around the whole query is.
 func (s *scope) mask() *scope {
 	if s == nil {
 		return nil
 	}
-	return &scope{env: s.env}
+	m := &scope{env: s.env}
+	if p := s.env.parent; p != nil && p.lateral {
+		m.env.parent = p.mask()
+	}
+	return m
 }
 
 // find looks a column up here and then outwards. table may be empty. The result is

@@ -528,11 +528,8 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 			return nil, err
 		}
 	}
-	if outerOnly(agg) {
-		return nil, unsupported("an aggregate over columns of an outer query")
-	}
 	if !e.Distinct && len(e.OrderBy) == 0 && e.Filter == nil {
-		return agg, nil
+		return agg, notOuter(agg)
 	}
 	c := *agg
 	c.Distinct = e.Distinct
@@ -558,14 +555,14 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 			return nil, b.errAt(err, e.Filter)
 		}
 	}
-	return &c, nil
+	return &c, notOuter(&c)
 }
 
-// outerOnly reports whether the arguments read outer columns and none of here:
-// PostgreSQL computes such an aggregate in the outer query.
-func outerOnly(a *expr.AggCall) bool {
+// notOuter refuses an aggregate that reads outer columns and none of here:
+// PostgreSQL computes it in the outer query.
+func notOuter(a *expr.AggCall) error {
 	outer, inner := false, false
-	for _, x := range a.Args {
+	for _, x := range a.Children() {
 		expr.Walk(x, func(y expr.Expr) bool {
 			switch y.(type) {
 			case *expr.OuterParam:
@@ -576,7 +573,10 @@ func outerOnly(a *expr.AggCall) bool {
 			return true
 		})
 	}
-	return outer && !inner
+	if outer && !inner {
+		return unsupported("an aggregate over columns of an outer query")
+	}
+	return nil
 }
 
 // sortKey binds an ORDER BY item whose expression is an ordinary one.
@@ -742,9 +742,10 @@ func figureName(e ast.Expr) (name string, strength int) {
 			if t := core.Targets[0]; t.Label != "" {
 				return t.Label, 2
 			} else {
-				return figureName(t.Expr)
+				return targetName(t.Expr), 2
 			}
 		}
+		return "?column?", 2
 	}
 	return "", 0
 }

@@ -242,6 +242,8 @@ func (b *binder) bindJoin(t *ast.Join, e env) (Node, *scope, error) {
 		lv = &level{}
 		siblings := *ls
 		siblings.lateral = true
+		// Beyond this join's left side lie the items before the whole join.
+		siblings.env = e
 		in = env{parent: &siblings, level: lv}
 	}
 	r, rs, err := b.bindTable(t.Right, in)

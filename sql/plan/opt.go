@@ -146,6 +146,11 @@ func (o *optimizer) push(n Node) Node { return o.pushInto(n, nil) }
 func (o *optimizer) pushInto(n Node, conds []expr.Expr) Node {
 	switch n := n.(type) {
 	case *Filter:
+		if neverTrue(n.Cond) {
+			// Nothing below is read, so nothing may be moved there that is.
+			n.Input = o.push(n.Input)
+			return n
+		}
 		var stay []expr.Expr
 		for _, c := range conjuncts(n.Cond, nil) {
 			if movable(c) {
@@ -536,7 +541,13 @@ func (o *optimizer) prune(n Node, need []bool) {
 		o.prune(n.Input, or(use(w, list...), need[:w]))
 	case *Aggregate:
 		list := append([]expr.Expr(nil), n.Groups...)
-		for _, a := range n.Aggs {
+		for i, a := range n.Aggs {
+			if !need[len(n.Groups)+i] && movable(&expr.ArrayExpr{Items: a.Children()}) {
+				// Folding has removed who read it: its arguments are not computed.
+				unread := *a
+				unread.Filter = expr.NewConst(types.False, types.Bool)
+				n.Aggs[i], a = &unread, &unread
+			}
 			list = append(list, a)
 		}
 		o.prune(n.Input, use(width(n.Input), list...))

@@ -98,8 +98,14 @@ func EncodeBinary(dst []byte, d Datum, t Type, ctx *FormatContext) ([]byte, erro
 	case storeInt8, storeTime, storeTimestamp, storeTimestamptz:
 		return binary.BigEndian.AppendUint64(dst, uint64(d.num)), nil
 	case storeFloat4:
+		if d.IsNaN() {
+			return binary.BigEndian.AppendUint32(dst, 0x7fc00000), nil
+		}
 		return binary.BigEndian.AppendUint32(dst, math.Float32bits(float32(d.Float()))), nil
 	case storeFloat8:
+		if d.IsNaN() { // of the many, the one that C compilers make
+			return binary.BigEndian.AppendUint64(dst, 0x7ff8000000000000), nil
+		}
 		return binary.BigEndian.AppendUint64(dst, uint64(d.num)), nil
 	case storeNumeric:
 		return appendNumericBinary(dst, d), nil
