@@ -86,6 +86,7 @@ func (g *generator) leaf(typ string) *node {
 		}
 	}
 	if chance(g.r, 6) {
+		g.tainted = true // a NULL keeps a strict function's other arguments from being computed
 		if chance(g.r, 50) {
 			return expression(typ, "NULL")
 		}
@@ -97,6 +98,7 @@ func (g *generator) leaf(typ string) *node {
 func (g *generator) constant(typ string) *node {
 	v := value(g.r, typ, g.edge)
 	if g.params != nil && chance(g.r, 60) {
+		g.tainted = true // PostgreSQL plans with the values
 		*g.params = append(*g.params, strings.ReplaceAll(v, "''", "'"))
 		return expression(typ, fmt.Sprintf("$%d::%s", len(*g.params), sqlName(typ)))
 	}
@@ -129,7 +131,7 @@ var wider = map[string][]string{
 // argument makes an expression for an argument of a declared type.
 func (g *generator) argument(typ string, depth int) *node {
 	if p, ok := special[typ]; ok {
-		if chance(g.r, 90) || typ == "small" || typ == "positive" || typ == "form" {
+		if chance(g.r, 90) || typ == "zone" || typ == "small" || typ == "positive" || typ == "form" {
 			return syntax(quoteSpecial(typ, pick(g.r, p)))
 		}
 		if typ == "hour" || typ == "year" {
@@ -190,6 +192,7 @@ func (g *generator) call(k *call, depth int) *node {
 // form makes what is neither a call nor a cast.
 func (g *generator) form(typ string, depth int) *node {
 	d := depth - 1
+	g.tainted = true // most forms compute only some of their parts
 	switch g.r.IntN(8) {
 	case 0:
 		return expression(typ, "coalesce(", g.expr(typ, d), ", ", g.expr(typ, d), ")")
@@ -200,7 +203,6 @@ func (g *generator) form(typ string, depth int) *node {
 			return expression(typ, pick(g.r, []string{"greatest(", "least("}), g.expr(typ, d), ", ", g.expr(typ, d), optional(", ", g.expr(typ, d)), ")")
 		}
 	case 3:
-		g.tainted = true
 		t := pick(g.r, []string{"int4", "text", "bool", "date"})
 		return expression(typ, "CASE ", g.expr(t, d), " WHEN ", g.expr(t, d), " THEN ", g.expr(typ, d), optional(" WHEN ", g.expr(t, d), " THEN ", g.expr(typ, d)), optional(" ELSE ", g.expr(typ, d)), " END")
 	case 4:
@@ -222,7 +224,6 @@ func (g *generator) form(typ string, depth int) *node {
 			return expression(typ, "(", g.expr(other, d), " AT TIME ZONE ", g.argument("zone", d), ")")
 		}
 	}
-	g.tainted = true
 	return expression(typ, "CASE WHEN ", g.expr("bool", d), " THEN ", g.expr(typ, d), optional(" WHEN ", g.expr("bool", d), " THEN ", g.expr(typ, d)), optional(" ELSE ", g.expr(typ, d)), " END")
 }
 
@@ -273,6 +274,7 @@ var comparable = []string{"int4", "text", "int8", "int2", "numeric", "date", "ti
 // condition is a boolean form that is not a call.
 func (g *generator) condition(depth int) *node {
 	d := depth - 1
+	g.tainted = true
 	t := pick(g.r, comparable)
 	if chance(g.r, 60) { // most often over a column, so that it means something
 		if c := g.anyColumn(); c != nil {
