@@ -26,10 +26,10 @@ type streamService struct {
 	s *Store
 }
 
-// Calls serves a stream of small requests. They are begun in the goroutine that
-// received them, one after the other: reads are mostly over by then and their
-// answers leave in one message. What waits for the log, a latch or a lock is
-// answered later by the writer goroutine.
+// Calls serves a stream of small requests. Reads are mostly done in the goroutine
+// that received them, one after the other, and their answers leave in one message.
+// Writes are evaluated each in a goroutine of its own (see goOn). What waits for
+// the log, a latch or a lock is answered later by the writer goroutine.
 func (k streamService) Calls(stream grpc.BidiStreamingServer[kvpb.CallBatch, kvpb.AnswerBatch]) error {
 	c := &callStream{s: k.s, stream: stream, wake: make(chan struct{}, 1), over: make(chan struct{})}
 	c.mu.running = make(map[uint64]*replica.Call)
@@ -113,8 +113,9 @@ func (c *callStream) begin(q *kvpb.Call) {
 	}
 }
 
-// goOn runs what follows a wait: not on the goroutine that ended the wait, which
-// is often a worker of the scheduler.
+// goOn runs what follows a wait, and the evaluation of writes: not on the
+// goroutine that ended the wait, which is often a worker of the scheduler, and not
+// on the one that receives, so that writes use all processors.
 func (c *callStream) goOn(f func()) {
 	if !c.s.group.Go("kv-stream-call", func(context.Context) { f() }) {
 		f()

@@ -2,6 +2,7 @@ package store
 
 import (
 	"io"
+	"runtime"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -29,6 +30,19 @@ func (f *fakeStream) Send(b *kvpb.AnswerBatch) error {
 	return nil
 }
 
+// answers drives the cluster until something is answered.
+func (f *fakeStream) answers(c *cluster) []*kvpb.Answer {
+	for {
+		c.settle()
+		select {
+		case b := <-f.out:
+			return b.GetAnswers()
+		default:
+			runtime.Gosched()
+		}
+	}
+}
+
 func calls(first uint64, reqs ...*kvpb.Request) *kvpb.CallBatch {
 	b := &kvpb.CallBatch{}
 	for i, q := range reqs {
@@ -45,6 +59,7 @@ func TestCallStream(t *testing.T) {
 	c.bootstrap(userRegion(1, 2, 3))
 	n := c.leader(user)
 	n.put(user, "ta", "1")
+	n.wantGet(user, "ta", "1") // brings a lease: reads are answered at once
 	f := &fakeStream{in: make(chan *kvpb.CallBatch), out: make(chan *kvpb.AnswerBatch, 16)}
 	ended := make(chan error, 1)
 	go func() { ended <- streamService{s: n.s}.Calls(f) }()
@@ -61,13 +76,17 @@ func TestCallStream(t *testing.T) {
 	if got = (<-f.out).GetAnswers(); len(got) != 1 || got[0].GetId() != 4 {
 		t.Fatalf("a read behind a write: %v", got)
 	}
-	c.settle()
-	if got = (<-f.out).GetAnswers(); len(got) != 1 || got[0].GetId() != 3 || got[0].GetResponse().GetPrewrite().GetOnePcCommitTs() == 0 {
+	// It is evaluated in a goroutine of its own.
+	if got = f.answers(c); len(got) != 1 || got[0].GetId() != 3 || got[0].GetResponse().GetPrewrite().GetOnePcCommitTs() == 0 {
 		t.Fatalf("the write: %v", got)
 	}
 
+	proposals := n.s.counters.Proposals.Load()
 	c.cut = func(*multiraft.Envelope) bool { return true }
 	f.in <- calls(5, n.putReq(user, c.timestamp(), "tc", "3"))
+	for n.s.counters.Proposals.Load() == proposals {
+		runtime.Gosched()
+	}
 	f.in <- &kvpb.CallBatch{Cancelled: []uint64{5, 99}}
 	if got = (<-f.out).GetAnswers(); len(got) != 1 || got[0].GetId() != 5 || got[0].GetResponse().GetRegionError().GetAmbiguous() == nil {
 		t.Fatalf("a cancelled write: %v", got)
