@@ -382,6 +382,9 @@ func (s *Session) declare(ctx context.Context, st *ast.DeclareCursor, text strin
 	if !s.tx.block {
 		return sqlerr.New(sqlerr.NoActiveSQLTransaction, "DECLARE CURSOR can only be used in transaction blocks")
 	}
+	if st.Query.With.Writes() {
+		return sqlerr.New(sqlerr.FeatureNotSupported, "DECLARE CURSOR must not contain data-modifying statements in WITH")
+	}
 	if _, ok := s.cursors[st.Name]; ok {
 		return sqlerr.New(sqlerr.DuplicateCursor, "cursor %q already exists", st.Name)
 	}

@@ -189,6 +189,19 @@ type CTE struct {
 	Query       Statement
 }
 
+// Writes reports whether one of the queries changes data. A nil With has none.
+func (w *With) Writes() bool {
+	if w == nil {
+		return false
+	}
+	for _, c := range w.CTEs {
+		if _, ok := c.Query.(*Select); !ok {
+			return true
+		}
+	}
+	return false
+}
+
 // LockStrength is the strength of a row lock, weakest first.
 type LockStrength uint8
 

@@ -20,6 +20,14 @@ func (rt *Runtime) build(n plan.Node, ev *expr.EvalContext) (operator, error) {
 		return &funcScan{rt: rt, n: n, ev: ev}, nil
 	case *plan.CTEScan:
 		return &cteScan{rt: rt, n: n}, nil
+	case *plan.WorkScan:
+		return &workScan{rt: rt, n: n}, nil
+	case *plan.RecursiveUnion:
+		in, err := rt.build(n.Left, ev)
+		if err != nil {
+			return nil, err
+		}
+		return &recursiveOp{rt: rt, n: n, left: in, args: ev.Outer}, nil
 	case *plan.Filter:
 		if d, ok := expr.IsConst(n.Cond); ok && !d.IsTrue() {
 			none := &plan.Values{}

@@ -29,8 +29,13 @@ type Runtime struct {
 	// MemoryLimit in bytes; 0 is DefaultMemoryLimit.
 	MemoryLimit int64
 
-	memory   int64
-	ctes     map[*plan.CTE]*rowStore
+	memory int64
+	// overlay takes the writes while a statement with writing WITH queries runs;
+	// claimed has the primary keys of the rows that it has changed.
+	overlay  *overlay
+	claimed  map[string]struct{}
+	ctes     map[*plan.CTE]*cteState
+	work     map[*plan.Work]*rowStore
 	subplans map[*plan.Subplan]*rowStore
 }
 
@@ -203,14 +208,18 @@ func (rt *Runtime) materialize(ctx context.Context, op operator, width, limit in
 // Execution is a statement that is running.
 type Execution struct {
 	rt   *Runtime
+	plan *plan.Plan
 	op   operator
 	rows rowReader
 	done bool
+	// stored are the rows of a statement with writing WITH queries, which is run in
+	// one go.
+	stored *storeReader
 }
 
 // Start prepares a plan for running. Close must be called.
 func (rt *Runtime) Start(ctx context.Context, p *plan.Plan) (*Execution, error) {
-	e := &Execution{rt: rt}
+	e := &Execution{rt: rt, plan: p}
 	op, err := rt.build(p.Root, rt.eval(ctx, nil))
 	if err != nil {
 		return nil, err
@@ -227,11 +236,23 @@ func (e *Execution) Next(ctx context.Context) ([]types.Datum, error) {
 	if e.done {
 		return nil, nil
 	}
-	row, err := e.rows.next(ctx)
+	row, err := e.next(ctx)
 	if err != nil || row == nil {
 		e.done = true
 	}
 	return row, err
+}
+
+func (e *Execution) next(ctx context.Context) ([]types.Datum, error) {
+	if len(e.plan.Modifying) == 0 {
+		return e.rows.next(ctx)
+	}
+	if e.stored == nil {
+		if err := e.runModifying(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return e.stored.next(ctx)
 }
 
 // Affected returns how many rows a writing statement changed.
@@ -247,5 +268,6 @@ func (e *Execution) Close() {
 	if e.op != nil {
 		e.op.close()
 		e.op = nil
+		e.rt.closeCTEs()
 	}
 }

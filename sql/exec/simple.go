@@ -329,42 +329,6 @@ func (o *projectSet) next(ctx context.Context, b *Batch) error {
 
 func (o *projectSet) close() { o.in.op.close() }
 
-// cteScan reads a query of a WITH clause, which the first reader runs.
-type cteScan struct {
-	rt    *Runtime
-	n     *plan.CTEScan
-	store *rowStore
-	at    int
-}
-
-func (o *cteScan) next(ctx context.Context, b *Batch) error {
-	if o.store == nil {
-		if o.store = o.rt.ctes[o.n.CTE]; o.store == nil {
-			op, err := o.rt.build(o.n.CTE.Plan, o.rt.eval(ctx, nil))
-			if err != nil {
-				return err
-			}
-			store, err := o.rt.materialize(ctx, op, len(o.n.Cols), 0)
-			op.close()
-			if err != nil {
-				return err
-			}
-			if o.rt.ctes == nil {
-				o.rt.ctes = map[*plan.CTE]*rowStore{}
-			}
-			o.rt.ctes[o.n.CTE] = store
-			o.store = store
-		}
-	}
-	b.reset(len(o.n.Cols))
-	for ; o.at < o.store.len() && !b.full(); o.at++ {
-		copy(b.add(), o.store.row(o.at))
-	}
-	return nil
-}
-
-func (o *cteScan) close() {}
-
 // virtualScan reads a virtual table. Its rows are made in one go: such tables
 // are small, and their makers are then free of any iterator's state.
 type virtualScan struct {

@@ -224,7 +224,7 @@ func (w *tableWriter) addTo(ctx context.Context, x *rowcodec.Index, row []types.
 	// A row id is unique by the way it is made. Where the check is free it is made
 	// nevertheless; where it costs a round trip it is left out.
 	if !unique || x.Desc.ID == 0 && !w.rt.Autocommit {
-		return w.rt.KV.Put(ctx, key, value)
+		return w.rt.writes().Put(ctx, key, value)
 	}
 	w.pairs = append(w.pairs, Pair{key, value})
 	w.owner = append(w.owner, x)
@@ -239,7 +239,7 @@ func (w *tableWriter) flush(ctx context.Context) error {
 	if len(w.pairs) == 0 {
 		return nil
 	}
-	err := w.rt.KV.Insert(ctx, w.pairs)
+	err := w.rt.writes().Insert(ctx, w.pairs)
 	if dup, ok := err.(*DuplicateError); ok {
 		at := -1
 		for i, p := range w.pairs {
@@ -269,7 +269,7 @@ func (w *tableWriter) remove(ctx context.Context, row []types.Datum, indexes []*
 		if err != nil {
 			return err
 		}
-		if err := w.rt.KV.Delete(ctx, key); err != nil {
+		if err := w.rt.writes().Delete(ctx, key); err != nil {
 			return err
 		}
 	}
@@ -325,6 +325,9 @@ func (o *insertOp) insert(ctx context.Context) error {
 		if err := o.w.add(ctx, row); err != nil {
 			return err
 		}
+		if err := o.claim(row); err != nil {
+			return err
+		}
 		if err := o.wrote(row); err != nil {
 			return err
 		}
@@ -348,6 +351,18 @@ func (r *storeReader) next(ctx context.Context) ([]types.Datum, error) {
 	}
 	r.at++
 	return r.store.row(r.at - 1), ctx.Err()
+}
+
+// claim keeps other parts of the statement from changing the new row.
+func (o *insertOp) claim(row []types.Datum) error {
+	if o.rt.overlay == nil {
+		return nil
+	}
+	pk, _, err := o.n.Indexes[0].Key(row)
+	if err == nil {
+		o.rt.claim(pk)
+	}
+	return err
 }
 
 func (o *insertOp) fillRowID(row []types.Datum) error {
@@ -388,7 +403,7 @@ func (o *insertOp) upsert(ctx context.Context, row []types.Datum) error {
 		if !unique {
 			continue // a NULL: no conflict
 		}
-		value, err := o.rt.KV.Get(ctx, key)
+		value, err := o.rt.writes().Get(ctx, key)
 		if err != nil {
 			return err
 		}
@@ -401,6 +416,9 @@ func (o *insertOp) upsert(ctx context.Context, row []types.Datum) error {
 		return o.updateExisting(ctx, x, key, value, row)
 	}
 	if err := o.w.add(ctx, row); err != nil {
+		return err
+	}
+	if err := o.claim(row); err != nil {
 		return err
 	}
 	if o.n.Conflict.Set != nil {
@@ -445,7 +463,7 @@ func (o *insertOp) updateExisting(ctx context.Context, x *rowcodec.Index, key, v
 		if pk, err = x.PrimaryKey(primary.Prefix(), key, value); err != nil {
 			return err
 		}
-		if value, err = o.rt.KV.Get(ctx, pk); err != nil {
+		if value, err = o.rt.writes().Get(ctx, pk); err != nil {
 			return err
 		}
 		if value == nil {
@@ -462,9 +480,8 @@ func (o *insertOp) updateExisting(ctx context.Context, x *rowcodec.Index, key, v
 		return err
 	}
 	copy(both[n:], row)
-	if !o.touch(pk) {
-		return sqlerr.New(sqlerr.CardinalityViolation, "ON CONFLICT DO UPDATE command cannot affect row a second time").
-			WithHint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")
+	if !o.touch(pk) || !o.rt.claim(pk) {
+		return errTwice()
 	}
 	if o.n.Conflict.Where != nil {
 		ok, err := expr.EvalBool(o.n.Conflict.Where, o.ev, both)
@@ -472,7 +489,7 @@ func (o *insertOp) updateExisting(ctx context.Context, x *rowcodec.Index, key, v
 			return err
 		}
 		if !ok {
-			return o.rt.KV.Lock(ctx, pk)
+			return o.rt.writes().Lock(ctx, pk)
 		}
 	}
 	fresh := make([]types.Datum, n)
@@ -521,7 +538,7 @@ func (w *tableWriter) update(ctx context.Context, rows []rowChange, changed []bo
 				return err
 			}
 			if x.Desc.State == catalog.DeleteOnly {
-				if err := w.rt.KV.Delete(ctx, oldKey); err != nil {
+				if err := w.rt.writes().Delete(ctx, oldKey); err != nil {
 					return err
 				}
 				continue
@@ -536,7 +553,7 @@ func (w *tableWriter) update(ctx context.Context, rows []rowChange, changed []bo
 			}
 			same := string(oldKey) == string(newKey)
 			if !same {
-				if err := w.rt.KV.Delete(ctx, oldKey); err != nil {
+				if err := w.rt.writes().Delete(ctx, oldKey); err != nil {
 					return err
 				}
 			}
@@ -545,7 +562,7 @@ func (w *tableWriter) update(ctx context.Context, rows []rowChange, changed []bo
 	}
 	for _, p := range puts {
 		if !p.must {
-			if err := w.rt.KV.Put(ctx, p.key, p.val); err != nil {
+			if err := w.rt.writes().Put(ctx, p.key, p.val); err != nil {
 				return err
 			}
 			continue
@@ -567,7 +584,7 @@ func (w *tableWriter) updateInPlace(ctx context.Context, rows []rowChange) error
 		if err != nil {
 			return err
 		}
-		if err := w.rt.KV.Put(ctx, key, val); err != nil {
+		if err := w.rt.writes().Put(ctx, key, val); err != nil {
 			return err
 		}
 	}
@@ -603,7 +620,7 @@ func (o *updateOp) update(ctx context.Context) error {
 	check := rowChecker{t, o.n.Checks, o.ev}
 	rows := make([]rowChange, 0, store.len())
 	var full []types.Datum
-	seen := newOnce(o.n.Indexes[0], width > n)
+	seen := newOnce(o.rt, o.n.Indexes[0], width > n)
 	for i := range store.len() {
 		in := store.row(i)
 		first, err := seen.first(in)
@@ -639,12 +656,13 @@ func (o *updateOp) update(ctx context.Context) error {
 // once tells whether a row of the target is met for the first time: a join may
 // give it several times, and only the first counts.
 type once struct {
+	rt      *Runtime
 	primary *rowcodec.Index
 	seen    map[string]struct{}
 }
 
-func newOnce(primary *rowcodec.Index, joined bool) *once {
-	o := &once{primary: primary}
+func newOnce(rt *Runtime, primary *rowcodec.Index, joined bool) *once {
+	o := &once{rt: rt, primary: primary}
 	if joined {
 		o.seen = map[string]struct{}{}
 	}
@@ -652,7 +670,7 @@ func newOnce(primary *rowcodec.Index, joined bool) *once {
 }
 
 func (o *once) first(row []types.Datum) (bool, error) {
-	if o.seen == nil {
+	if o.seen == nil && o.rt.overlay == nil {
 		return true, nil
 	}
 	key, _, err := o.primary.Key(row)
@@ -662,8 +680,10 @@ func (o *once) first(row []types.Datum) (bool, error) {
 	if _, again := o.seen[string(key)]; again {
 		return false, nil
 	}
-	o.seen[string(key)] = struct{}{}
-	return true, nil
+	if o.seen != nil {
+		o.seen[string(key)] = struct{}{}
+	}
+	return o.rt.claim(key), nil
 }
 
 // deleteOp removes rows.
@@ -681,7 +701,7 @@ func (o *deleteOp) delete(ctx context.Context) error {
 		return err
 	}
 	w := tableWriter{rt: o.rt, table: o.n.Table, indexes: o.n.Indexes, format: o.ev.Format}
-	seen := newOnce(o.n.Indexes[0], width > len(o.n.Table.Columns))
+	seen := newOnce(o.rt, o.n.Indexes[0], width > len(o.n.Table.Columns))
 	for i := range store.len() {
 		row := store.row(i)
 		first, err := seen.first(row)

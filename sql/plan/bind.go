@@ -43,6 +43,12 @@ type binder struct {
 	params []types.Type
 	tables map[catalog.ID]uint64
 	ctes   *cteScope
+	// topWith is the WITH clause of the statement itself, the only one that may write;
+	// modifying are the queries in it that do.
+	topWith   *ast.With
+	modifying []*CTE
+	// future are WITH queries that cannot be referred to yet.
+	future []*ast.CTE
 	// colPos remembers where references to columns were written, for messages about
 	// grouping.
 	colPos map[*expr.Column]ast.Pos
@@ -59,7 +65,7 @@ func New(stmt ast.Statement, o Options) (*Plan, error) {
 	var err error
 	switch s := stmt.(type) {
 	case *ast.Select:
-		p.Verb = "SELECT"
+		p.Verb, b.topWith = "SELECT", s.With
 		if p.Root, err = b.bindSelect(s, env{}, false); err == nil {
 			if p.Columns = p.Root.Columns(); p.Columns == nil {
 				p.Columns = []Column{} // SELECT FROM t: rows without columns, not no rows
@@ -67,13 +73,13 @@ func New(stmt ast.Statement, o Options) (*Plan, error) {
 		}
 		p.Writes = len(s.Locking) > 0
 	case *ast.Insert:
-		p.Verb, p.Writes = "INSERT", true
+		p.Verb, p.Writes, b.topWith = "INSERT", true, s.With
 		p.Root, p.Columns, err = b.bindInsert(s)
 	case *ast.Update:
-		p.Verb, p.Writes = "UPDATE", true
+		p.Verb, p.Writes, b.topWith = "UPDATE", true, s.With
 		p.Root, p.Columns, err = b.bindUpdate(s)
 	case *ast.Delete:
-		p.Verb, p.Writes = "DELETE", true
+		p.Verb, p.Writes, b.topWith = "DELETE", true, s.With
 		p.Root, p.Columns, err = b.bindDelete(s)
 	default:
 		return nil, sqlerr.Unsupported("%s in this place", stmt.Tag())
@@ -86,6 +92,7 @@ func New(stmt ast.Statement, o Options) (*Plan, error) {
 			return nil, sqlerr.New(sqlerr.IndeterminateDatatype, "could not determine data type of parameter $%d", i+1)
 		}
 	}
+	p.Modifying, p.Writes = b.modifying, p.Writes || len(b.modifying) > 0
 	p.Params = b.params
 	for id, v := range b.tables {
 		p.Tables = append(p.Tables, TableVersion{id, v})
@@ -162,11 +169,7 @@ func (b *binder) resolveTable(n ast.Name) (*catalog.Table, error) {
 		return nil, b.errAt(err, n)
 	}
 	if !ok {
-		name := n.Name
-		if n.Schema != "" {
-			name = n.Schema + "." + n.Name
-		}
-		return nil, b.errAt(sqlerr.New(sqlerr.UndefinedTable, "relation %q does not exist", name), n)
+		return nil, b.errAt(b.relationMissing(n), n)
 	}
 	if r.Index != nil {
 		return nil, b.errAt(sqlerr.New(sqlerr.WrongObjectType, "cannot open relation %q", n.Name).
@@ -263,6 +266,7 @@ type scopeCol struct {
 type scopeRel struct {
 	schema, name string
 	table        *catalog.Table // nil for a subquery or function
+	recursive    bool           // a recursive query's reference to itself
 }
 
 // column makes the scope's column for a node's i-th column.

@@ -16,6 +16,9 @@ func (k *core) aggregate(groups []expr.Expr, having expr.Expr, grouped bool) err
 	if !need {
 		return nil
 	}
+	if err := k.noRecursiveAggregate(having); err != nil {
+		return err
+	}
 	a := &aggregator{k: k, n: &Aggregate{Input: k.node}}
 	for _, g := range groups {
 		a.group(g)
@@ -60,6 +63,27 @@ func (k *core) aggregate(groups []expr.Expr, having expr.Expr, grouped bool) err
 			return err
 		}
 		k.node = &Filter{Input: k.node, Cond: having}
+	}
+	return nil
+}
+
+// noRecursiveAggregate refuses aggregates over a recursive query's own rows.
+func (k *core) noRecursiveAggregate(having expr.Expr) error {
+	recursive := false
+	for _, r := range k.scope.rels {
+		recursive = recursive || r.recursive
+	}
+	if !recursive {
+		return nil
+	}
+	list := k.exprs
+	if having != nil {
+		list = append(list[:len(list):len(list)], having)
+	}
+	for _, x := range list {
+		if expr.HasAggregate(x) {
+			return k.b.atAggregate(sqlerr.New(sqlerr.InvalidRecursion, "aggregate functions are not allowed in a recursive query's recursive term"), x)
+		}
 	}
 	return nil
 }

@@ -131,7 +131,8 @@ func (b *binder) bindTableRef(t *ast.TableRef, e env) (Node, *scope, error) {
 			if err != nil {
 				return nil, nil, b.errAt(err, t)
 			}
-			s, err := b.relScope(n.Columns(), scopeRel{name: alias}, t.Columns, e, t)
+			_, recursive := n.(*WorkScan)
+			s, err := b.relScope(n.Columns(), scopeRel{name: alias, recursive: recursive}, t.Columns, e, t)
 			return n, s, err
 		}
 	}
@@ -363,108 +364,4 @@ func (b *binder) usingColumn(s *scope, name ast.Ident, side string) (int, error)
 		return 0, sqlerr.New(sqlerr.UndefinedColumn, "column %q specified in USING clause does not exist in %s table", name.Name, side)
 	}
 	return found, nil
-}
-
-// cteScope is the queries of WITH clauses that are visible.
-type cteScope struct {
-	parent *cteScope
-	name   string
-	def    *ast.CTE
-	// outer are the WITH queries that the definition itself sees, e its surroundings.
-	outer *cteScope
-	e     env
-	// cte is the query once it is bound; shared by its readers.
-	cte *CTE
-}
-
-// bindWith makes the queries of a WITH clause visible, one after the other.
-func (b *binder) bindWith(w *ast.With, e env) error {
-	if w.Recursive {
-		for _, c := range w.CTEs {
-			if q, ok := c.Query.(*ast.Select); ok {
-				if _, setOp := q.Body.(*ast.SetOp); setOp {
-					return b.errAt(unsupported("WITH RECURSIVE"), w)
-				}
-			}
-		}
-	}
-	for i, c := range w.CTEs {
-		for _, d := range w.CTEs[:i] {
-			if c.Name == d.Name {
-				return b.errAt(sqlerr.New(sqlerr.DuplicateAlias, "WITH query name %q specified more than once", c.Name), c)
-			}
-		}
-		if _, ok := c.Query.(*ast.Select); !ok {
-			return b.errAt(unsupported("a data-modifying statement in WITH"), c)
-		}
-		s := &cteScope{parent: b.ctes, name: c.Name, def: c, outer: b.ctes, e: e}
-		b.ctes = s
-		// Bound now, so that errors come also when nobody reads it.
-		if _, err := b.bindCTE(s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// bindCTE binds the query of a CTE; a new one each time.
-func (b *binder) bindCTE(s *cteScope) (Node, error) {
-	old := b.ctes
-	b.ctes = s.outer
-	defer func() { b.ctes = old }()
-	args := 0
-	if s.e.level != nil {
-		args = len(s.e.level.args)
-	}
-	n, err := b.bindSelect(s.def.Query.(*ast.Select), s.e, false)
-	if err != nil {
-		return nil, err
-	}
-	if len(s.def.Columns) > len(n.Columns()) {
-		return nil, b.errAt(sqlerr.New(sqlerr.InvalidColumnReference, "WITH query %q has %d columns available but %d columns specified",
-			s.name, len(n.Columns()), len(s.def.Columns)), s.def)
-	}
-	if len(s.def.Columns) > 0 {
-		p := identity(n)
-		for i, name := range s.def.Columns {
-			p.Cols[i].Name = name
-		}
-		n = p
-	}
-	// A query that reads outer columns has other rows for each outer row: then its
-	// readers do not share it.
-	if s.e.level == nil || len(s.e.level.args) == args && !readsOuter(n) {
-		if s.cte == nil {
-			s.cte = &CTE{Name: s.name, Plan: n}
-		}
-	}
-	return n, nil
-}
-
-// cteRef returns a reader of a WITH query.
-func (b *binder) cteRef(name, alias string) (Node, bool, error) {
-	for s := b.ctes; s != nil; s = s.parent {
-		if s.name != name {
-			continue
-		}
-		if s.cte != nil {
-			scan := &CTEScan{CTE: s.cte, Alias: alias}
-			scan.Cols = append(scan.Cols, s.cte.Plan.Columns()...)
-			return scan, true, nil
-		}
-		n, err := b.bindCTE(s)
-		return n, true, err
-	}
-	return nil, false, nil
-}
-
-// readsOuter reports whether a plan reads arguments of its level.
-func readsOuter(n Node) bool {
-	found := false
-	walkNodes(n, func(m Node) {
-		for _, x := range nodeExprs(m) {
-			found = found || expr.Any(x, func(y expr.Expr) bool { _, ok := y.(*expr.OuterParam); return ok })
-		}
-	})
-	return found
 }

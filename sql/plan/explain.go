@@ -127,6 +127,10 @@ func describe(n Node) (title string, details []string) {
 		return "Function Scan on " + n.Alias, nil
 	case *CTEScan:
 		return "CTE Scan on " + onTable(n.CTE.Name, n.Alias), nil
+	case *RecursiveUnion:
+		return "Recursive Union", nil
+	case *WorkScan:
+		return "WorkTable Scan on " + onTable(n.Work.Name, n.Alias), nil
 	case *Filter:
 		return "Filter", conds("Filter", n.Cond)
 	case *ProjectSet:

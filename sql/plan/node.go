@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/expr"
 	"github.com/quorate-db/quorate/sql/rowcodec"
@@ -245,6 +246,34 @@ type SetOp struct {
 type CTE struct {
 	Name string
 	Plan Node
+	// Modifies says that it writes: then it is run to its end also if nobody reads
+	// it.
+	Modifies bool
+	// Recursive queries are never run by their readers: what they keep bounds them.
+	Recursive bool
+	Hint      ast.Materialize
+}
+
+// RecursiveUnion is a query of WITH RECURSIVE that refers to itself. Left is run
+// once, Right as long as it gives new rows, over those that came last.
+type RecursiveUnion struct {
+	cols
+	All         bool
+	Left, Right Node
+	Work        *Work
+}
+
+// Work stands for the rows that came last in a RecursiveUnion.
+type Work struct {
+	Name string
+	Cols []Column
+}
+
+// WorkScan reads them.
+type WorkScan struct {
+	cols
+	Work  *Work
+	Alias string
 }
 
 // CTEScan reads the rows of a CTE.
@@ -313,25 +342,27 @@ func (n *Sort) Columns() []Column     { return n.Input.Columns() }
 func (n *Limit) Columns() []Column    { return n.Input.Columns() }
 func (n *Distinct) Columns() []Column { return n.Input.Columns() }
 
-func (n *Scan) Inputs() []Node        { return nil }
-func (n *VirtualScan) Inputs() []Node { return nil }
-func (n *Values) Inputs() []Node      { return nil }
-func (n *FuncScan) Inputs() []Node    { return nil }
-func (n *CTEScan) Inputs() []Node     { return nil }
-func (n *Filter) Inputs() []Node      { return []Node{n.Input} }
-func (n *Project) Inputs() []Node     { return []Node{n.Input} }
-func (n *ProjectSet) Inputs() []Node  { return []Node{n.Input} }
-func (n *Join) Inputs() []Node        { return []Node{n.Left, n.Right} }
-func (n *Apply) Inputs() []Node       { return []Node{n.Left, n.Right} }
-func (n *Aggregate) Inputs() []Node   { return []Node{n.Input} }
-func (n *Window) Inputs() []Node      { return []Node{n.Input} }
-func (n *Sort) Inputs() []Node        { return []Node{n.Input} }
-func (n *Limit) Inputs() []Node       { return []Node{n.Input} }
-func (n *Distinct) Inputs() []Node    { return []Node{n.Input} }
-func (n *SetOp) Inputs() []Node       { return []Node{n.Left, n.Right} }
-func (n *Insert) Inputs() []Node      { return []Node{n.Input} }
-func (n *Update) Inputs() []Node      { return []Node{n.Input} }
-func (n *Delete) Inputs() []Node      { return []Node{n.Input} }
+func (n *Scan) Inputs() []Node           { return nil }
+func (n *VirtualScan) Inputs() []Node    { return nil }
+func (n *Values) Inputs() []Node         { return nil }
+func (n *FuncScan) Inputs() []Node       { return nil }
+func (n *CTEScan) Inputs() []Node        { return nil }
+func (n *WorkScan) Inputs() []Node       { return nil }
+func (n *RecursiveUnion) Inputs() []Node { return []Node{n.Left, n.Right} }
+func (n *Filter) Inputs() []Node         { return []Node{n.Input} }
+func (n *Project) Inputs() []Node        { return []Node{n.Input} }
+func (n *ProjectSet) Inputs() []Node     { return []Node{n.Input} }
+func (n *Join) Inputs() []Node           { return []Node{n.Left, n.Right} }
+func (n *Apply) Inputs() []Node          { return []Node{n.Left, n.Right} }
+func (n *Aggregate) Inputs() []Node      { return []Node{n.Input} }
+func (n *Window) Inputs() []Node         { return []Node{n.Input} }
+func (n *Sort) Inputs() []Node           { return []Node{n.Input} }
+func (n *Limit) Inputs() []Node          { return []Node{n.Input} }
+func (n *Distinct) Inputs() []Node       { return []Node{n.Input} }
+func (n *SetOp) Inputs() []Node          { return []Node{n.Left, n.Right} }
+func (n *Insert) Inputs() []Node         { return []Node{n.Input} }
+func (n *Update) Inputs() []Node         { return []Node{n.Input} }
+func (n *Delete) Inputs() []Node         { return []Node{n.Input} }
 
 // Plan is a statement ready to run.
 type Plan struct {
@@ -347,6 +378,8 @@ type Plan struct {
 	// Settings says that constants depend on settings as they were when it was made
 	// (time zone, search path): such a plan is not used after a change of them.
 	Verb string // SELECT, INSERT, UPDATE, DELETE
+	// Modifying are the WITH queries that write, in their order.
+	Modifying []*CTE
 }
 
 // TableVersion names a version of a table.

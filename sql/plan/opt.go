@@ -10,12 +10,18 @@ import (
 // join a method. Subplans of expressions are treated likewise.
 func (b *binder) optimize(p *Plan) error {
 	o := &optimizer{eval: b.o.Eval, eb: b.eb}
+	if len(p.Modifying) == 0 {
+		p.Root = inlineCTEs(p.Root)
+	}
 	root, err := o.run(p.Root)
 	if err != nil {
 		return err
 	}
 	p.Root = root
-	return nil
+	for _, c := range p.Modifying {
+		o.cte(c)
+	}
+	return o.err
 }
 
 type optimizer struct {
@@ -45,17 +51,8 @@ func allOf(n Node) []bool {
 // fold computes constant parts and treats the subplans in expressions.
 func (o *optimizer) fold(n Node) Node {
 	mapInputs(n, o.fold)
-	if c, ok := n.(*CTEScan); ok && !o.seen[c.CTE] {
-		if o.seen == nil {
-			o.seen = map[*CTE]bool{}
-		}
-		o.seen[c.CTE] = true
-		plan, err := o.run(c.CTE.Plan)
-		if err != nil {
-			o.err = err
-		} else {
-			c.CTE.Plan = plan
-		}
+	if c, ok := n.(*CTEScan); ok {
+		o.cte(c.CTE)
 	}
 	mapExprs(n, func(e expr.Expr) expr.Expr {
 		expr.Walk(e, func(x expr.Expr) bool {
@@ -77,6 +74,23 @@ func (o *optimizer) fold(n Node) Node {
 		f.Cond = expr.NewConst(types.False, types.Bool)
 	}
 	return n
+}
+
+// cte treats a WITH query, once: an access path is not chosen twice.
+func (o *optimizer) cte(c *CTE) {
+	if o.seen[c] {
+		return
+	}
+	if o.seen == nil {
+		o.seen = map[*CTE]bool{}
+	}
+	o.seen[c] = true
+	plan, err := o.run(c.Plan)
+	if err != nil {
+		o.err = err
+		return
+	}
+	c.Plan = plan
 }
 
 func (o *optimizer) subplan(s *expr.SubqueryExpr) {
@@ -582,6 +596,8 @@ func mapInputs(n Node, f func(Node) Node) {
 	case *Distinct:
 		n.Input = f(n.Input)
 	case *SetOp:
+		n.Left, n.Right = f(n.Left), f(n.Right)
+	case *RecursiveUnion:
 		n.Left, n.Right = f(n.Left), f(n.Right)
 	case *Insert:
 		n.Input = f(n.Input)

@@ -306,7 +306,7 @@ func estimate(n Node) float64 {
 		return guessSet
 	case *Values:
 		return float64(len(n.Rows))
-	case *FuncScan, *CTEScan:
+	case *FuncScan, *CTEScan, *WorkScan:
 		return guessSet
 	case *Filter:
 		return max(1, estimate(n.Input)*guessFilter)
