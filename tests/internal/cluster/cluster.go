@@ -21,12 +21,16 @@ type Options struct {
 	Log    func(format string, args ...any)
 	Flags  []string // further flags of every `start`
 	Env    []string // further environment of every node, such as GOMAXPROCS=1
+	// Proxied puts a Network between the nodes.
+	Proxied bool
 }
 
 // Cluster is a set of nodes. Close ends them.
 type Cluster struct {
 	opts     Options
 	launcher *launcher
+	// Network between the nodes; nil unless Options.Proxied.
+	Network *Network
 
 	mu struct {
 		sync.Mutex
@@ -39,7 +43,11 @@ func New(opts Options) *Cluster {
 	if opts.Log == nil {
 		opts.Log = func(string, ...any) {}
 	}
-	return &Cluster{opts: opts, launcher: newLauncher()}
+	c := &Cluster{opts: opts, launcher: newLauncher()}
+	if opts.Proxied {
+		c.Network = newNetwork(c.Nodes)
+	}
+	return c
 }
 
 // Nodes are all nodes ever added, running or not, in that order.
@@ -84,7 +92,7 @@ func (c *Cluster) NewNode() *Node {
 func (c *Cluster) Add(ctx context.Context) (*Node, error) {
 	var join []string
 	for _, n := range c.Running() {
-		join = append(join, n.RPC)
+		join = append(join, n.advertised())
 	}
 	n := c.NewNode()
 	if len(join) > 0 {
@@ -127,6 +135,9 @@ func (c *Cluster) Close() error {
 		}
 	}
 	c.launcher.close()
+	if c.Network != nil {
+		c.Network.close()
+	}
 	return c.Complaints()
 }
 

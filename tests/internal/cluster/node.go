@@ -35,6 +35,8 @@ type Node struct {
 	// Valid once the node was ready; kept over restarts.
 	ID             uint64
 	SQL, RPC, HTTP string
+	// proxy is the address that other nodes are told; empty: RPC.
+	proxy string
 
 	mu struct {
 		sync.Mutex
@@ -43,6 +45,14 @@ type Node struct {
 		code   int
 		stdout []string // every line of the current process
 	}
+}
+
+// advertised is the RPC address that other nodes are told.
+func (n *Node) advertised() string {
+	if n.proxy != "" {
+		return n.proxy
+	}
+	return n.RPC
 }
 
 // Running reports whether the process runs (a paused one does).
@@ -116,6 +126,15 @@ func (n *Node) start(ctx context.Context, again bool) error {
 		}
 	}
 	args := []string{"start", "--store", n.Dir, "--listen-sql", n.SQL, "--listen-rpc", n.RPC, "--listen-http", n.HTTP, "--pid-file", n.Dir + ".pid"}
+	if n.c.Network != nil {
+		if n.proxy == "" {
+			var err error
+			if n.proxy, err = n.c.Network.listen(n); err != nil {
+				return err
+			}
+		}
+		args = append(args, "--advertise-rpc", n.proxy)
+	}
 	if n.Join != "" && !again {
 		args = append(args, "--join", n.Join)
 	}
@@ -210,6 +229,9 @@ func (n *Node) parseReady(line string) error {
 	}
 	if n.ID != 0 && n.ID != id {
 		return fmt.Errorf("%s was node %d and came back as node %d", n.Name, n.ID, id)
+	}
+	if n.ID != 0 && n.SQL == vals["sql"] && n.RPC == vals["rpc"] && n.HTTP == vals["http"] {
+		return nil // as before: clients may be reading the addresses
 	}
 	n.ID, n.SQL, n.RPC, n.HTTP = id, vals["sql"], vals["rpc"], vals["http"]
 	return nil
