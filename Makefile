@@ -23,6 +23,16 @@ SIM_SEEDS    ?= 200
 CHAOS_ROUNDS ?= 20
 CHAOS_KILL_ALL ?= 10
 CHAOS_SECONDS ?= 20
+# CHAOS_TESTS is a pattern of tests. TestRuns runs what the others name: each is a
+# name, several by comma, or all; two nemeses at once are joined by +. With
+# CHAOS_SLICE, a time, it runs as much as fits in, each day something else.
+CHAOS_TESTS    ?= .
+CHAOS_WORKLOAD ?= all
+CHAOS_LEVEL    ?= all
+CHAOS_NEMESIS  ?= all
+CHAOS_RUN_SECONDS ?= 30
+CHAOS_SEED     ?= 1
+CHAOS_SLICE    ?= 0
 FUZZTIME     ?= 60s
 # How many fuzz targets, 0 for all, and which share of them: each day another.
 FUZZ_TARGETS ?= 0
@@ -68,8 +78,9 @@ bench: build ## pgbench against Quorate and PostgreSQL 15 in the same run (needs
 sim: ## the deterministic simulation, SIM_SEEDS seeds
 	go test ./tests/sim -count=1 -timeout 60m -run TestSeeds -seeds $(SIM_SEEDS)
 
-chaos: ## real processes killed and restarted, the full numbers
-	CHAOS_ROUNDS=$(CHAOS_ROUNDS) CHAOS_KILL_ALL=$(CHAOS_KILL_ALL) CHAOS_SECONDS=$(CHAOS_SECONDS) go test ./tests/chaos -count=1 -timeout 60m -v
+chaos: ## real processes hurt in all ways, the full numbers (hours); CHAOS_TESTS and what follows it choose
+	CHAOS_ROUNDS=$(CHAOS_ROUNDS) CHAOS_KILL_ALL=$(CHAOS_KILL_ALL) CHAOS_SECONDS=$(CHAOS_SECONDS) go test ./tests/chaos -run '$(CHAOS_TESTS)' -count=1 -timeout 24h -v \
+		-workload $(CHAOS_WORKLOAD) -level $(CHAOS_LEVEL) -nemesis $(CHAOS_NEMESIS) -seconds $(CHAOS_RUN_SECONDS) -seed $(CHAOS_SEED) -slice $(CHAOS_SLICE)
 
 fuzz: ## each fuzz target for FUZZTIME, or FUZZ_TARGETS of them
 	@grep -rE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*\(' . | sed -E 's|^(.*)/[^/]*:func (Fuzz[A-Za-z0-9_]*).*|\1 \2|' | sort | \

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sort"
-	"sync"
 	"testing"
 	"time"
 
@@ -78,8 +77,6 @@ func follower(ctx context.Context, c *cluster.Cluster, round int) (*cluster.Node
 	return others[round%len(others)], nil
 }
 
-func kill(n *cluster.Node) error { n.Kill(); return nil }
-
 func restart(ctx context.Context, n *cluster.Node) error { return n.Start(ctx) }
 
 // kill -9 of the node that leads the written region: nothing acknowledged is lost,
@@ -122,24 +119,4 @@ func TestKillAll(t *testing.T) {
 		w.Resume()
 	}
 	finish(t, c, w)
-}
-
-// inParallel runs f for all nodes at once and returns the first error.
-func inParallel(nodes []*cluster.Node, f func(*cluster.Node) error) error {
-	errs := make([]error, len(nodes))
-	var wg sync.WaitGroup
-	for i, n := range nodes {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			errs[i] = f(n)
-		}()
-	}
-	wg.Wait()
-	for i, err := range errs {
-		if err != nil {
-			return fmt.Errorf("%s: %w", nodes[i].Name, err)
-		}
-	}
-	return nil
 }

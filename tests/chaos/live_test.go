@@ -68,19 +68,6 @@ func TestTransferAndSplitUnderLoad(t *testing.T) {
 // clockText is the time of day as the operations of a verdict give it.
 func clockText() string { return time.Now().Format("15:04:05.000") }
 
-// execute runs one statement through a node.
-func execute(ctx context.Context, n *cluster.Node, text string) error {
-	conn, err := n.Connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close(context.Background()) }() // the answer was read
-	if _, err := conn.Exec(ctx, text); err != nil {
-		return fmt.Errorf("%s: %w", text, err)
-	}
-	return nil
-}
-
 func regionByID(t *testing.T, ctx context.Context, c *cluster.Cluster, id uint64) cluster.Region {
 	t.Helper()
 	rs, err := c.Regions(ctx, "")

@@ -52,6 +52,12 @@ func binaryPath(t *testing.T) string {
 // of every node's log is printed.
 func newCluster(t *testing.T) *cluster.Cluster {
 	t.Helper()
+	return newClusterWith(t, cluster.Options{})
+}
+
+// newClusterWith is newCluster with further options.
+func newClusterWith(t *testing.T, opts cluster.Options) *cluster.Cluster {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("starts processes: not with -short")
 	}
@@ -63,7 +69,8 @@ func newCluster(t *testing.T) *cluster.Cluster {
 		}
 		t.Logf("the nodes' directories are kept in %s", dir)
 	}
-	c := cluster.New(cluster.Options{Binary: binaryPath(t), Dir: dir, Log: t.Logf})
+	opts.Binary, opts.Dir, opts.Log = binaryPath(t), dir, t.Logf
+	c := cluster.New(opts)
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {
 			t.Error(err)

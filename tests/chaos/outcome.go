@@ -47,6 +47,12 @@ func outcomeOf(err error, commitSent bool) Outcome {
 	return Unknown
 }
 
+// misplaced reports whether a row that is there so often contradicts the outcome of
+// its insert.
+func misplaced(times int, o Outcome) bool {
+	return times > 1 || times == 0 && o == OK || times > 0 && o == Failed
+}
+
 // code is the SQLSTATE of an error, or empty.
 func code(err error) string {
 	var pe *pgconn.PgError
