@@ -179,6 +179,34 @@ func TestDDLFaults(t *testing.T) {
 	}
 }
 
+// Registers are judged by porcupine: unknown operations happen at any time or
+// never, failed ones never.
+func TestRegisterVerdict(t *testing.T) {
+	op := func(o Outcome, invoked, ended int64, kind string, old, new, got int) registerOp {
+		return registerOp{attempt: done(o, invoked, ended), Key: 1, Kind: kind, Old: old, New: new, Got: got}
+	}
+	for _, c := range []struct {
+		name, want string
+		ops        []registerOp
+	}{
+		{"in order", "", []registerOp{op(OK, 0, 1, "read", 0, 0, 0), op(OK, 2, 3, "write", 0, 5, 0), op(OK, 4, 5, "cas", 5, 6, 1), op(OK, 6, 7, "cas", 5, 7, 0), op(OK, 8, 9, "read", 0, 0, 6)}},
+		{"unknown happened late", "", []registerOp{op(Unknown, 0, 1, "write", 0, 5, 0), op(OK, 2, 3, "read", 0, 0, 0), op(OK, 4, 5, "read", 0, 0, 5)}},
+		{"unknown cas", "", []registerOp{op(OK, 0, 1, "write", 0, 5, 0), op(Unknown, 2, 3, "cas", 5, 6, 0), op(OK, 4, 5, "read", 0, 0, 6)}},
+		{"stale read", "not linearizable", []registerOp{op(OK, 0, 1, "write", 0, 5, 0), op(OK, 2, 3, "read", 0, 0, 0)}},
+		{"back and forth", "not linearizable", []registerOp{op(Unknown, 0, 1, "write", 0, 5, 0), op(OK, 2, 3, "read", 0, 0, 5), op(OK, 4, 5, "read", 0, 0, 0)}},
+		{"failed and read", "not linearizable", []registerOp{op(Failed, 0, 1, "write", 0, 5, 0), op(OK, 2, 3, "read", 0, 0, 5)}},
+		{"cas of a register that was never written", "not linearizable", []registerOp{op(OK, 0, 1, "cas", 0, 5, 1)}},
+		{"cas that must have worked", "not linearizable", []registerOp{op(OK, 0, 1, "write", 0, 5, 0), op(OK, 2, 3, "cas", 5, 6, 0)}},
+	} {
+		l := &registerLoad{}
+		l.ops.entries = c.ops
+		v := l.verdict(levels[0])
+		if (v.Err == nil) != (c.want == "") || v.Err != nil && !strings.Contains(v.Err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, v.Err, c.want)
+		}
+	}
+}
+
 // A sum that was wrong is a fault, and so is an answer that no fault excuses.
 func TestBankVerdict(t *testing.T) {
 	l := &bankLoad{}

@@ -31,6 +31,7 @@ var loads = []struct {
 	{"append", newAppendLoad},
 	{"bank", newBankLoad},
 	{"bank-tables", newBankTablesLoad},
+	{"register", newRegisterLoad},
 	{"set", newSetLoad},
 	{"predicate", newPredicateLoad},
 	{"fork", newForkLoad},
