@@ -55,7 +55,9 @@ type Assignment struct {
 	At
 	Columns []Ident
 	Multi   bool
-	Value   Expr
+	// Target is the part of the column that is assigned to, nil for all of it.
+	Target *Subscript
+	Value  Expr
 }
 
 // Update is UPDATE.

@@ -202,6 +202,16 @@ func (s *setReader) start(ev *expr.EvalContext, row []types.Datum) (err error) {
 	return err
 }
 
+// value makes one value of a row: a row value of several columns.
+func (s *setReader) value(row []types.Datum) types.Datum {
+	call, ok := s.e.(*expr.SetCall)
+	if !ok || call.Sig.Result.OID != types.OIDRecord {
+		return row[0]
+	}
+	names, ts := call.Columns()
+	return types.NewRecord(&types.Record{Types: ts, Names: names, Fields: append([]types.Datum(nil), row...)})
+}
+
 // next returns nil after the last row.
 func (s *setReader) next(ev *expr.EvalContext) ([]types.Datum, error) {
 	if s.done {
@@ -313,7 +323,7 @@ func (o *projectSet) next(ctx context.Context, b *Batch) error {
 			}
 			if row != nil {
 				any = true
-				out[o.w+i] = row[0]
+				out[o.w+i] = o.sets[i].value(row)
 			}
 		}
 		if !any {

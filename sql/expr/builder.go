@@ -244,8 +244,12 @@ func (b *Builder) Call(schema, name string, args []Expr, variadic bool) (Expr, e
 		out = append(out, &Const{Val: def, Typ: t})
 		r.Sig.Args = append(r.Sig.Args, t)
 	}
-	if len(out) == len(f.Args) && f.Name == "format" && variadic || f.Variadic && variadic && f.Args[len(f.Args)-1] == types.OIDAny {
+	spread := f.Variadic && variadic && f.Args[len(f.Args)-1] == types.OIDAny
+	if spread && f.fnN == nil {
 		return nil, sqlerr.Unsupported("VARIADIC in a call of %s", name)
+	}
+	if last := len(out) - 1; spread && !out[last].Type().IsArray() {
+		return nil, sqlerr.New(sqlerr.DatatypeMismatch, "VARIADIC argument must be an array")
 	}
 	switch f.Kind {
 	case FuncAggregate:
@@ -255,7 +259,7 @@ func (b *Builder) Call(schema, name string, args []Expr, variadic bool) (Expr, e
 	case FuncWindow:
 		return &WindowCall{Fn: f, Sig: r.Sig, Args: out}, nil
 	}
-	return &FuncCall{Fn: f, Sig: r.Sig, Args: out}, nil
+	return &FuncCall{Fn: f, Sig: r.Sig, Args: out, Spread: spread}, nil
 }
 
 // sqlValue makes what the standard writes without parentheses: CURRENT_DATE,
@@ -276,7 +280,7 @@ func (b *Builder) sqlValue(name string, args []Expr) (Expr, bool, error) {
 	case "localtime":
 		to = types.Time
 	case "current_time":
-		return nil, true, sqlerr.Unsupported("type %s", types.Timetz)
+		to = types.Timetz
 	default:
 		return nil, false, nil
 	}

@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"strconv"
+
 	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
 )
@@ -371,6 +373,9 @@ func (b *Builder) EmptyArray(t types.Type) (Expr, error) {
 
 // Subscript makes array[index…].
 func (b *Builder) Subscript(array Expr, index []Expr) (Expr, error) {
+	if array.Type().OID == types.OIDJSONB {
+		return b.jsonSubscript(array, index)
+	}
 	elem := array.Type().Elem()
 	if elem.IsZero() {
 		return nil, sqlerr.New(sqlerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", array.Type().Bare())
@@ -384,6 +389,9 @@ func (b *Builder) Subscript(array Expr, index []Expr) (Expr, error) {
 
 // Slice makes array[lower:upper, …]; a nil bound is left open.
 func (b *Builder) Slice(array Expr, lower, upper []Expr) (Expr, error) {
+	if array.Type().OID == types.OIDJSONB {
+		return nil, sqlerr.New(sqlerr.DatatypeMismatch, "jsonb subscript does not support slices")
+	}
 	if !array.Type().IsArray() {
 		return nil, sqlerr.New(sqlerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", array.Type().Bare())
 	}
@@ -420,6 +428,33 @@ func (b *Builder) indexes(list []Expr) ([]Expr, error) {
 		out[i] = c
 	}
 	return out, nil
+}
+
+// Field makes (row).name; the fields must be known here: of a table's row, or of the
+// columns of a function.
+func (b *Builder) Field(row Expr, name string) (Expr, error) {
+	switch x := row.(type) {
+	case *RowExpr:
+		for i := range x.Items {
+			if i < len(x.Names) && x.Names[i] == name || x.Names == nil && name == "f"+strconv.Itoa(i+1) {
+				return b.Known(x.Items[i])
+			}
+		}
+		return nil, sqlerr.New(sqlerr.UndefinedColumn, "could not identify column \"%s\" in record data type", name)
+	case *SetCall:
+		names, ts := x.Columns()
+		if x.Sig.Result.OID == types.OIDRecord {
+			for i, n := range names {
+				if n == name {
+					return &Field{Arg: row, Index: i, Name: name, Typ: ts[i]}, nil
+				}
+			}
+		}
+	}
+	if row.Type().OID == types.OIDRecord {
+		return nil, sqlerr.New(sqlerr.UndefinedColumn, "could not identify column \"%s\" in record data type", name)
+	}
+	return nil, sqlerr.New(sqlerr.WrongObjectType, "column notation .%s applied to type %s, which is not a composite type", name, row.Type().Bare())
 }
 
 // Row makes ROW(items…).

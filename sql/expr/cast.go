@@ -185,6 +185,10 @@ func (e *Cast) apply(ctx *EvalContext, d types.Datum) (types.Datum, error) {
 	var err error
 	switch e.how {
 	case castFunc:
+		if e.To.OID == types.OIDBit && d.Kind() == types.KindInt {
+			// The length decides which bits there are.
+			return types.NewString(intToBit(d.Int(), int(max(e.To.Typmod, 1)))), nil
+		}
 		d, err = e.def.fn(ctx, d)
 	case castTextOut:
 		d = types.NewString(types.TextOf(d, e.Arg.Type(), ctx.format()))
@@ -243,7 +247,7 @@ func ioVolatility(t types.Type) Volatility {
 		return ioVolatility(t.Elem())
 	}
 	switch t.OID {
-	case types.OIDDate, types.OIDTime, types.OIDTimestamp, types.OIDTimestamptz, types.OIDInterval, types.OIDBytea,
+	case types.OIDDate, types.OIDTime, types.OIDTimestamp, types.OIDTimestamptz, types.OIDTimetz, types.OIDInterval, types.OIDBytea,
 		types.OIDRegClass, types.OIDRegType, types.OIDRegProc, types.OIDRegProcedure, types.OIDRegNamespace,
 		types.OIDRegRole, types.OIDRegOper, types.OIDRegOperator, types.OIDRecord, types.OIDFloat4, types.OIDFloat8:
 		return Stable
@@ -285,7 +289,20 @@ func castKernel(from, to types.OID) func(*EvalContext, types.Datum) (types.Datum
 		}
 		return false
 	}
+	isBit := func(o types.OID) bool { return o == types.OIDBit || o == types.OIDVarbit }
 	switch {
+	case from == types.OIDTimetz || to == types.OIDTimetz:
+		return timetzCast(from, to)
+	case isBit(from) || isBit(to):
+		return bitCast(from, to)
+	case from == types.OIDJSONB && to == types.OIDJSON:
+		return func(_ *EvalContext, d types.Datum) (types.Datum, error) {
+			return types.NewBytes(types.AppendJSONB(nil, d.JSON())), nil
+		}
+	case from == types.OIDJSON && to == types.OIDJSONB:
+		return func(_ *EvalContext, d types.Datum) (types.Datum, error) { return types.DecodeText(d.Str(), tt, nil) }
+	case from == types.OIDJSONB:
+		return jsonbCast(to)
 	case isTime(from) && isTime(to):
 		return timeCast(from, to)
 	case isTime(from) || isTime(to):

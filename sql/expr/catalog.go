@@ -35,6 +35,8 @@ type Func struct {
 	Args     []types.OID
 	Result   types.OID
 	Variadic bool
+	// ArgNames are the names of the arguments, nil if they have none.
+	ArgNames []string
 	// Defaults counts the arguments at the end that may be left out.
 	Defaults   int
 	Strict     bool
@@ -54,6 +56,16 @@ type Func struct {
 	agg      aggFunc
 }
 
+// OrderMatters reports whether the result of an aggregate depends on the order of
+// its input.
+func (f *Func) OrderMatters() bool {
+	switch f.Name {
+	case "array_agg", "string_agg", "json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg":
+		return true
+	}
+	return false
+}
+
 // IsSystem reports whether the function is evaluated by SystemInfo.Call.
 func (f *Func) IsSystem() bool { return f.system }
 
@@ -61,6 +73,10 @@ func (f *Func) IsSystem() bool { return f.system }
 type Signature struct {
 	Args   []types.Type
 	Result types.Type
+	// OutNames and OutTypes are the columns that a call in FROM declares for a
+	// function returning record.
+	OutNames []string
+	OutTypes []types.Type
 }
 
 // Op is an operator of the catalogue: one overload. Left is 0 for a prefix

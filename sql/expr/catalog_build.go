@@ -17,7 +17,9 @@ type procRow struct {
 	result   types.OID
 	kind     byte   // f function, a aggregate, w window, s set-returning
 	flags    string // s strict, S stable, V volatile, v variadic
-	defaults int
+	defaults string // of the last arguments, as SQL, behind one another with a semicolon
+	outs     string // columns of the result: name and type, separated by commas
+	names    string // of the arguments, separated by commas
 }
 
 type opRow struct {
@@ -59,7 +61,6 @@ func NewCatalog() *Catalog {
 			OID: r.oid, Name: r.name, Result: r.result,
 			Strict:   strings.Contains(r.flags, "s"),
 			Variadic: strings.Contains(r.flags, "v"),
-			Defaults: r.defaults,
 			system:   !built,
 			fn1:      kern.fn1, fn2: kern.fn2, fnN: kern.fnN, set: kern.set, agg: kern.agg,
 		}
@@ -78,7 +79,14 @@ func NewCatalog() *Catalog {
 		case 'w':
 			f.Kind = FuncWindow
 		}
-		f.setDefaults()
+		if kern.set != nil {
+			f.Kind = FuncSet
+		}
+		f.setDefaults(r.defaults)
+		f.setOuts(r.outs)
+		if r.names != "" {
+			f.ArgNames = strings.Split(r.names, ",")
+		}
 		c.funcs[r.name] = append(c.funcs[r.name], f)
 		c.all = append(c.all, f)
 		c.byOID[r.oid] = f
@@ -124,23 +132,40 @@ func volatilityOf(flags string) Volatility {
 	return Immutable
 }
 
-// setDefaults fills in the defaults of the few functions that have any.
-func (f *Func) setDefaults() {
-	if f.Defaults == 0 {
+// setDefaults reads the defaults of the arguments: literals with a cast, NULL, and
+// numbers.
+func (f *Func) setDefaults(text string) {
+	if text == "" {
 		return
 	}
-	f.defaults = make([]types.Datum, f.Defaults)
-	for i := range f.defaults {
-		switch t := f.Args[len(f.Args)-f.Defaults+i]; types.KindOf(types.Of(t)) {
-		case types.KindInt:
-			f.defaults[i] = types.NewInt(0)
-		case types.KindFloat:
-			f.defaults[i] = types.NewFloat(0)
-		case types.KindBool:
-			f.defaults[i] = types.False
-		case types.KindString:
-			f.defaults[i] = types.NewString("")
+	list := strings.Split(text, ";")
+	f.Defaults = len(list)
+	f.defaults = make([]types.Datum, len(list))
+	for i, d := range list {
+		d, _, _ = strings.Cut(d, "::")
+		if d == "NULL" {
+			continue
 		}
+		t := types.Of(f.Args[len(f.Args)-len(list)+i])
+		if v, err := types.DecodeText(strings.Trim(d, "'"), t, nil); err == nil {
+			f.defaults[i] = v
+		}
+	}
+}
+
+// setOuts reads the columns of the result, "key text,value json". A single column
+// without a name of its own is left to the function's name.
+func (f *Func) setOuts(text string) {
+	if text == "" {
+		return
+	}
+	for _, c := range strings.Split(text, ",") {
+		name, typ, _ := strings.Cut(c, " ")
+		info, ok := types.LookupName(typ)
+		if !ok {
+			continue
+		}
+		f.OutNames, f.OutTypes = append(f.OutNames, name), append(f.OutTypes, info.OID)
 	}
 }
 

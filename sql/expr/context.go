@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/sql/jsonpath"
 	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
 )
@@ -44,6 +45,7 @@ type EvalContext struct {
 	Notice func(*sqlerr.Notice)
 
 	regexes map[regexKey]*regexp.Regexp
+	paths   map[string]*jsonpath.Path
 	zones   map[string]*time.Location
 
 	// stack lends argument slots to calls of more than two arguments.

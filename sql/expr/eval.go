@@ -142,7 +142,7 @@ func (e *MinMax) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
 }
 
 func (e *RowExpr) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
-	r := &types.Record{Types: make([]types.Type, len(e.Items)), Fields: make([]types.Datum, len(e.Items))}
+	r := &types.Record{Types: make([]types.Type, len(e.Items)), Fields: make([]types.Datum, len(e.Items)), Names: e.Names}
 	for i, x := range e.Items {
 		d, err := x.Eval(ctx, row)
 		if err != nil {
@@ -151,6 +151,18 @@ func (e *RowExpr) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
 		r.Types[i], r.Fields[i] = x.Type(), d
 	}
 	return types.NewRecord(r), nil
+}
+
+func (e *Field) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
+	d, err := e.Arg.Eval(ctx, row)
+	if err != nil || d.IsNull() {
+		return types.Null, err
+	}
+	r := d.Record()
+	if r == nil || e.Index >= len(r.Fields) {
+		return types.Null, sqlerr.Internal("field %d of a row with fewer", e.Index+1)
+	}
+	return r.Fields[e.Index], nil
 }
 
 func (e *RowCompare) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
@@ -255,6 +267,9 @@ func (e *FuncCall) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
 	if null && f.Strict {
 		return types.Null, nil
 	}
+	if e.Spread {
+		return e.spread(ctx, args)
+	}
 	if f.fnN != nil {
 		return f.fnN(ctx, &e.Sig, args)
 	}
@@ -262,4 +277,19 @@ func (e *FuncCall) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
 		return ctx.System.Call(ctx, f.Name, args)
 	}
 	return types.Null, sqlerr.Unsupported("function %s", f.Name)
+}
+
+// spread calls the function with the elements of the array that the last argument
+// is. A NULL array gives NULL.
+func (e *FuncCall) spread(ctx *EvalContext, args []types.Datum) (types.Datum, error) {
+	last := len(args) - 1
+	if args[last].IsNull() {
+		return types.Null, nil
+	}
+	a := args[last].Array()
+	sig := Signature{Args: append([]types.Type(nil), e.Sig.Args[:last]...), Result: e.Sig.Result}
+	for range a.Elems {
+		sig.Args = append(sig.Args, a.Elem)
+	}
+	return e.Fn.fnN(ctx, &sig, append(append([]types.Datum(nil), args[:last]...), a.Elems...))
 }

@@ -189,7 +189,7 @@ func ownVolatility(n Expr) Volatility {
 	case *AnyAll:
 		return x.Op.Op.Volatility
 	case *Const, *Column, *Logic, *Not, *IsNull, *IsBool, *IsDistinct, *Case, *Coalesce, *NullIf,
-		*MinMax, *InList, *ArrayExpr, *Subscript, *RowExpr, *RowCompare:
+		*MinMax, *InList, *ArrayExpr, *Subscript, *RowExpr, *RowCompare, *Field, *JSONSubscript, *ArrayAssign, *JSONAssign:
 		return Immutable
 	}
 	// A node of somebody else's.

@@ -47,7 +47,7 @@ func (k kernels) comparisons() {
 		{"int24%", "int2,int4"}, {"int42%", "int4,int2"}, {"int28%", "int2,int8"},
 		{"int82%", "int8,int2"}, {"int48%", "int4,int8"}, {"int84%", "int8,int4"},
 		{"oid%", "oid,oid"}, {"date_%", "date,date"}, {"time_%", "time,time"},
-		{"timestamp_%", "timestamp,timestamp"}, {"timestamptz_%", "timestamptz,timestamptz"},
+		{"timestamp_%", "timestamp,timestamp"}, {"timestamptz_%", "timestamptz,timestamptz"}, {"timetz_%", "timetz,timetz"},
 	} {
 		ints(x[0], x[1])
 	}
@@ -79,6 +79,8 @@ func (k kernels) comparisons() {
 	text(func(s string) string { return "bytea" + s + "(bytea,bytea)" })
 	text(func(s string) string { return "uuid_" + s + "(uuid,uuid)" })
 	text(func(s string) string { return "char" + s + "(char,char)" })
+	text(func(s string) string { return "bit" + s + "(bit,bit)" })
+	text(func(s string) string { return "varbit" + s + "(varbit,varbit)" })
 
 	order("bpchar%", "bpchar,bpchar", byType(types.Bpchar))
 	order("bool%", "bool,bool", byType(types.Bool))
@@ -91,6 +93,7 @@ func (k kernels) comparisons() {
 	order("array_%", "anyarray,anyarray", byType(types.AnyArray))
 	order("oidvector%", "oidvector,oidvector", byType(types.OidVector))
 	order("record_%", "record,record", byType(types.RecordType))
+	order("jsonb_%", "jsonb,jsonb", byType(types.JSONB))
 
 	// Dates and timestamps of different kinds.
 	dateTS := func(_ *EvalContext, a, b datum) int { return cmp64(dateAsTimestamp(a.Int()), b.Int()) }

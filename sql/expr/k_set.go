@@ -36,6 +36,9 @@ func (e *SetCall) Rows(ctx *EvalContext, row Row) (SetIter, error) {
 
 // Columns returns the names and types of the columns of a set-returning function.
 func (e *SetCall) Columns() (names []string, ts []types.Type) {
+	if len(e.Sig.OutNames) > 0 {
+		return e.Sig.OutNames, e.Sig.OutTypes
+	}
 	if len(e.Fn.OutNames) > 0 {
 		for i, n := range e.Fn.OutNames {
 			names = append(names, n)

@@ -529,26 +529,28 @@ func (k kernels) timeArithmetic() {
 		}
 		return timestamp(types.UTCToLocal(b.Int(), loc))
 	})
-	offset := func(v types.Interval) (int64, error) {
-		if v.Months != 0 || v.Days != 0 {
-			return 0, sqlerr.New(sqlerr.InvalidParameterValue, "interval time zone \"%s\" must not include months or days", types.TextOf(types.NewInterval(v), types.IntervalType, nil))
-		}
-		return v.Micros / types.MicrosPerSecond * types.MicrosPerSecond, nil
-	}
 	k.f2("timezone(interval,timestamp)", func(_ *EvalContext, a, b datum) (datum, error) {
-		off, err := offset(a.Interval())
+		off, err := zoneOffset(a.Interval())
 		if err != nil || !types.TimestampIsFinite(b.Int()) {
 			return b, err
 		}
 		return timestamp(b.Int() - off)
 	})
 	k.f2("timezone(interval,timestamptz)", func(_ *EvalContext, a, b datum) (datum, error) {
-		off, err := offset(a.Interval())
+		off, err := zoneOffset(a.Interval())
 		if err != nil || !types.TimestampIsFinite(b.Int()) {
 			return b, err
 		}
 		return timestamp(b.Int() + off)
 	})
+}
+
+// zoneOffset reads an interval as an offset east of UTC, in whole seconds.
+func zoneOffset(v types.Interval) (micros int64, err error) {
+	if v.Months != 0 || v.Days != 0 {
+		return 0, sqlerr.New(sqlerr.InvalidParameterValue, "interval time zone \"%s\" must not include months or days", types.TextOf(types.NewInterval(v), types.IntervalType, nil))
+	}
+	return v.Micros / types.MicrosPerSecond * types.MicrosPerSecond, nil
 }
 
 // zone finds a time zone, remembering it for the statement.

@@ -287,6 +287,7 @@ func (k kernels) timeParts() {
 			return timestampPart(u, t, t, 0, false, types.Date)
 		},
 		"interval": func(_ *EvalContext, u string, d datum) (part, bool, error) { return intervalPart(u, d.Interval()) },
+		"timetz":   func(_ *EvalContext, u string, d datum) (part, bool, error) { return timetzPart(u, d) },
 		"time":     func(_ *EvalContext, u string, d datum) (part, bool, error) { return timePart(u, d.Int()) },
 	}
 	for name, get := range getters {

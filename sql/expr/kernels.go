@@ -58,5 +58,8 @@ func allKernels() kernels {
 	k.templates()
 	k.aggregates()
 	k.windows()
+	k.json()
+	k.timetz()
+	k.bits()
 	return k
 }

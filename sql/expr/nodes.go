@@ -162,8 +162,19 @@ type Subscript struct {
 	Typ   types.Type
 }
 
-// RowExpr is ROW(…).
-type RowExpr struct{ Items []Expr }
+// RowExpr is ROW(…), or the row of a table, whose columns have names.
+type RowExpr struct {
+	Items []Expr
+	Names []string
+}
+
+// Field is one field of a row value.
+type Field struct {
+	Arg   Expr
+	Index int
+	Name  string
+	Typ   types.Type
+}
 
 // RowCompare compares two rows of equal length field by field: <, <=, >, >=.
 // Equality is built from AND and OR.
@@ -179,6 +190,9 @@ type FuncCall struct {
 	Fn   *Func
 	Sig  Signature
 	Args []Expr
+	// Spread marks a call with VARIADIC array of a function that takes any number of
+	// arguments of any type: the elements of the last argument are its arguments.
+	Spread bool
 }
 
 // OpCall applies an operator. Left is nil for a prefix operator.

@@ -25,6 +25,7 @@ func (e *ArrayExpr) Type() types.Type    { return e.Typ }
 func (e *Subscript) Type() types.Type    { return e.Typ }
 func (e *RowExpr) Type() types.Type      { return types.RecordType }
 func (e *RowCompare) Type() types.Type   { return types.Bool }
+func (e *Field) Type() types.Type        { return e.Typ }
 func (e *FuncCall) Type() types.Type     { return e.Sig.Result }
 func (e *OpCall) Type() types.Type       { return e.Sig.Result }
 func (e *Cast) Type() types.Type         { return e.To }
@@ -187,7 +188,14 @@ func (e *Subscript) WithChildren(c []Expr) Expr {
 }
 
 func (e *RowExpr) Children() []Expr           { return e.Items }
-func (e *RowExpr) WithChildren(c []Expr) Expr { return &RowExpr{Items: c} }
+func (e *RowExpr) WithChildren(c []Expr) Expr { return &RowExpr{Items: c, Names: e.Names} }
+
+func (e *Field) Children() []Expr { return []Expr{e.Arg} }
+func (e *Field) WithChildren(c []Expr) Expr {
+	n := *e
+	n.Arg = c[0]
+	return &n
+}
 
 func (e *RowCompare) Children() []Expr { return append(append([]Expr(nil), e.Left...), e.Right...) }
 func (e *RowCompare) WithChildren(c []Expr) Expr {

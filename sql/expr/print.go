@@ -94,8 +94,33 @@ func (p *printer) expr(e Expr) {
 		p.s(x.Fn.Name)
 		p.oid(x.Fn.OID)
 		p.s("(")
+		if x.Spread {
+			p.s("VARIADIC ")
+		}
 		p.list(x.Args)
 		p.s(")")
+	case *Field:
+		p.s("(")
+		p.expr(x.Arg)
+		p.s(").", QuoteIdent(x.Name))
+	case *ArrayAssign:
+		p.s("assign(")
+		p.list(x.Children())
+		if x.Slice {
+			p.s(":")
+		}
+		p.s(")")
+	case *JSONAssign:
+		p.s("assign(")
+		p.list(x.Children())
+		p.s(")")
+	case *JSONSubscript:
+		p.expr(x.Doc)
+		for _, i := range x.Index {
+			p.s("[")
+			p.expr(i)
+			p.s("]")
+		}
 	case *SetCall:
 		p.s(x.Fn.Name)
 		p.oid(x.Fn.OID)

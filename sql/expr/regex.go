@@ -38,7 +38,8 @@ func (c *EvalContext) regex(pattern, flags string) (*regexp.Regexp, error) {
 // compileRegex translates a pattern to Go's syntax. What RE2 cannot express
 // (back references, look-around) is refused.
 func compileRegex(pattern, flags string) (*regexp.Regexp, error) {
-	var fold, newline, dotNL, expanded, quote, basic bool
+	// stop: a dot matches no line end; lines: ^ and $ match at lines.
+	var fold, stop, lines, expanded, quote, basic bool
 	for _, f := range flags {
 		switch f {
 		case 'i':
@@ -46,13 +47,13 @@ func compileRegex(pattern, flags string) (*regexp.Regexp, error) {
 		case 'c':
 			fold = false
 		case 'n', 'm':
-			newline = true
+			stop, lines = true, true
 		case 'p':
-			return nil, sqlerr.Unsupported("regular expression option \"p\"")
+			stop, lines = true, false
 		case 's':
-			newline = false
+			stop, lines = false, false
 		case 'w':
-			dotNL = true
+			stop, lines = false, true
 		case 'x':
 			expanded = true
 		case 't':
@@ -87,7 +88,7 @@ func compileRegex(pattern, flags string) (*regexp.Regexp, error) {
 		body = regexp.QuoteMeta(pattern)
 	} else {
 		var err error
-		if body, err = translateRegex(pattern, expanded, newline); err != nil {
+		if body, err = translateRegex(pattern, expanded, stop, lines); err != nil {
 			return nil, err
 		}
 	}
@@ -95,10 +96,10 @@ func compileRegex(pattern, flags string) (*regexp.Regexp, error) {
 	if fold {
 		opts += "i"
 	}
-	if !newline {
+	if !stop {
 		opts += "s"
 	}
-	if newline || dotNL {
+	if lines {
 		opts += "m"
 	}
 	if opts != "" {
@@ -139,7 +140,7 @@ func isLetters(s string) bool {
 	return s != ""
 }
 
-func translateRegex(p string, expanded, newline bool) (string, error) {
+func translateRegex(p string, expanded, stop, lines bool) (string, error) {
 	bad := func(what string) (string, error) {
 		return "", sqlerr.New(sqlerr.InvalidRegularExpression, "invalid regular expression: %s", what)
 	}
@@ -199,7 +200,7 @@ func translateRegex(p string, expanded, newline bool) (string, error) {
 				}
 			}
 		case c == '[':
-			end, class, err := translateClass(p, i, newline)
+			end, class, err := translateClass(p, i, stop)
 			if err != nil {
 				return "", err
 			}
@@ -226,9 +227,9 @@ func translateRegex(p string, expanded, newline bool) (string, error) {
 			for i < len(p) && p[i] != '\n' {
 				i++
 			}
-		case c == '$' && !newline:
+		case c == '$' && !lines:
 			b.WriteString(`\z`)
-		case c == '^' && !newline:
+		case c == '^' && !lines:
 			b.WriteString(`\A`)
 		case c == '*' && (b.Len() == 0 || strings.HasSuffix(b.String(), "(") || strings.HasSuffix(b.String(), "|")):
 			return bad("quantifier operand invalid")

@@ -52,7 +52,12 @@ func TestRegenerateTables(t *testing.T) {
 		       case when p.proretset then 's' else p.prokind::text end,
 		       case when p.proisstrict then 's' else '' end ||
 		       case p.provolatile when 's' then 'S' when 'v' then 'V' else '' end ||
-		       case when p.provariadic <> 0 then 'v' else '' end, p.pronargdefaults
+		       case when p.provariadic <> 0 then 'v' else '' end,
+		       case when p.pronargdefaults > 0 then replace(pg_get_expr(p.proargdefaults, 0), ', ', ';') else '' end,
+		       case when p.proargmodes @> '{o}' then coalesce((select string_agg(p.proargnames[n] || ' ' || t.typname, ',' order by n)
+		         from generate_subscripts(p.proallargtypes, 1) n join pg_type t on t.oid = p.proallargtypes[n] where p.proargmodes[n] in ('o', 't')), '') else '' end,
+		       case when p.proargmodes is null then coalesce(array_to_string(p.proargnames, ','), '')
+		         else coalesce((select string_agg(p.proargnames[n], ',' order by n) from generate_subscripts(p.proargnames, 1) n where p.proargmodes[n] in ('i', 'v', 'b')), '') end
 		from pg_proc p where p.pronamespace = 'pg_catalog'::regnamespace and p.prokind <> 'p' order by p.oid`)
 	if err != nil {
 		t.Fatal(err)
@@ -63,16 +68,15 @@ func TestRegenerateTables(t *testing.T) {
 // The functions, operators and casts of PostgreSQL 15 that are built here, made
 // from its catalogue by TestRegenerateTables: do not edit.
 
-// procRows: OID, name, arguments, result, kind, flags, defaults.
+// procRows: OID, name, arguments, result, kind, flags, defaults, columns, names.
 var procRows = []procRow{
 `)
 	used, names, unbuilt := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	flagsOf := map[string]string{}
 	for rows.Next() {
 		var oid, result uint32
-		var name, args, kind, flags string
-		var defaults int
-		if err := rows.Scan(&oid, &name, &args, &result, &kind, &flags, &defaults); err != nil {
+		var name, args, kind, flags, defaults, outs, names_ string
+		if err := rows.Scan(&oid, &name, &args, &result, &kind, &flags, &defaults, &outs, &names_); err != nil {
 			t.Fatal(err)
 		}
 		key := name + "(" + args + ")"
@@ -90,7 +94,7 @@ var procRows = []procRow{
 			continue
 		}
 		used[key], names[name] = true, true
-		fmt.Fprintf(&out, "\t{%d, %q, %q, %d, '%s', %q, %d},\n", oid, name, args, result, kind, flags, defaults)
+		fmt.Fprintf(&out, "\t{%d, %q, %q, %d, '%s', %q, %q, %q, %q},\n", oid, name, args, result, kind, flags, defaults, outs, names_)
 	}
 	if rows.Err() != nil {
 		t.Fatal(rows.Err())

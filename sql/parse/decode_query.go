@@ -100,7 +100,11 @@ func (d *decoder) update(n tast.StmtNode) {
 		if !ok {
 			d.unexpected(a)
 		}
-		*dst.set = append(*dst.set, ast.Assignment{At: m.at, Columns: m.columns, Multi: kind == "multi", Value: d.expr(a.Expr)})
+		target, part := m.target.(*ast.Subscript)
+		if m.target != nil && !part {
+			d.unexpected(a)
+		}
+		*dst.set = append(*dst.set, ast.Assignment{At: m.at, Columns: m.columns, Multi: kind == "multi", Target: target, Value: d.expr(a.Expr)})
 	}
 	if s.Where != nil {
 		*dst.where = d.expr(s.Where)

@@ -57,7 +57,7 @@ func (p *parser) insertColumns() []ast.Ident {
 	for {
 		out = append(out, p.ident())
 		if k := p.kind(); k == '[' || k == '.' {
-			p.unsupported("assignment to an array element or field")
+			p.unsupported("assignment to an array element or field in INSERT")
 		}
 		if !p.accept(',') {
 			break
@@ -126,6 +126,7 @@ func (p *parser) onConflict() *ast.OnConflict {
 type multiAssign struct {
 	at      ast.At
 	columns []ast.Ident
+	target  ast.Expr // of SET a[i] = …
 }
 
 // assignments parses SET … as the engine's UPDATE. WHERE belongs to it; rest is emitted by the caller through where.
@@ -146,10 +147,14 @@ func (p *parser) setClause() {
 			p.emitSentinel("multi"+p.addSide(m), at)
 		} else {
 			name := p.colID()
-			if k := p.kind(); k == '[' || k == '.' {
-				p.unsupported("assignment to an array element or field")
-			}
 			m := &multiAssign{at: p.atToken(at), columns: []ast.Ident{{At: p.atToken(at), Name: name}}}
+			switch p.kind() {
+			case '[':
+				p.i = at
+				p.targetTo(&m.target)
+			case '.':
+				p.unsupported("assignment to a field")
+			}
 			p.emitMarked(string(appendName(nil, name+"\x00set"+p.addSide(m))), at)
 		}
 		p.expect('=')
@@ -160,6 +165,14 @@ func (p *parser) setClause() {
 		}
 		p.emitTight(",")
 	}
+}
+
+// targetTo parses column[i]… before the equals sign of an assignment.
+func (p *parser) targetTo(dst *ast.Expr) {
+	outer := p.begin(fragExpr, dst)
+	p.emitTight("SELECT")
+	p.primary()
+	p.end(outer)
 }
 
 func (p *parser) whereClause() {

@@ -422,13 +422,13 @@ func (b *binder) wholeRow(s *scope, table string) (expr.Expr, error) {
 		if r.name != table {
 			continue
 		}
-		var items []expr.Expr
+		row := &expr.RowExpr{}
 		for _, c := range s.cols {
 			if c.rel == i && !c.hidden {
-				items = append(items, c.e)
+				row.Items, row.Names = append(row.Items, c.e), append(row.Names, c.name)
 			}
 		}
-		return b.eb.Row(items)
+		return row, nil
 	}
 	return b.findOuter(s, func(p *scope) (expr.Expr, error) { return b.wholeRow(p, table) }, table)
 }

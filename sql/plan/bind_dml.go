@@ -508,7 +508,7 @@ func (b *binder) assignments(w *target, list []ast.Assignment, s *scope) (row []
 			if err != nil {
 				return nil, nil, err
 			}
-			if changed[i] {
+			if changed[i] && (a.Target == nil || !isPartAssignment(row[i])) {
 				return nil, nil, sqlerr.New(sqlerr.SyntaxError, "multiple assignments to same column %q", id.Name)
 			}
 			changed[i] = true
@@ -532,12 +532,37 @@ func (b *binder) assignments(w *target, list []ast.Assignment, s *scope) (row []
 			if expr.HasSet(x) {
 				return nil, nil, b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "set-returning functions are not allowed in UPDATE"), vals[j])
 			}
-			if row[i], err = b.assign(x, c, vals[j]); err != nil {
+			if a.Target != nil {
+				row[i], err = b.assignPart(row[i], c, a.Target, x, s)
+			} else {
+				row[i], err = b.assign(x, c, vals[j])
+			}
+			if err != nil {
 				return nil, nil, err
 			}
 		}
 	}
 	return row, changed, nil
+}
+
+// isPartAssignment reports whether a new value is made of the old one by
+// assignments to parts of it.
+func isPartAssignment(x expr.Expr) bool {
+	switch x.(type) {
+	case *expr.ArrayAssign, *expr.JSONAssign:
+		return true
+	}
+	return false
+}
+
+// assignPart binds SET column[i]… = x; old is the column's value so far.
+func (b *binder) assignPart(old expr.Expr, c *catalog.Column, t *ast.Subscript, x expr.Expr, s *scope) (expr.Expr, error) {
+	lo, hi, slice, err := b.subscripts(t, c.Type, s)
+	if err != nil {
+		return nil, err
+	}
+	out, err := b.eb.AssignElement(c.Name, old, lo, hi, slice, x)
+	return out, b.errAt(err, t)
 }
 
 // source binds what UPDATE and DELETE read: the target joined with the items of

@@ -149,11 +149,11 @@ func (b *binder) expr1(e ast.Expr, s *scope) (expr.Expr, error) {
 	case *ast.Default:
 		return nil, sqlerr.New(sqlerr.SyntaxError, "DEFAULT is not allowed in this context")
 	case *ast.FieldSelect:
-		return nil, unsupported("selecting a field of a row value")
+		return b.fieldSelect(e, s)
 	case *ast.Grouping:
 		return nil, unsupported("GROUPING")
 	case *ast.NamedArg:
-		return nil, unsupported("passing arguments by name")
+		return b.expr(e.Expr, s)
 	}
 	return nil, sqlerr.Internal("no binding for expression %T", e)
 }
@@ -385,18 +385,29 @@ func (b *binder) subscript(e *ast.Subscript, s *scope) (expr.Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	slice := false
+	lo, hi, slice, err := b.subscripts(e, a.Type(), s)
+	if err != nil {
+		return nil, err
+	}
+	if slice {
+		return b.eb.Slice(a, lo, hi)
+	}
+	return b.eb.Subscript(a, lo)
+}
+
+// subscripts binds the subscripts of a value of type t: the lower bounds and, if one
+// of them is a slice, the upper ones.
+func (b *binder) subscripts(e *ast.Subscript, t types.Type, s *scope) (lo, hi []expr.Expr, slice bool, err error) {
 	for _, ix := range e.Indexes {
 		slice = slice || ix.Slice
 	}
-	var lo, hi []expr.Expr
 	bind := func(x ast.Expr) (expr.Expr, error) {
 		if x == nil {
 			return nil, nil
 		}
 		y, err := b.expr(x, s)
-		if err != nil {
-			return nil, err
+		if err != nil || t.OID == types.OIDJSONB {
+			return y, err
 		}
 		y, err = b.eb.Cast(y, types.Int4, expr.CastAssignment)
 		return y, b.errAt(err, x)
@@ -404,11 +415,11 @@ func (b *binder) subscript(e *ast.Subscript, s *scope) (expr.Expr, error) {
 	for _, ix := range e.Indexes {
 		l, err := bind(ix.Lo)
 		if err != nil {
-			return nil, err
+			return nil, nil, false, err
 		}
 		h, err := bind(ix.Hi)
 		if err != nil {
-			return nil, err
+			return nil, nil, false, err
 		}
 		if slice && !ix.Slice {
 			// a[2][1:3] is a[1:2][1:3].
@@ -416,10 +427,19 @@ func (b *binder) subscript(e *ast.Subscript, s *scope) (expr.Expr, error) {
 		}
 		lo, hi = append(lo, l), append(hi, h)
 	}
-	if slice {
-		return b.eb.Slice(a, lo, hi)
+	return lo, hi, slice, nil
+}
+
+// fieldSelect binds (row).field.
+func (b *binder) fieldSelect(e *ast.FieldSelect, s *scope) (expr.Expr, error) {
+	if e.Star {
+		return nil, unsupported("row expansion via \"*\" of an expression")
 	}
-	return b.eb.Subscript(a, lo)
+	x, err := b.expr(e.Expr, s)
+	if err != nil {
+		return nil, err
+	}
+	return b.eb.Field(x, e.Field)
 }
 
 func (b *binder) currentValue(e *ast.CurrentValue) (expr.Expr, error) {
@@ -488,7 +508,20 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 		if args, err = b.exprs(e.Args, s); err != nil {
 			return nil, err
 		}
-		x, err = b.eb.Call(e.Func.Schema, e.Func.Name, args, e.Variadic)
+		var names []string
+		for i, a := range e.Args {
+			if n, ok := a.(*ast.NamedArg); ok {
+				if names == nil {
+					names = make([]string, len(e.Args))
+				}
+				names[i] = n.Name
+			}
+		}
+		if names != nil {
+			x, err = b.eb.CallNamed(e.Func.Schema, e.Func.Name, args, names)
+		} else {
+			x, err = b.eb.Call(e.Func.Schema, e.Func.Name, args, e.Variadic)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -531,8 +564,23 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 	if !e.Distinct && len(e.OrderBy) == 0 && e.Filter == nil {
 		return agg, notOuter(agg)
 	}
+	if e.Distinct {
+		for i, a := range agg.Args {
+			if err := types.CheckEqual(a.Type()); err != nil && a.Type().OID != types.OIDAny {
+				return nil, b.errAt(err, e.Args[min(i, len(e.Args)-1)])
+			}
+		}
+	}
 	c := *agg
 	c.Distinct = e.Distinct
+	if e.Distinct && len(e.OrderBy) == 0 && agg.Fn.OrderMatters() {
+		// PostgreSQL finds the distinct values by sorting.
+		for _, a := range agg.Args {
+			if types.CheckOrdered(a.Type()) == nil {
+				c.OrderBy = append(c.OrderBy, expr.SortKey{Expr: a})
+			}
+		}
+	}
 	for _, o := range e.OrderBy {
 		k, err := b.sortKey(o, s)
 		if err != nil {

@@ -178,14 +178,12 @@ func (b *binder) scan(t *catalog.Table, alias string, all bool) (Node, error) {
 
 // bindFuncRef binds functions in FROM.
 func (b *binder) bindFuncRef(t *ast.FuncRef, e env) (Node, *scope, error) {
-	if len(t.ColumnDefs) > 0 {
-		return nil, nil, b.errAt(unsupported("a column definition list"), t)
-	}
 	n := &FuncScan{Ordinality: t.Ordinality, Alias: t.Alias}
 	inner := &scope{env: e}
 	for _, f := range t.Funcs {
-		if len(f.Columns) > 0 {
-			return nil, nil, b.errAt(unsupported("a column definition list"), t)
+		defs := f.Columns
+		if !t.RowsFrom {
+			defs = t.ColumnDefs
 		}
 		x, err := b.expr(f.Expr, inner)
 		if err != nil {
@@ -200,10 +198,13 @@ func (b *binder) bindFuncRef(t *ast.FuncRef, e env) (Node, *scope, error) {
 		if err := b.noWindow(x, "functions in FROM"); err != nil {
 			return nil, nil, err
 		}
+		if x, err = b.columnDefs(x, defs, f.Expr); err != nil {
+			return nil, nil, err
+		}
 		names, ts := []string{targetName(f.Expr)}, []types.Type{x.Type()}
 		if call, ok := x.(*expr.SetCall); ok {
 			names, ts = call.Columns()
-			if len(names) == 1 && t.Alias != "" && !t.RowsFrom {
+			if len(names) == 1 && len(call.Fn.OutNames)+len(call.Sig.OutNames) == 0 && t.Alias != "" && !t.RowsFrom {
 				names = []string{t.Alias} // a function with one column is called as its alias
 			}
 		} else if expr.HasSet(x) {
@@ -226,6 +227,32 @@ func (b *binder) bindFuncRef(t *ast.FuncRef, e env) (Node, *scope, error) {
 	}
 	s, err := b.relScope(n.Cols, scopeRel{name: alias}, t.Columns, e, t)
 	return n, s, err
+}
+
+// columnDefs gives a function returning record the columns that the query declares
+// for it.
+func (b *binder) columnDefs(x expr.Expr, defs []ast.ColumnSpec, at ast.Expr) (expr.Expr, error) {
+	call, ok := x.(*expr.SetCall)
+	record := ok && call.Sig.Result.OID == types.OIDRecord && len(call.Fn.OutNames) == 0
+	switch {
+	case len(defs) == 0 && record:
+		return nil, b.errAt(sqlerr.New(sqlerr.SyntaxError, "a column definition list is required for functions returning \"record\""), at)
+	case len(defs) == 0:
+		return x, nil
+	case ok && len(call.Fn.OutNames) > 1:
+		return nil, b.errAt(sqlerr.New(sqlerr.SyntaxError, "a column definition list is redundant for a function with OUT parameters"), defs[0])
+	case !record:
+		return nil, b.errAt(sqlerr.New(sqlerr.SyntaxError, "a column definition list is only allowed for functions returning \"record\""), defs[0])
+	}
+	c := *call
+	for _, d := range defs {
+		t, err := ResolveType(d.Type)
+		if err != nil {
+			return nil, b.errAt(err, d.Type)
+		}
+		c.Sig.OutNames, c.Sig.OutTypes = append(c.Sig.OutNames, d.Name), append(c.Sig.OutTypes, t)
+	}
+	return &c, nil
 }
 
 var joinKinds = map[ast.JoinKind]JoinKind{

@@ -236,7 +236,7 @@ func (b *binder) bindSetOp(o *ast.SetOp, e env) (Node, error) {
 			}
 		}
 		if !o.All {
-			if err := types.CheckOrdered(t); err != nil {
+			if err := types.CheckEqual(t); err != nil {
 				return nil, b.errAt(err, o)
 			}
 		}
@@ -370,7 +370,7 @@ func (b *binder) bindCore(c *ast.SelectCore, q *ast.Select, e env, keepUnknown b
 	var n Node = &Project{cols: cols{k.cols}, Input: k.node, Exprs: k.exprs}
 	if c.Distinct {
 		for i, col := range k.cols[:k.n] {
-			if err := types.CheckOrdered(col.Type); err != nil {
+			if err := types.CheckEqual(col.Type); err != nil {
 				return nil, b.errAt(err, k.asts[i])
 			}
 		}
@@ -578,7 +578,7 @@ func (k *core) groupItem(item ast.Expr) (expr.Expr, error) {
 	if expr.HasSet(x) {
 		return nil, b.errAt(unsupported("a set-returning function in GROUP BY"), item)
 	}
-	return x, b.errAt(types.CheckOrdered(x.Type()), item)
+	return x, b.errAt(types.CheckEqual(x.Type()), item)
 }
 
 // orderBy binds ORDER BY: each key is an output or an extra expression behind

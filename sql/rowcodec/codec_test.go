@@ -11,7 +11,32 @@ import (
 )
 
 var codecTypes = []types.Type{types.Bool, types.Int2, types.Int4, types.Int8, types.Float8, types.Numeric, types.Text, types.Bytea, types.Date,
-	types.Timestamptz, types.UUID, types.Oid, types.Bpchar, types.IntervalType, types.TextArray, types.Int4Array}
+	types.Timestamptz, types.UUID, types.Oid, types.Bpchar, types.IntervalType, types.TextArray, types.Int4Array,
+	types.JSONB, types.Timetz, types.Varbit}
+
+func randomJSON(r *rand.Rand, depth int) *types.JSONNode {
+	if depth > 0 && r.IntN(2) == 0 {
+		n := &types.JSONNode{Kind: types.JSONArray}
+		var m []types.JSONMember
+		for range r.IntN(3) {
+			x := randomJSON(r, depth-1)
+			n.Items = append(n.Items, x)
+			m = append(m, types.JSONMember{Name: []string{"", "a", "b", "aa", "\x00"}[r.IntN(5)], Value: x})
+		}
+		if r.IntN(2) == 0 {
+			return types.NewJSONObject(m)
+		}
+		return n
+	}
+	switch k := types.JSONKind(r.IntN(5)); k {
+	case types.JSONNumber:
+		return &types.JSONNode{Kind: k, Num: types.NewNumericInt64(r.Int64N(40)-20, uint16(r.IntN(3)))}
+	case types.JSONString:
+		return &types.JSONNode{Kind: k, Str: []string{"", "a", "ab", "b", "a\x00"}[r.IntN(5)]}
+	default:
+		return &types.JSONNode{Kind: k}
+	}
+}
 
 func randomDatum(r *rand.Rand, t types.Type) types.Datum {
 	if r.IntN(5) == 0 {
@@ -52,6 +77,20 @@ func randomDatum(r *rand.Rand, t types.Type) types.Datum {
 			es = append(es, randomDatum(r, t.Elem()))
 		}
 		return types.NewArray(types.NewArrayOf(t.Elem(), es))
+	case types.OIDJSONB:
+		doc, err := types.EncodeJSONB(randomJSON(r, 3))
+		if err != nil {
+			panic(err)
+		}
+		return types.NewJSONB(doc)
+	case types.OIDTimetz:
+		return types.NewTimetz(r.Int64N(types.MicrosPerDay), r.IntN(7200)-3600)
+	case types.OIDVarbit:
+		b := make([]byte, r.IntN(10))
+		for i := range b {
+			b[i] = '0' + byte(r.IntN(2))
+		}
+		return types.NewBytes(b)
 	case types.OIDOid:
 		return types.NewInt(int64(r.Uint32()))
 	}

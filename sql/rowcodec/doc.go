@@ -14,7 +14,7 @@
 // skips the columns it does not want without looking at their contents.
 //
 // Key columns are left out of the row value where the key gives the value back
-// exactly; numeric (scale), char(n) (blanks) and floats (negative zero) do not
+// exactly; numeric (scale), jsonb (scale of numbers), char(n) (blanks) and floats (negative zero) do not
 // and are stored in both places.
 //
 // Everything here is a function over bytes. Decoded text refers to the memory of

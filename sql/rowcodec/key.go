@@ -22,26 +22,29 @@ const (
 	formString
 	formBpchar
 	formBytes
+	formJSON
 )
 
 func formOf(oid types.OID) keyForm {
 	switch oid {
 	case types.OIDBool:
 		return formBool
-	case types.OIDInt2, types.OIDInt4, types.OIDInt8, types.OIDOid, types.OIDXid, types.OIDCid, types.OIDDate, types.OIDTime,
+	case types.OIDInt2, types.OIDInt4, types.OIDInt8, types.OIDOid, types.OIDXid, types.OIDCid, types.OIDDate, types.OIDTime, types.OIDTimetz,
 		types.OIDTimestamp, types.OIDTimestamptz, types.OIDRegProc, types.OIDRegClass, types.OIDRegType, types.OIDRegNamespace,
-		types.OIDRegRole, types.OIDRegProcedure, types.OIDRegOper, types.OIDRegOperator:
+		types.OIDRegRole, types.OIDRegProcedure, types.OIDRegOper, types.OIDRegOperator, types.OIDRegCollation:
 		return formInt
 	case types.OIDFloat4, types.OIDFloat8:
 		return formFloat
 	case types.OIDNumeric:
 		return formDecimal
-	case types.OIDText, types.OIDVarchar, types.OIDName, types.OIDChar:
+	case types.OIDText, types.OIDVarchar, types.OIDName, types.OIDChar, types.OIDBit, types.OIDVarbit:
 		return formString
 	case types.OIDBpchar:
 		return formBpchar
 	case types.OIDBytea, types.OIDUUID:
 		return formBytes
+	case types.OIDJSONB:
+		return formJSON
 	}
 	return formNone
 }
@@ -89,6 +92,9 @@ func appendKeyForm(dst []byte, d types.Datum, form keyForm, dir keys.Direction) 
 	case formBytes:
 		return keys.AppendBytes(dst, dir, d.UnsafeBytes()), nil
 	}
+	if form == formJSON {
+		return keys.AppendBytes(dst, dir, appendJSONKey(nil, d.JSON(), true)), nil
+	}
 	return nil, sqlerr.Internal("no key encoding for a value stored as %v", d.Kind())
 }
 
@@ -117,6 +123,13 @@ func decodeKeyDatum(b []byte, form keyForm) (d types.Datum, rest []byte, err err
 	case formString, formBpchar:
 		rest, v, err := keys.DecodeString(b)
 		return types.NewString(v), rest, err
+	case formJSON:
+		rest, v, err := keys.DecodeBytes(b)
+		if err != nil {
+			return d, nil, err
+		}
+		d, err = decodeJSONKey(v)
+		return d, rest, err
 	case formBytes:
 		rest, v, err := keys.DecodeBytes(b)
 		return types.NewBytes(v), rest, err

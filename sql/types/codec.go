@@ -45,6 +45,8 @@ func EncodeText(dst []byte, d Datum, t Type, ctx *FormatContext) []byte {
 			return appendBytea(dst, d.Str(), ctx.orDefault().ByteaOutput)
 		case OIDUUID:
 			return appendUUID(dst, d.Str())
+		case OIDJSONB:
+			return AppendJSONB(dst, d.JSON())
 		case OIDChar:
 			if s := d.Str(); s != "" && s[0] >= 0x80 {
 				return append(dst, '\\', '0'+s[0]>>6, '0'+s[0]>>3&7, '0'+s[0]&7)
@@ -61,6 +63,8 @@ func EncodeText(dst []byte, d Datum, t Type, ctx *FormatContext) []byte {
 		return appendTimestamp(dst, d.num, ctx.Location(), ctx.orDefault())
 	case storeTime:
 		return appendTimeOfDay(dst, d.num)
+	case storeTimetz:
+		return appendTimetz(dst, d)
 	case storeReg:
 		return appendReg(dst, d.OID(), t.OID, ctx.orDefault())
 	}
@@ -69,7 +73,7 @@ func EncodeText(dst []byte, d Datum, t Type, ctx *FormatContext) []byte {
 
 // TextOf is EncodeText into a string.
 func TextOf(d Datum, t Type, ctx *FormatContext) string {
-	if d.kind == KindString && t.OID != OIDBytea && t.OID != OIDUUID && t.OID != OIDChar {
+	if d.kind == KindString && t.OID != OIDBytea && t.OID != OIDUUID && t.OID != OIDChar && t.OID != OIDJSONB {
 		return d.Str()
 	}
 	var buf [64]byte
@@ -114,8 +118,16 @@ func EncodeBinary(dst []byte, d Datum, t Type, ctx *FormatContext) ([]byte, erro
 			return append(dst, 0), nil
 		}
 		return append(dst, d.Str()...), nil
-	case storeText, storeBpchar, storeName, storeBytea, storeUUID, storeVoid:
+	case storeText, storeBpchar, storeName, storeBytea, storeUUID, storeVoid, storeJSON:
 		return append(dst, d.Str()...), nil
+	case storeJSONB:
+		return AppendJSONB(append(dst, 1), d.JSON()), nil
+	case storeJSONPath:
+		return append(append(dst, 1), d.Str()...), nil
+	case storeTimetz:
+		return appendTimetzBinary(dst, d), nil
+	case storeBit:
+		return appendBitBinary(dst, d.Str()), nil
 	case storeInterval:
 		v := d.Interval()
 		dst = binary.BigEndian.AppendUint64(dst, uint64(v.Micros))
@@ -149,7 +161,8 @@ func (s storage) kind() Kind {
 		return KindFloat
 	case storeNumeric:
 		return KindNumeric
-	case storeText, storeBpchar, storeName, storeChar, storeBytea, storeUUID, storeVoid:
+	case storeText, storeBpchar, storeName, storeChar, storeBytea, storeUUID, storeVoid,
+		storeJSON, storeJSONB, storeJSONPath, storeBit:
 		return KindString
 	case storeInterval:
 		return KindInterval
@@ -233,6 +246,16 @@ func decodeText(s string, t Type, ctx *FormatContext) (Datum, error) {
 		return parseBytea(s)
 	case storeUUID:
 		return parseUUID(s)
+	case storeJSON:
+		return NewString(s), CheckJSON(s)
+	case storeJSONB:
+		return parseJSONB(s)
+	case storeJSONPath:
+		return parseJSONPath(s)
+	case storeTimetz:
+		return parseTimetz(s, ctx)
+	case storeBit:
+		return parseBit(s, t)
 	case storeDate:
 		n, err = parseDate(s, ctx)
 	case storeTime:
@@ -339,6 +362,8 @@ func decodeBinary(b []byte, t Type, ctx *FormatContext, depth int) (Datum, error
 		size = 4
 	case storeInt8, storeTime, storeTimestamp, storeTimestamptz, storeFloat8:
 		size = 8
+	case storeTimetz:
+		size = 12
 	case storeInterval, storeUUID:
 		size = 16
 	}
@@ -391,6 +416,26 @@ func decodeBinary(b []byte, t Type, ctx *FormatContext, depth int) (Datum, error
 		}), nil
 	case storeNumeric:
 		return decodeNumericBinary(b)
+	case storeTimetz:
+		return decodeTimetzBinary(b)
+	case storeBit:
+		return decodeBitBinary(b)
+	case storeJSON:
+		if err := checkText(string(b)); err != nil {
+			return Null, err
+		}
+		return NewString(string(b)), CheckJSON(string(b))
+	case storeJSONB, storeJSONPath:
+		if len(b) == 0 {
+			return Null, errShort()
+		}
+		if b[0] != 1 {
+			return Null, sqlerr.Internal("unsupported %s version number %d", t.Bare(), b[0])
+		}
+		if err := checkText(string(b[1:])); err != nil {
+			return Null, err
+		}
+		return decodeText(string(b[1:]), t, ctx)
 	case storeText, storeBpchar, storeName:
 		v := string(b)
 		if err := checkText(v); err != nil {
@@ -431,6 +476,11 @@ func ApplyTypmod(d Datum, t Type, explicit bool) (Datum, error) {
 		return fitNumeric(d, t)
 	case storeTime:
 		return NewInt(roundMicros(d.num, t.Typmod)), nil
+	case storeTimetz:
+		micros, east := d.Timetz()
+		return NewTimetz(roundMicros(micros, t.Typmod), east), nil
+	case storeBit:
+		return fitBit(d, t, explicit)
 	case storeTimestamp, storeTimestamptz:
 		if !TimestampIsFinite(d.num) {
 			return d, nil

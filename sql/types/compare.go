@@ -33,6 +33,9 @@ func Compare(a, b Datum, t Type) int {
 		if t.OID == OIDBpchar {
 			return strings.Compare(strings.TrimRight(a.Str(), " "), strings.TrimRight(b.Str(), " "))
 		}
+		if t.OID == OIDJSONB {
+			return CompareJSONB(a.JSON(), b.JSON())
+		}
 		return bytes.Compare(a.UnsafeBytes(), b.UnsafeBytes())
 	case KindNumeric:
 		return CompareNumeric(a, b)
@@ -51,7 +54,7 @@ func Equal(a, b Datum, t Type) bool {
 	if a.kind == b.kind && (a.kind == KindInt || a.kind == KindBool) {
 		return a.num == b.num
 	}
-	if a.kind == KindString && b.kind == KindString && t.OID != OIDBpchar {
+	if a.kind == KindString && b.kind == KindString && t.OID != OIDBpchar && t.OID != OIDJSONB {
 		return a.Str() == b.Str()
 	}
 	return Compare(a, b, t) == 0
@@ -140,6 +143,9 @@ func Hash(h uint64, d Datum, t Type) uint64 {
 		s := d.Str()
 		if t.OID == OIDBpchar {
 			s = strings.TrimRight(s, " ")
+		}
+		if t.OID == OIDJSONB {
+			return hashJSON(h, JSONDoc(s))
 		}
 		return hashString(h, s)
 	case KindNumeric:
@@ -240,6 +246,22 @@ func b2i(b bool) int {
 	return 0
 }
 
+// CheckEqual returns undefined_function (42883) if values of the type cannot be told
+// equal or not, as DISTINCT, GROUP BY and UNION ask.
+func CheckEqual(t Type) error {
+	if err := t.CheckBuilt(); err != nil {
+		return err
+	}
+	if t.IsArray() {
+		return CheckEqual(t.Elem())
+	}
+	switch t.OID {
+	case OIDJSON, OIDJSONPath, OIDPgNodeTree, OIDVoid:
+		return sqlerr.New(sqlerr.UndefinedFunction, "could not identify an equality operator for type %s", t.Bare())
+	}
+	return nil
+}
+
 // CheckOrdered returns undefined_function (42883) if values of the type have no
 // order, as an ORDER BY or an index would ask.
 func CheckOrdered(t Type) error {
@@ -249,7 +271,7 @@ func CheckOrdered(t Type) error {
 	if t.IsArray() {
 		return CheckOrdered(t.Elem())
 	}
-	if storageOf(t.OID) == storeVoid || t.OID == OIDXid || t.OID == OIDCid || t.OID == OIDPgNodeTree {
+	if storageOf(t.OID) == storeVoid || t.OID == OIDXid || t.OID == OIDCid || t.OID == OIDPgNodeTree || t.OID == OIDJSON || t.OID == OIDJSONPath {
 		return sqlerr.New(sqlerr.UndefinedFunction, "could not identify an ordering operator for type %s", t).
 			WithHint("Use an explicit ordering operator or modify the query.")
 	}

@@ -1,6 +1,7 @@
 package types
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 )
@@ -168,6 +169,32 @@ func appendTimestamp(dst []byte, micros int64, loc *time.Location, c *FormatCont
 	}
 	if bc {
 		dst = append(dst, " BC"...)
+	}
+	return dst
+}
+
+// AppendISO appends a date, timestamp or timestamptz as XML Schema and JSON want
+// it: ISO 8601 with a T, whatever the DateStyle.
+func AppendISO(dst []byte, d Datum, t Type, ctx *FormatContext) []byte {
+	iso := FormatContext{TimeZone: ctx.Location()}
+	from := len(dst)
+	dst = EncodeText(dst, d, t.Bare(), &iso)
+	if t.OID == OIDDate {
+		return dst
+	}
+	space := bytes.IndexByte(dst[from:], ' ')
+	if space < 0 {
+		return dst // an infinity
+	}
+	dst[from+space] = 'T'
+	if t.OID != OIDTimestamptz {
+		return dst
+	}
+	// The offset has its minutes always.
+	sign := from + bytes.LastIndexAny(dst[from:], "+-")
+	end := sign + 3
+	if end >= len(dst) || dst[end] != ':' {
+		dst = append(dst[:end], append([]byte(":00"), dst[end:]...)...)
 	}
 	return dst
 }

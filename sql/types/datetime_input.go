@@ -96,17 +96,7 @@ func parseDate(s string, ctx *FormatContext) (int64, error) {
 }
 
 func parseTime(s string, ctx *FormatContext) (int64, error) {
-	// Digits alone are a time here, hhmmss or hhmm, not a date.
-	if p, _, _ := strings.Cut(trimSpace(s), "."); len(p) == 6 || len(p) == 4 {
-		r := dateReader{isoTime: true}
-		if _, ok := digits(p); ok {
-			if f := r.runTogether(trimSpace(s)); f != faultNone {
-				return 0, f.err(s, Time, "")
-			}
-			return r.out.TimeOfDay(), nil
-		}
-	}
-	v, fault, zone := readDateText(s, ctx.DateOrder)
+	v, fault, zone := readTimeText(s, ctx)
 	if fault != faultNone {
 		return 0, fault.err(s, Time, zone)
 	}
@@ -120,6 +110,30 @@ func parseTime(s string, ctx *FormatContext) (int64, error) {
 		return 0, faultFormat.err(s, Time, "")
 	}
 	return v.TimeOfDay(), nil
+}
+
+// readTimeText reads a time. Digits alone are one here, hhmmss or hhmm, not a
+// date; a zone may follow them.
+func readTimeText(s string, ctx *FormatContext) (dateText, dateFault, string) {
+	text := trimSpace(s)
+	i := 0
+	for i < len(text) && (isDigit(text[i]) || text[i] == '.') {
+		i++
+	}
+	head, tail := text[:i], text[i:]
+	if p, _, _ := strings.Cut(head, "."); (len(p) == 6 || len(p) == 4) && (tail == "" || tail[0] == '+' || tail[0] == '-') {
+		r := dateReader{isoTime: true}
+		if f := r.runTogether(head); f != faultNone {
+			return r.out, f, ""
+		}
+		if tail != "" {
+			if f := r.zone(tail); f != faultNone {
+				return r.out, f, r.zoneName
+			}
+		}
+		return r.out, faultNone, ""
+	}
+	return readDateText(s, ctx.DateOrder)
 }
 
 // roundMicros rounds to a number of fractional digits, half away from zero.

@@ -2,6 +2,7 @@ package types
 
 import (
 	"math"
+	"strconv"
 	"unsafe"
 
 	"github.com/cockroachdb/apd/v3"
@@ -222,8 +223,18 @@ func (d Datum) Size() int {
 	return word
 }
 
-// Record is the value of a row constructor.
+// Record is the value of a row.
 type Record struct {
 	Types  []Type
 	Fields []Datum
+	// Names are the names of the fields, nil for a row constructor's.
+	Names []string
+}
+
+// Name returns the name of a field; without names they are f1, f2, ….
+func (r *Record) Name(i int) string {
+	if i < len(r.Names) {
+		return r.Names[i]
+	}
+	return "f" + strconv.Itoa(i+1)
 }

@@ -15,10 +15,14 @@
 //	numeric                          Numeric
 //	text varchar bpchar name "char"  String; bpchar keeps its blanks, "char" has 0 or 1 bytes
 //	bytea                            String, any bytes
+//	bit, varbit                      String of digits 0 and 1
+//	json                             String as written; jsonb: see JSONDoc
+//	jsonpath                         String in its normal form
 //	uuid                             String of 16 bytes
 //	date                             Int, days since 2000-01-01
 //	timestamp timestamptz            Int, microseconds since 2000-01-01 00:00 (UTC)
 //	time                             Int, microseconds since midnight
+//	timetz                           Int, see timetz.go
 //	interval                         Interval
 //	arrays, int2vector, oidvector    Array
 //	record                           Record
@@ -28,7 +32,7 @@
 // The infinities of date are MinInt32 and MaxInt32, those of the timestamps
 // MinInt64 and MaxInt64, as PostgreSQL has them on the wire.
 //
-// A type that is registered but not built (json, inet, …) has an Info, so that
+// A type that is registered but not built (xml, inet, …) has an Info, so that
 // catalogues can list it and names resolve; decoding a value of it is
 // feature_not_supported with its name. No Datum of such a type ever exists.
 //

@@ -127,3 +127,88 @@ func BenchmarkAddNumeric(b *testing.B) {
 		}
 	}
 }
+
+// JSON that is read keeps its value: the text of a jsonb is the same jsonb, its
+// bytes are valid, and json's own check agrees.
+func FuzzJSON(f *testing.F) {
+	for _, s := range []string{"{}", "[1,2.50,-1e3]", `{"a":{"b":[null,true,"x\n\u00e9"]},"a":1}`, `"\ud83d\ude00"`, "  1 ", "[[[]]]"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		d, err := DecodeText(s, JSONB, nil)
+		if err != nil {
+			return
+		}
+		if err := ValidJSONB(d.JSON()); err != nil {
+			t.Fatalf("%q: %v", s, err)
+		}
+		if err := CheckJSON(s); err != nil {
+			t.Errorf("%q is jsonb but no json: %v", s, err)
+		}
+		text := TextOf(d, JSONB, nil)
+		again, err := DecodeText(text, JSONB, nil)
+		if err != nil || again.JSON() != d.JSON() {
+			t.Errorf("%q prints as %q, which reads as another value (%v)", s, text, err)
+		}
+		if !JSONBContains(d.JSON(), d.JSON()) || Compare(d, again, JSONB) != 0 || Hash(0, d, JSONB) != Hash(0, again, JSONB) {
+			t.Errorf("%q is not equal to itself", text)
+		}
+		if _, _, _, err := SplitJSON(s); err != nil {
+			t.Errorf("split %q: %v", s, err)
+		}
+	})
+}
+
+// Bytes that are no jsonb are found out without a panic.
+func FuzzValidJSONB(f *testing.F) {
+	for _, s := range []string{`{"a":[1,null,"x"]}`, "[]", "1.5"} {
+		d, _ := DecodeText(s, JSONB, nil)
+		f.Add([]byte(d.Str()))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if ValidJSONB(JSONDoc(b)) == nil {
+			text := string(AppendJSONB(nil, JSONDoc(b)))
+			if _, err := DecodeText(text, JSONB, nil); err != nil {
+				t.Errorf("valid %x prints as %q: %v", b, text, err)
+			}
+		}
+	})
+}
+
+// A timetz keeps its parts in both forms, and integers order as instants do.
+func FuzzTimetz(f *testing.F) {
+	f.Add(int64(0), 0, int64(MicrosPerDay), -57599)
+	f.Add(int64(1), 3600, int64(3600*MicrosPerSecond), 57599)
+	f.Fuzz(func(t *testing.T, m1 int64, z1 int, m2 int64, z2 int) {
+		for _, v := range []int64{m1, m2} {
+			if v < 0 || v > MicrosPerDay {
+				return
+			}
+		}
+		for _, z := range []int{z1, z2} {
+			if z < -timetzZoneMax || z > timetzZoneMax {
+				return
+			}
+		}
+		a, b := NewTimetz(m1, z1), NewTimetz(m2, z2)
+		if m, z := a.Timetz(); m != m1 || z != z1 {
+			t.Fatalf("%d %d became %d %d", m1, z1, m, z)
+		}
+		u1, u2 := m1-int64(z1)*MicrosPerSecond, m2-int64(z2)*MicrosPerSecond
+		want := cmpInt(u1, u2)
+		if want == 0 {
+			want = cmpInt(int64(-z1), int64(-z2))
+		}
+		if got := Compare(a, b, Timetz); got != want {
+			t.Errorf("compare gives %d, want %d", got, want)
+		}
+		text := TextOf(a, Timetz, nil)
+		if again, err := DecodeText(text, Timetz, nil); err != nil || again.Int() != a.Int() {
+			t.Errorf("%s reads as another value (%v)", text, err)
+		}
+		bin, _ := EncodeBinary(nil, a, Timetz, nil)
+		if again, err := DecodeBinary(bin, Timetz, nil); err != nil || again.Int() != a.Int() {
+			t.Errorf("%x reads as another value (%v)", bin, err)
+		}
+	})
+}

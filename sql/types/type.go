@@ -42,6 +42,8 @@ const (
 	OIDTimestamptz   OID = 1184
 	OIDInterval      OID = 1186
 	OIDTimetz        OID = 1266
+	OIDBit           OID = 1560
+	OIDVarbit        OID = 1562
 	OIDNumeric       OID = 1700
 	OIDRegProcedure  OID = 2202
 	OIDRegOper       OID = 2203
@@ -58,8 +60,10 @@ const (
 	OIDUUID          OID = 2950
 	OIDAnyEnum       OID = 3500
 	OIDJSONB         OID = 3802
+	OIDJSONPath      OID = 4072
 	OIDRegNamespace  OID = 4089
 	OIDRegRole       OID = 4096
+	OIDRegCollation  OID = 4191
 	OIDXid8          OID = 5069
 	OIDAnyCompatible OID = 5077
 
@@ -87,6 +91,8 @@ const (
 	OIDNumericArray     OID = 1231
 	OIDRecordArray      OID = 2287
 	OIDUUIDArray        OID = 2951
+	OIDJSONArray        OID = 199
+	OIDJSONBArray       OID = 3807
 )
 
 // Type is a data type with its modifier. It is comparable with ==. The zero
@@ -116,6 +122,7 @@ var (
 	Xid          = Of(OIDXid)
 	JSON         = Of(OIDJSON)
 	JSONB        = Of(OIDJSONB)
+	JSONPath     = Of(OIDJSONPath)
 	PgNodeTree   = Of(OIDPgNodeTree)
 	Float4       = Of(OIDFloat4)
 	Float8       = Of(OIDFloat8)
@@ -128,6 +135,8 @@ var (
 	Timestamptz  = Of(OIDTimestamptz)
 	IntervalType = Of(OIDInterval)
 	Timetz       = Of(OIDTimetz)
+	Bit          = Of(OIDBit)
+	Varbit       = Of(OIDVarbit)
 	Numeric      = Of(OIDNumeric)
 	RegClass     = Of(OIDRegClass)
 	RegType      = Of(OIDRegType)
@@ -341,6 +350,11 @@ const (
 	storeArray
 	storeRecord
 	storeVoid
+	storeJSON
+	storeJSONB
+	storeJSONPath
+	storeTimetz
+	storeBit
 )
 
 func storageOf(oid OID) storage {
@@ -355,7 +369,7 @@ func storageOf(oid OID) storage {
 		return storeInt8
 	case OIDOid, OIDXid, OIDCid:
 		return storeOID
-	case OIDRegProc, OIDRegProcedure, OIDRegOper, OIDRegOperator, OIDRegClass, OIDRegType, OIDRegNamespace, OIDRegRole:
+	case OIDRegProc, OIDRegProcedure, OIDRegOper, OIDRegOperator, OIDRegClass, OIDRegType, OIDRegNamespace, OIDRegRole, OIDRegCollation:
 		return storeReg
 	case OIDFloat4:
 		return storeFloat4
@@ -391,6 +405,16 @@ func storageOf(oid OID) storage {
 		return storeRecord
 	case OIDVoid:
 		return storeVoid
+	case OIDJSON:
+		return storeJSON
+	case OIDJSONB:
+		return storeJSONB
+	case OIDJSONPath:
+		return storeJSONPath
+	case OIDTimetz:
+		return storeTimetz
+	case OIDBit, OIDVarbit:
+		return storeBit
 	case OIDAnyArray:
 		// Only pg_statistic and friends have columns of it; they are NULL here.
 		return storeNone

@@ -34,8 +34,8 @@ var sqlNames = map[string]OID{
 	"timestamp with time zone":    OIDTimestamptz,
 	"time without time zone":      OIDTime,
 	"time with time zone":         OIDTimetz,
-	"bit varying":                 1562,
-	"bit":                         1560,
+	"bit varying":                 OIDVarbit,
+	"bit":                         OIDBit,
 }
 
 // intervalFields are the qualifiers of INTERVAL.
@@ -225,6 +225,8 @@ func typeByWords(s string, words []typeWord, args []int64) (Type, error) {
 	case oid == OIDBpchar && len(args) == 0 && name != "bpchar":
 		// char alone is char(1).
 		args = []int64{1}
+	case name == "bit" && len(args) == 0:
+		args = []int64{1}
 	}
 	return withArgs(oid, args)
 }
@@ -321,6 +323,21 @@ func MakeTypmod(oid OID, args []int64) (int32, error) {
 			return bad(name+" must not be negative", args[0], zone)
 		}
 		return int32(clampPrecision(args[0])), nil
+	case OIDBit, OIDVarbit:
+		name := "bit"
+		if oid == OIDVarbit {
+			name = "varbit"
+		}
+		if len(args) != 1 {
+			return bad("invalid type modifier")
+		}
+		if args[0] < 1 {
+			return bad("length for type %s must be at least 1", name)
+		}
+		if args[0] > 83886080 { // MaxAttrSize in bits
+			return bad("length for type %s cannot exceed 83886080", name)
+		}
+		return int32(args[0]), nil
 	case OIDInterval:
 		t, err := intervalType("interval", "", args[:1])
 		return t.Typmod, err
@@ -378,10 +395,10 @@ func (t Type) String() string {
 		return length("character")
 	case OIDVarchar:
 		return length("character varying")
-	case 1560:
-		return "bit"
-	case 1562:
-		return "bit varying"
+	case OIDBit:
+		return mod("bit", "")
+	case OIDVarbit:
+		return mod("bit varying", "")
 	case OIDNumeric:
 		if t.Typmod < 4 {
 			return "numeric"
