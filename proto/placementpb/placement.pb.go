@@ -454,8 +454,11 @@ type RegionReport struct {
 	PendingStores   []uint64               `protobuf:"varint,6,rep,packed,name=pending_stores,json=pendingStores,proto3" json:"pending_stores,omitempty"` // still catching up
 	WritesPerSecond float64                `protobuf:"fixed64,7,opt,name=writes_per_second,json=writesPerSecond,proto3" json:"writes_per_second,omitempty"`
 	ReadsPerSecond  float64                `protobuf:"fixed64,8,opt,name=reads_per_second,json=readsPerSecond,proto3" json:"reads_per_second,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// clean_ts: the region refuses transactions that started below it, and holds no
+	// lock of one.
+	CleanTs       uint64 `protobuf:"varint,9,opt,name=clean_ts,json=cleanTs,proto3" json:"clean_ts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RegionReport) Reset() {
@@ -544,6 +547,13 @@ func (x *RegionReport) GetReadsPerSecond() float64 {
 	return 0
 }
 
+func (x *RegionReport) GetCleanTs() uint64 {
+	if x != nil {
+		return x.CleanTs
+	}
+	return 0
+}
+
 type StoreStats struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	CapacityBytes  uint64                 `protobuf:"varint,1,opt,name=capacity_bytes,json=capacityBytes,proto3" json:"capacity_bytes,omitempty"`
@@ -623,12 +633,14 @@ func (x *StoreStats) GetLeaders() uint32 {
 // ReportRequest carries what changed since the last report that was answered, or
 // everything the store leads when full is set (the service asks for that).
 type ReportRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ClusterId     uint64                 `protobuf:"varint,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
-	Store         *metapb.Store          `protobuf:"bytes,2,opt,name=store,proto3" json:"store,omitempty"`
-	Stats         *StoreStats            `protobuf:"bytes,3,opt,name=stats,proto3" json:"stats,omitempty"`
-	Full          bool                   `protobuf:"varint,4,opt,name=full,proto3" json:"full,omitempty"`
-	Regions       []*RegionReport        `protobuf:"bytes,5,rep,name=regions,proto3" json:"regions,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId uint64                 `protobuf:"varint,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	Store     *metapb.Store          `protobuf:"bytes,2,opt,name=store,proto3" json:"store,omitempty"`
+	Stats     *StoreStats            `protobuf:"bytes,3,opt,name=stats,proto3" json:"stats,omitempty"`
+	Full      bool                   `protobuf:"varint,4,opt,name=full,proto3" json:"full,omitempty"`
+	Regions   []*RegionReport        `protobuf:"bytes,5,rep,name=regions,proto3" json:"regions,omitempty"`
+	// oldest_start_ts: no transaction that runs on this node started below it. 0: none runs.
+	OldestStartTs uint64 `protobuf:"varint,6,opt,name=oldest_start_ts,json=oldestStartTs,proto3" json:"oldest_start_ts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -698,10 +710,18 @@ func (x *ReportRequest) GetRegions() []*RegionReport {
 	return nil
 }
 
+func (x *ReportRequest) GetOldestStartTs() uint64 {
+	if x != nil {
+		return x.OldestStartTs
+	}
+	return 0
+}
+
 type ReportResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Error         *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
 	SendFull      bool                   `protobuf:"varint,2,opt,name=send_full,json=sendFull,proto3" json:"send_full,omitempty"`
+	Gc            *GCPoint               `protobuf:"bytes,3,opt,name=gc,proto3" json:"gc,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -750,6 +770,76 @@ func (x *ReportResponse) GetSendFull() bool {
 	return false
 }
 
+func (x *ReportResponse) GetGc() *GCPoint {
+	if x != nil {
+		return x.Gc
+	}
+	return nil
+}
+
+// GCPoint is how far old versions are given up. Regions refuse what started below
+// fence; replicas delete what is invisible at collect. now is a timestamp that the
+// oracle had reached, to tell the time by.
+type GCPoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fence         uint64                 `protobuf:"varint,1,opt,name=fence,proto3" json:"fence,omitempty"`
+	Collect       uint64                 `protobuf:"varint,2,opt,name=collect,proto3" json:"collect,omitempty"`
+	Now           uint64                 `protobuf:"varint,3,opt,name=now,proto3" json:"now,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GCPoint) Reset() {
+	*x = GCPoint{}
+	mi := &file_placementpb_placement_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GCPoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GCPoint) ProtoMessage() {}
+
+func (x *GCPoint) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GCPoint.ProtoReflect.Descriptor instead.
+func (*GCPoint) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *GCPoint) GetFence() uint64 {
+	if x != nil {
+		return x.Fence
+	}
+	return 0
+}
+
+func (x *GCPoint) GetCollect() uint64 {
+	if x != nil {
+		return x.Collect
+	}
+	return 0
+}
+
+func (x *GCPoint) GetNow() uint64 {
+	if x != nil {
+		return x.Now
+	}
+	return 0
+}
+
 type WatchRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -758,7 +848,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[11]
+	mi := &file_placementpb_placement_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +860,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[11]
+	mi := &file_placementpb_placement_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +873,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{11}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{12}
 }
 
 type RegionRoute struct {
@@ -798,7 +888,7 @@ type RegionRoute struct {
 
 func (x *RegionRoute) Reset() {
 	*x = RegionRoute{}
-	mi := &file_placementpb_placement_proto_msgTypes[12]
+	mi := &file_placementpb_placement_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -810,7 +900,7 @@ func (x *RegionRoute) String() string {
 func (*RegionRoute) ProtoMessage() {}
 
 func (x *RegionRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[12]
+	mi := &file_placementpb_placement_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -823,7 +913,7 @@ func (x *RegionRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegionRoute.ProtoReflect.Descriptor instead.
 func (*RegionRoute) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{12}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RegionRoute) GetRegion() *metapb.Region {
@@ -867,7 +957,7 @@ type DirectoryUpdate struct {
 
 func (x *DirectoryUpdate) Reset() {
 	*x = DirectoryUpdate{}
-	mi := &file_placementpb_placement_proto_msgTypes[13]
+	mi := &file_placementpb_placement_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -879,7 +969,7 @@ func (x *DirectoryUpdate) String() string {
 func (*DirectoryUpdate) ProtoMessage() {}
 
 func (x *DirectoryUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[13]
+	mi := &file_placementpb_placement_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -892,7 +982,7 @@ func (x *DirectoryUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectoryUpdate.ProtoReflect.Descriptor instead.
 func (*DirectoryUpdate) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{13}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DirectoryUpdate) GetError() *Error {
@@ -948,7 +1038,7 @@ type Operator struct {
 
 func (x *Operator) Reset() {
 	*x = Operator{}
-	mi := &file_placementpb_placement_proto_msgTypes[14]
+	mi := &file_placementpb_placement_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1050,7 @@ func (x *Operator) String() string {
 func (*Operator) ProtoMessage() {}
 
 func (x *Operator) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[14]
+	mi := &file_placementpb_placement_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1063,7 @@ func (x *Operator) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operator.ProtoReflect.Descriptor instead.
 func (*Operator) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{14}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Operator) GetId() uint64 {
@@ -1055,7 +1145,7 @@ type OperatorsRequest struct {
 
 func (x *OperatorsRequest) Reset() {
 	*x = OperatorsRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[15]
+	mi := &file_placementpb_placement_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1067,7 +1157,7 @@ func (x *OperatorsRequest) String() string {
 func (*OperatorsRequest) ProtoMessage() {}
 
 func (x *OperatorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[15]
+	mi := &file_placementpb_placement_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1080,7 +1170,7 @@ func (x *OperatorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorsRequest.ProtoReflect.Descriptor instead.
 func (*OperatorsRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{15}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *OperatorsRequest) GetHistory() bool {
@@ -1100,7 +1190,7 @@ type OperatorsResponse struct {
 
 func (x *OperatorsResponse) Reset() {
 	*x = OperatorsResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[16]
+	mi := &file_placementpb_placement_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1112,7 +1202,7 @@ func (x *OperatorsResponse) String() string {
 func (*OperatorsResponse) ProtoMessage() {}
 
 func (x *OperatorsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[16]
+	mi := &file_placementpb_placement_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1125,7 +1215,7 @@ func (x *OperatorsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorsResponse.ProtoReflect.Descriptor instead.
 func (*OperatorsResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{16}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *OperatorsResponse) GetError() *Error {
@@ -1157,7 +1247,7 @@ type OperateRequest struct {
 
 func (x *OperateRequest) Reset() {
 	*x = OperateRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[17]
+	mi := &file_placementpb_placement_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +1259,7 @@ func (x *OperateRequest) String() string {
 func (*OperateRequest) ProtoMessage() {}
 
 func (x *OperateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[17]
+	mi := &file_placementpb_placement_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +1272,7 @@ func (x *OperateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest.ProtoReflect.Descriptor instead.
 func (*OperateRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{17}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *OperateRequest) GetRegionId() uint64 {
@@ -1239,7 +1329,7 @@ type OperateResponse struct {
 
 func (x *OperateResponse) Reset() {
 	*x = OperateResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[18]
+	mi := &file_placementpb_placement_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1341,7 @@ func (x *OperateResponse) String() string {
 func (*OperateResponse) ProtoMessage() {}
 
 func (x *OperateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[18]
+	mi := &file_placementpb_placement_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1354,7 @@ func (x *OperateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateResponse.ProtoReflect.Descriptor instead.
 func (*OperateResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{18}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *OperateResponse) GetError() *Error {
@@ -1311,7 +1401,7 @@ type SchemaLeaseRequest struct {
 
 func (x *SchemaLeaseRequest) Reset() {
 	*x = SchemaLeaseRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[19]
+	mi := &file_placementpb_placement_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1323,7 +1413,7 @@ func (x *SchemaLeaseRequest) String() string {
 func (*SchemaLeaseRequest) ProtoMessage() {}
 
 func (x *SchemaLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[19]
+	mi := &file_placementpb_placement_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1336,7 +1426,7 @@ func (x *SchemaLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchemaLeaseRequest.ProtoReflect.Descriptor instead.
 func (*SchemaLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{19}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SchemaLeaseRequest) GetNodeId() uint64 {
@@ -1374,7 +1464,7 @@ type SchemaLeaseResponse struct {
 
 func (x *SchemaLeaseResponse) Reset() {
 	*x = SchemaLeaseResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[20]
+	mi := &file_placementpb_placement_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1386,7 +1476,7 @@ func (x *SchemaLeaseResponse) String() string {
 func (*SchemaLeaseResponse) ProtoMessage() {}
 
 func (x *SchemaLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[20]
+	mi := &file_placementpb_placement_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1399,7 +1489,7 @@ func (x *SchemaLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchemaLeaseResponse.ProtoReflect.Descriptor instead.
 func (*SchemaLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{20}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SchemaLeaseResponse) GetError() *Error {
@@ -1465,7 +1555,7 @@ const file_placementpb_placement_proto_rawDesc = "" +
 	"\x10AllocIDsResponse\x12.\n" +
 	"\x05error\x18\x01 \x01(\v2\x18.quorate.placement.ErrorR\x05error\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\x04R\x05first\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\rR\x05count\"\xb0\x02\n" +
+	"\x05count\x18\x03 \x01(\rR\x05count\"\xcb\x02\n" +
 	"\fRegionReport\x12,\n" +
 	"\x06region\x18\x01 \x01(\v2\x14.quorate.meta.RegionR\x06region\x12!\n" +
 	"\fleader_store\x18\x02 \x01(\x04R\vleaderStore\x12\x12\n" +
@@ -1476,7 +1566,8 @@ const file_placementpb_placement_proto_rawDesc = "" +
 	"downStores\x12%\n" +
 	"\x0epending_stores\x18\x06 \x03(\x04R\rpendingStores\x12*\n" +
 	"\x11writes_per_second\x18\a \x01(\x01R\x0fwritesPerSecond\x12(\n" +
-	"\x10reads_per_second\x18\b \x01(\x01R\x0ereadsPerSecond\"\xb1\x01\n" +
+	"\x10reads_per_second\x18\b \x01(\x01R\x0ereadsPerSecond\x12\x19\n" +
+	"\bclean_ts\x18\t \x01(\x04R\acleanTs\"\xb1\x01\n" +
 	"\n" +
 	"StoreStats\x12%\n" +
 	"\x0ecapacity_bytes\x18\x01 \x01(\x04R\rcapacityBytes\x12'\n" +
@@ -1484,17 +1575,23 @@ const file_placementpb_placement_proto_rawDesc = "" +
 	"\n" +
 	"used_bytes\x18\x03 \x01(\x04R\tusedBytes\x12\x1a\n" +
 	"\breplicas\x18\x04 \x01(\rR\breplicas\x12\x18\n" +
-	"\aleaders\x18\x05 \x01(\rR\aleaders\"\xdd\x01\n" +
+	"\aleaders\x18\x05 \x01(\rR\aleaders\"\x85\x02\n" +
 	"\rReportRequest\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12)\n" +
 	"\x05store\x18\x02 \x01(\v2\x13.quorate.meta.StoreR\x05store\x123\n" +
 	"\x05stats\x18\x03 \x01(\v2\x1d.quorate.placement.StoreStatsR\x05stats\x12\x12\n" +
 	"\x04full\x18\x04 \x01(\bR\x04full\x129\n" +
-	"\aregions\x18\x05 \x03(\v2\x1f.quorate.placement.RegionReportR\aregions\"]\n" +
+	"\aregions\x18\x05 \x03(\v2\x1f.quorate.placement.RegionReportR\aregions\x12&\n" +
+	"\x0foldest_start_ts\x18\x06 \x01(\x04R\roldestStartTs\"\x89\x01\n" +
 	"\x0eReportResponse\x12.\n" +
 	"\x05error\x18\x01 \x01(\v2\x18.quorate.placement.ErrorR\x05error\x12\x1b\n" +
-	"\tsend_full\x18\x02 \x01(\bR\bsendFull\"\x0e\n" +
+	"\tsend_full\x18\x02 \x01(\bR\bsendFull\x12*\n" +
+	"\x02gc\x18\x03 \x01(\v2\x1a.quorate.placement.GCPointR\x02gc\"K\n" +
+	"\aGCPoint\x12\x14\n" +
+	"\x05fence\x18\x01 \x01(\x04R\x05fence\x12\x18\n" +
+	"\acollect\x18\x02 \x01(\x04R\acollect\x12\x10\n" +
+	"\x03now\x18\x03 \x01(\x04R\x03now\"\x0e\n" +
 	"\fWatchRequest\"\x91\x01\n" +
 	"\vRegionRoute\x12,\n" +
 	"\x06region\x18\x01 \x01(\v2\x14.quorate.meta.RegionR\x06region\x12!\n" +
@@ -1571,7 +1668,7 @@ func file_placementpb_placement_proto_rawDescGZIP() []byte {
 	return file_placementpb_placement_proto_rawDescData
 }
 
-var file_placementpb_placement_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_placementpb_placement_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_placementpb_placement_proto_goTypes = []any{
 	(*Error)(nil),               // 0: quorate.placement.Error
 	(*JoinRequest)(nil),         // 1: quorate.placement.JoinRequest
@@ -1584,63 +1681,65 @@ var file_placementpb_placement_proto_goTypes = []any{
 	(*StoreStats)(nil),          // 8: quorate.placement.StoreStats
 	(*ReportRequest)(nil),       // 9: quorate.placement.ReportRequest
 	(*ReportResponse)(nil),      // 10: quorate.placement.ReportResponse
-	(*WatchRequest)(nil),        // 11: quorate.placement.WatchRequest
-	(*RegionRoute)(nil),         // 12: quorate.placement.RegionRoute
-	(*DirectoryUpdate)(nil),     // 13: quorate.placement.DirectoryUpdate
-	(*Operator)(nil),            // 14: quorate.placement.Operator
-	(*OperatorsRequest)(nil),    // 15: quorate.placement.OperatorsRequest
-	(*OperatorsResponse)(nil),   // 16: quorate.placement.OperatorsResponse
-	(*OperateRequest)(nil),      // 17: quorate.placement.OperateRequest
-	(*OperateResponse)(nil),     // 18: quorate.placement.OperateResponse
-	(*SchemaLeaseRequest)(nil),  // 19: quorate.placement.SchemaLeaseRequest
-	(*SchemaLeaseResponse)(nil), // 20: quorate.placement.SchemaLeaseResponse
-	(*metapb.Store)(nil),        // 21: quorate.meta.Store
-	(*metapb.Region)(nil),       // 22: quorate.meta.Region
-	(*metapb.Epoch)(nil),        // 23: quorate.meta.Epoch
+	(*GCPoint)(nil),             // 11: quorate.placement.GCPoint
+	(*WatchRequest)(nil),        // 12: quorate.placement.WatchRequest
+	(*RegionRoute)(nil),         // 13: quorate.placement.RegionRoute
+	(*DirectoryUpdate)(nil),     // 14: quorate.placement.DirectoryUpdate
+	(*Operator)(nil),            // 15: quorate.placement.Operator
+	(*OperatorsRequest)(nil),    // 16: quorate.placement.OperatorsRequest
+	(*OperatorsResponse)(nil),   // 17: quorate.placement.OperatorsResponse
+	(*OperateRequest)(nil),      // 18: quorate.placement.OperateRequest
+	(*OperateResponse)(nil),     // 19: quorate.placement.OperateResponse
+	(*SchemaLeaseRequest)(nil),  // 20: quorate.placement.SchemaLeaseRequest
+	(*SchemaLeaseResponse)(nil), // 21: quorate.placement.SchemaLeaseResponse
+	(*metapb.Store)(nil),        // 22: quorate.meta.Store
+	(*metapb.Region)(nil),       // 23: quorate.meta.Region
+	(*metapb.Epoch)(nil),        // 24: quorate.meta.Epoch
 }
 var file_placementpb_placement_proto_depIdxs = []int32{
-	21, // 0: quorate.placement.JoinRequest.store:type_name -> quorate.meta.Store
+	22, // 0: quorate.placement.JoinRequest.store:type_name -> quorate.meta.Store
 	0,  // 1: quorate.placement.JoinResponse.error:type_name -> quorate.placement.Error
-	21, // 2: quorate.placement.JoinResponse.stores:type_name -> quorate.meta.Store
+	22, // 2: quorate.placement.JoinResponse.stores:type_name -> quorate.meta.Store
 	0,  // 3: quorate.placement.TimestampsResponse.error:type_name -> quorate.placement.Error
 	0,  // 4: quorate.placement.AllocIDsResponse.error:type_name -> quorate.placement.Error
-	22, // 5: quorate.placement.RegionReport.region:type_name -> quorate.meta.Region
-	21, // 6: quorate.placement.ReportRequest.store:type_name -> quorate.meta.Store
+	23, // 5: quorate.placement.RegionReport.region:type_name -> quorate.meta.Region
+	22, // 6: quorate.placement.ReportRequest.store:type_name -> quorate.meta.Store
 	8,  // 7: quorate.placement.ReportRequest.stats:type_name -> quorate.placement.StoreStats
 	7,  // 8: quorate.placement.ReportRequest.regions:type_name -> quorate.placement.RegionReport
 	0,  // 9: quorate.placement.ReportResponse.error:type_name -> quorate.placement.Error
-	22, // 10: quorate.placement.RegionRoute.region:type_name -> quorate.meta.Region
-	0,  // 11: quorate.placement.DirectoryUpdate.error:type_name -> quorate.placement.Error
-	12, // 12: quorate.placement.DirectoryUpdate.regions:type_name -> quorate.placement.RegionRoute
-	21, // 13: quorate.placement.DirectoryUpdate.stores:type_name -> quorate.meta.Store
-	23, // 14: quorate.placement.Operator.epoch:type_name -> quorate.meta.Epoch
-	0,  // 15: quorate.placement.OperatorsResponse.error:type_name -> quorate.placement.Error
-	14, // 16: quorate.placement.OperatorsResponse.operators:type_name -> quorate.placement.Operator
-	0,  // 17: quorate.placement.OperateResponse.error:type_name -> quorate.placement.Error
-	14, // 18: quorate.placement.OperateResponse.operator:type_name -> quorate.placement.Operator
-	22, // 19: quorate.placement.OperateResponse.regions:type_name -> quorate.meta.Region
-	0,  // 20: quorate.placement.SchemaLeaseResponse.error:type_name -> quorate.placement.Error
-	1,  // 21: quorate.placement.Placement.Join:input_type -> quorate.placement.JoinRequest
-	3,  // 22: quorate.placement.Placement.Timestamps:input_type -> quorate.placement.TimestampsRequest
-	5,  // 23: quorate.placement.Placement.AllocIDs:input_type -> quorate.placement.AllocIDsRequest
-	9,  // 24: quorate.placement.Placement.Report:input_type -> quorate.placement.ReportRequest
-	11, // 25: quorate.placement.Placement.Watch:input_type -> quorate.placement.WatchRequest
-	15, // 26: quorate.placement.Placement.Operators:input_type -> quorate.placement.OperatorsRequest
-	17, // 27: quorate.placement.Placement.Operate:input_type -> quorate.placement.OperateRequest
-	19, // 28: quorate.placement.Placement.SchemaLease:input_type -> quorate.placement.SchemaLeaseRequest
-	2,  // 29: quorate.placement.Placement.Join:output_type -> quorate.placement.JoinResponse
-	4,  // 30: quorate.placement.Placement.Timestamps:output_type -> quorate.placement.TimestampsResponse
-	6,  // 31: quorate.placement.Placement.AllocIDs:output_type -> quorate.placement.AllocIDsResponse
-	10, // 32: quorate.placement.Placement.Report:output_type -> quorate.placement.ReportResponse
-	13, // 33: quorate.placement.Placement.Watch:output_type -> quorate.placement.DirectoryUpdate
-	16, // 34: quorate.placement.Placement.Operators:output_type -> quorate.placement.OperatorsResponse
-	18, // 35: quorate.placement.Placement.Operate:output_type -> quorate.placement.OperateResponse
-	20, // 36: quorate.placement.Placement.SchemaLease:output_type -> quorate.placement.SchemaLeaseResponse
-	29, // [29:37] is the sub-list for method output_type
-	21, // [21:29] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	11, // 10: quorate.placement.ReportResponse.gc:type_name -> quorate.placement.GCPoint
+	23, // 11: quorate.placement.RegionRoute.region:type_name -> quorate.meta.Region
+	0,  // 12: quorate.placement.DirectoryUpdate.error:type_name -> quorate.placement.Error
+	13, // 13: quorate.placement.DirectoryUpdate.regions:type_name -> quorate.placement.RegionRoute
+	22, // 14: quorate.placement.DirectoryUpdate.stores:type_name -> quorate.meta.Store
+	24, // 15: quorate.placement.Operator.epoch:type_name -> quorate.meta.Epoch
+	0,  // 16: quorate.placement.OperatorsResponse.error:type_name -> quorate.placement.Error
+	15, // 17: quorate.placement.OperatorsResponse.operators:type_name -> quorate.placement.Operator
+	0,  // 18: quorate.placement.OperateResponse.error:type_name -> quorate.placement.Error
+	15, // 19: quorate.placement.OperateResponse.operator:type_name -> quorate.placement.Operator
+	23, // 20: quorate.placement.OperateResponse.regions:type_name -> quorate.meta.Region
+	0,  // 21: quorate.placement.SchemaLeaseResponse.error:type_name -> quorate.placement.Error
+	1,  // 22: quorate.placement.Placement.Join:input_type -> quorate.placement.JoinRequest
+	3,  // 23: quorate.placement.Placement.Timestamps:input_type -> quorate.placement.TimestampsRequest
+	5,  // 24: quorate.placement.Placement.AllocIDs:input_type -> quorate.placement.AllocIDsRequest
+	9,  // 25: quorate.placement.Placement.Report:input_type -> quorate.placement.ReportRequest
+	12, // 26: quorate.placement.Placement.Watch:input_type -> quorate.placement.WatchRequest
+	16, // 27: quorate.placement.Placement.Operators:input_type -> quorate.placement.OperatorsRequest
+	18, // 28: quorate.placement.Placement.Operate:input_type -> quorate.placement.OperateRequest
+	20, // 29: quorate.placement.Placement.SchemaLease:input_type -> quorate.placement.SchemaLeaseRequest
+	2,  // 30: quorate.placement.Placement.Join:output_type -> quorate.placement.JoinResponse
+	4,  // 31: quorate.placement.Placement.Timestamps:output_type -> quorate.placement.TimestampsResponse
+	6,  // 32: quorate.placement.Placement.AllocIDs:output_type -> quorate.placement.AllocIDsResponse
+	10, // 33: quorate.placement.Placement.Report:output_type -> quorate.placement.ReportResponse
+	14, // 34: quorate.placement.Placement.Watch:output_type -> quorate.placement.DirectoryUpdate
+	17, // 35: quorate.placement.Placement.Operators:output_type -> quorate.placement.OperatorsResponse
+	19, // 36: quorate.placement.Placement.Operate:output_type -> quorate.placement.OperateResponse
+	21, // 37: quorate.placement.Placement.SchemaLease:output_type -> quorate.placement.SchemaLeaseResponse
+	30, // [30:38] is the sub-list for method output_type
+	22, // [22:30] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_placementpb_placement_proto_init() }
@@ -1654,7 +1753,7 @@ func file_placementpb_placement_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_placementpb_placement_proto_rawDesc), len(file_placementpb_placement_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -84,8 +84,11 @@ func (r *Replica) applyEntry(e *raftpb.Entry, batch *engine.Batch) (appliedEntry
 			return res, err
 		}
 		r.apl.sizeBytes += int64(len(c.payload))
+		r.written.Add(uint64(len(c.payload)))
 	case cmdSplit:
 		res.children, res.resp, err = r.applySplit(c.payload, batch)
+	case cmdGC:
+		err = r.apl.gc.apply(c.payload)
 	default:
 		err = errBadCommand
 	}
@@ -253,7 +256,7 @@ func (r *Replica) applySplit(payload []byte, batch *engine.Batch) ([]*metapb.Reg
 			}
 			continue
 		}
-		if err := writeInitial(batch, child, p.GetId(), share); err != nil {
+		if err := writeInitial(batch, child, p.GetId(), share, r.apl.gc); err != nil {
 			return nil, nil, err
 		}
 		here = append(here, child)

@@ -23,6 +23,10 @@ const (
 	// cmdChangePeers: a kvpb.ChangePeersRequest, in the context of a configuration
 	// change.
 	cmdChangePeers
+	// cmdGC: the new bounds of the garbage collection, see gcState.
+	cmdGC
+
+	cmdLast = cmdGC
 )
 
 // command is what a raft entry carries: the header that apply checks and the
@@ -61,7 +65,7 @@ func decodeCommand(b []byte) (command, error) {
 		return command{}, fmt.Errorf("%w: format %d", errBadCommand, b[0])
 	}
 	c := command{kind: commandKind(b[1])}
-	if c.kind < cmdWrite || c.kind > cmdChangePeers {
+	if c.kind < cmdWrite || c.kind > cmdLast {
 		return command{}, fmt.Errorf("%w: kind %d", errBadCommand, b[1])
 	}
 	b = b[2:]

@@ -115,7 +115,10 @@ func (r *Replica) readSnapshot(rd *reading, l *leadership) {
 		return
 	}
 	serve := func() {
-		resp, err := rd.eval(snap)
+		resp, err := r.tooOld(rd.c.req), error(nil)
+		if resp == nil {
+			resp, err = rd.eval(snap)
+		}
 		err = errors.Join(err, snap.Close())
 		if err != nil {
 			r.log.Error("read failed", "error", err)

@@ -87,6 +87,9 @@ type Replica struct {
 	group  *raftlog.GroupLog
 	times  leaseTimes
 	shells atomic.Bool // not initialised
+	// written counts bytes applied since the replica was loaded.
+	written atomic.Uint64
+	pass    gcPass
 
 	// Owned by the worker that processes the group (and by the snapshot install,
 	// during which nothing is processed).
@@ -108,6 +111,7 @@ type Replica struct {
 		installing bool
 		desc       *metapb.Region // nil: shell; immutable
 		applied    appliedState
+		clean      timestamp.Timestamp // see Info.CleanTS
 		term       uint64
 		leader     uint64 // peer id, 0 unknown
 		lead       *leadership
@@ -280,6 +284,9 @@ type Info struct {
 	Term         uint64
 	AppliedIndex uint64
 	SizeBytes    int64
+	// CleanTS: no lock of a transaction that started below it is left, and none
+	// can come.
+	CleanTS timestamp.Timestamp
 	// DownPeers have not been heard of for a while, PendingPeers lag: at the leader.
 	DownPeers, PendingPeers []uint64
 	Destroyed               bool
@@ -291,7 +298,7 @@ func (r *Replica) Info() Info {
 	defer r.mu.Unlock()
 	i := Info{
 		Region: r.mu.desc, Term: r.mu.term, AppliedIndex: r.mu.applied.index,
-		SizeBytes: r.mu.applied.sizeBytes, IsLeader: r.mu.lead != nil, Destroyed: r.mu.destroyed,
+		SizeBytes: r.mu.applied.sizeBytes, CleanTS: r.mu.clean, IsLeader: r.mu.lead != nil, Destroyed: r.mu.destroyed,
 	}
 	if r.mu.lead != nil {
 		i.Ready = r.mu.lead.ready

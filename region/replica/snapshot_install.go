@@ -97,6 +97,7 @@ func (r *Replica) install(in *Incoming, m *raftpb.Message) {
 	r.mu.local = append(own, r.mu.local...)
 	r.mu.installing = false
 	r.mu.Unlock()
+	r.pass.forget()
 
 	r.log.Info("raft snapshot installed", "index", in.state.index, "epoch", in.desc.GetEpoch())
 	r.cfg.Host.Initialised(r)

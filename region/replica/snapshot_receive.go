@@ -85,6 +85,9 @@ func ReadSnapshot(eng *engine.Engine, name string, h multiraft.SnapshotHeader, n
 	}
 	if size, n := binary.Uvarint(h.Envelope.Message.GetSnapshot().GetData()); n > 0 {
 		in.state.sizeBytes = int64(size)
+		if in.state.gc, err = decodeGC(h.Envelope.Message.GetSnapshot().GetData()[n:]); err != nil {
+			return nil, fmt.Errorf("raft snapshot: %w", err)
+		}
 	}
 	w := &snapshotFiles{eng: eng, name: name}
 	defer func() {

@@ -105,7 +105,7 @@ func (r *Replica) StreamSnapshot(ctx context.Context, t multiraft.Transport, m *
 		Type: raftpb.MsgSnap.Enum(), To: m.To, From: m.From, Term: m.Term,
 		Snapshot: &raftpb.Snapshot{
 			Metadata: &raftpb.SnapshotMetadata{Index: proto.Uint64(a.index), Term: proto.Uint64(a.term), ConfState: a.conf},
-			Data:     binary.AppendUvarint(nil, uint64(max(a.sizeBytes, 0))),
+			Data:     a.gc.append(binary.AppendUvarint(nil, uint64(max(a.sizeBytes, 0)))),
 		},
 	}
 	env := *to

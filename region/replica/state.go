@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region"
 	"github.com/quorate-db/quorate/storage/engine"
@@ -28,9 +29,12 @@ type appliedState struct {
 	index, term uint64
 	conf        *raftpb.ConfState
 	sizeBytes   int64 // approximate: what was written, minus what splits took away
+	gc          gcState
 }
 
-const appliedVersion = 1
+// appliedVersion is 2 since the bounds of the garbage collection are in it. States
+// of version 1 are read: they have none.
+const appliedVersion = 2
 
 func (a *appliedState) encode() ([]byte, error) {
 	conf, err := proto.Marshal(a.conf)
@@ -42,17 +46,22 @@ func (a *appliedState) encode() ([]byte, error) {
 	b = binary.AppendUvarint(b, a.index)
 	b = binary.AppendUvarint(b, a.term)
 	b = binary.AppendUvarint(b, uint64(max(a.sizeBytes, 0)))
+	b = a.gc.append(b)
 	return append(b, conf...), nil
 }
 
 func decodeApplied(b []byte) (appliedState, error) {
 	var a appliedState
-	if len(b) == 0 || b[0] != appliedVersion {
+	if len(b) == 0 || b[0] == 0 || b[0] > appliedVersion {
 		return a, errors.New("applied state: unknown format")
 	}
+	var f [5]uint64
+	n := len(f)
+	if b[0] == 1 {
+		n = 3
+	}
 	b = b[1:]
-	var f [3]uint64
-	for i := range f {
+	for i := range n {
 		v, n := binary.Uvarint(b)
 		if n <= 0 {
 			return a, errors.New("applied state: truncated")
@@ -60,6 +69,7 @@ func decodeApplied(b []byte) (appliedState, error) {
 		f[i], b = v, b[n:]
 	}
 	a.index, a.term, a.sizeBytes, a.conf = f[0], f[1], int64(f[2]), &raftpb.ConfState{}
+	a.gc = gcState{fence: timestamp.Timestamp(f[3]), collect: timestamp.Timestamp(f[4])}
 	if err := proto.Unmarshal(b, a.conf); err != nil {
 		return a, fmt.Errorf("applied state: configuration: %w", err)
 	}
@@ -110,10 +120,10 @@ func WriteInitial(w engine.Writer, desc *metapb.Region, storeID uint64) error {
 	if p == nil {
 		return fmt.Errorf("region %d has no peer on store %d", desc.GetId(), storeID)
 	}
-	return writeInitial(w, desc, p.GetId(), 0)
+	return writeInitial(w, desc, p.GetId(), 0, gcState{})
 }
 
-func writeInitial(w engine.Writer, desc *metapb.Region, peerID uint64, sizeBytes int64) error {
+func writeInitial(w engine.Writer, desc *metapb.Region, peerID uint64, sizeBytes int64, gc gcState) error {
 	if err := region.Validate(desc); err != nil {
 		return err
 	}
@@ -123,7 +133,7 @@ func writeInitial(w engine.Writer, desc *metapb.Region, peerID uint64, sizeBytes
 	if err := writeDescriptor(w, desc); err != nil {
 		return err
 	}
-	a := appliedState{index: InitialIndex, term: InitialTerm, conf: confStateOf(desc), sizeBytes: sizeBytes}
+	a := appliedState{index: InitialIndex, term: InitialTerm, conf: confStateOf(desc), sizeBytes: sizeBytes, gc: gc}
 	return writeApplied(w, desc.GetId(), &a)
 }
 

@@ -63,6 +63,11 @@ func (r *Replica) runWrite(c *Call, w *writing) {
 }
 
 func (r *Replica) evaluate(c *Call, l *leadership, desc *metapb.Region, g *latch.Guard, w *writing) {
+	if resp := r.tooOld(c.req); resp != nil {
+		l.latches.Release(g)
+		c.finish(resp)
+		return
+	}
 	batch := r.cfg.State.NewBatch()
 	defer batch.Close()
 	// The latches keep every key that is looked at as it is, so the engine itself
@@ -203,13 +208,18 @@ func (ev *evaluation) keyError(err error) (*kvpb.KeyError, error) {
 }
 
 func evalCheckTxn(ev *evaluation, q *kvpb.CheckTxnStatusRequest) (*kvpb.Response, error) {
+	forgotten := ev.r.forgotten(timestamp.Timestamp(q.GetStartTs()))
 	st, err := mvcc.CheckTxnStatus(ev.batch, ev.state, mvcc.CheckTxnParams{
 		Primary: q.GetPrimary(), StartTS: timestamp.Timestamp(q.GetStartTs()),
 		Now: timestamp.Timestamp(q.GetCurrentTs()), CallerTS: timestamp.Timestamp(q.GetCallerTs()),
-		RollbackIfMissing: q.GetRollbackIfMissing(),
+		RollbackIfMissing: q.GetRollbackIfMissing() && !forgotten,
 	})
 	if err != nil {
 		return nil, err
+	}
+	if forgotten && st.State == mvcc.TxnMissing {
+		ev.refused = region.Refused("transaction %d started below the safe point: what became of it is not known any more", q.GetStartTs())
+		return nil, nil
 	}
 	resp := &kvpb.CheckTxnStatusResponse{CommitTs: uint64(st.CommitTS), TtlMs: st.TTLLeftMs, Pushed: st.Pushed}
 	switch st.State {

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate-db/quorate/region"
 	"github.com/quorate-db/quorate/region/replica"
 	"github.com/quorate-db/quorate/storage/engine"
+	"github.com/quorate-db/quorate/storage/mvcc"
 )
 
 // virtualClock is a clock that tests move by hand.
@@ -44,6 +45,7 @@ type cluster struct {
 	observer replica.Observer
 	split    int64 // SplitSizeBytes
 	noLeases bool
+	oldLocks int // told of, in all
 }
 
 type node struct {
@@ -134,7 +136,8 @@ func (n *node) start() {
 		Clock: n.clock, Rand: env.SeededRand(n.id), Logger: slog.New(slog.DiscardHandler),
 		Fatal:    func(err error) { n.fatal = err },
 		Observer: n.c.observer, Manual: true, SnapshotBytesPerSecond: -1,
-		Splits: n.c, SplitSizeBytes: n.c.split, DisableLeases: n.c.noLeases,
+		OldLocks: func(l []mvcc.KeyLock) { n.c.oldLocks += len(l) },
+		Splits:   n.c, SplitSizeBytes: n.c.split, DisableLeases: n.c.noLeases,
 	})
 	if err != nil {
 		n.c.t.Fatalf("store %d: %v", n.id, err)

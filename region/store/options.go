@@ -13,6 +13,7 @@ import (
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/proto/placementpb"
 	"github.com/quorate-db/quorate/region/replica"
+	"github.com/quorate-db/quorate/storage/mvcc"
 )
 
 // Defaults of Options.
@@ -46,6 +47,10 @@ type Options struct {
 	Splits SplitPlanner
 	// Reporter hears about changes of regions that this store leads; may be nil.
 	Reporter Reporter
+	// OldLocks hears of locks that keep the garbage collection back: their
+	// transactions started below the region's fence, and must be settled by whoever
+	// can. It must not block; what is left is told again. May be nil.
+	OldLocks func(locks []mvcc.KeyLock)
 	// Observer sees Raft at work, for the simulation; nil in production.
 	Observer replica.Observer
 	// Workers of the scheduler; zero is the driver's default.
@@ -116,5 +121,6 @@ type Stats struct {
 	LeaseReads, ReadIndexReads  uint64
 	SnapshotsSent, SnapshotsGot uint64
 	Splits                      uint64
+	Collected                   uint64 // old versions, tombstones and marks deleted
 	Driver                      multiraft.Metrics
 }

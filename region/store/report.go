@@ -17,7 +17,7 @@ func (s *Store) Report() []*placementpb.RegionReport {
 		}
 		rep := &placementpb.RegionReport{
 			Region: region.Clone(i.Region), LeaderStore: s.ident.StoreID, Term: i.Term,
-			SizeBytes: uint64(max(i.SizeBytes, 0)),
+			SizeBytes: uint64(max(i.SizeBytes, 0)), CleanTs: uint64(i.CleanTS),
 		}
 		for _, id := range i.DownPeers {
 			rep.DownStores = append(rep.DownStores, region.PeerByID(i.Region, id).GetStoreId())

@@ -54,6 +54,12 @@ type Store struct {
 		births map[uint64]*metapb.Region
 	}
 
+	gc struct {
+		sync.Mutex
+		point GCPoint
+	}
+	gcDeleted atomic.Uint64
+
 	reports struct {
 		sync.Mutex
 		last map[uint64]*placementpb.RegionReport
@@ -248,7 +254,7 @@ func (s *Store) Stats() Stats {
 		Proposals: s.counters.Proposals.Load(), ProposalsFailed: s.counters.ProposalsFailed.Load(),
 		LeaseReads: s.counters.LeaseReads.Load(), ReadIndexReads: s.counters.ReadIndexReads.Load(),
 		SnapshotsSent: s.snapshotsSent.Load(), SnapshotsGot: s.snapshotsGot.Load(),
-		Splits: s.counters.Splits.Load(), Driver: s.driver.Metrics(),
+		Splits: s.counters.Splits.Load(), Collected: s.gcDeleted.Load(), Driver: s.driver.Metrics(),
 	}
 	for _, r := range s.all() {
 		st.Replicas++

@@ -19,6 +19,7 @@ type queues struct {
 	snapshots  *queue[snapshotJob]
 	timestamps *queue[timestampWait]
 	splits     *queue[uint64]
+	garbage    *queue[uint64]
 }
 
 type snapshotJob struct {
@@ -38,6 +39,7 @@ func (q *queues) init() {
 	q.snapshots = newQueue[snapshotJob]()
 	q.timestamps = newQueue[timestampWait]()
 	q.splits = newQueue[uint64]()
+	q.garbage = newQueue[uint64]()
 }
 
 func (q *queues) close() {
@@ -46,6 +48,7 @@ func (q *queues) close() {
 	q.snapshots.close()
 	q.timestamps.close()
 	q.splits.close()
+	q.garbage.close()
 }
 
 const (
@@ -62,6 +65,7 @@ func (s *Store) startWorkers() {
 	consume(s, "store-unknown", s.work.unknown, func(_ context.Context, e *multiraft.Envelope) { s.receiveUnknown(e) })
 	consume(s, "store-snapshots", s.work.snapshots, s.sendSnapshot)
 	consume(s, "store-splits", s.work.splits, s.splitBySize)
+	consume(s, "store-garbage", s.work.garbage, s.collectGarbage)
 	s.group.Go("store-timestamps", s.timestampLoop)
 	s.group.Go("store-sync", s.syncLoop)
 }
@@ -171,6 +175,7 @@ func (s *Store) SyncState() error {
 		}
 	}
 	s.checkSizes()
+	s.checkGarbage()
 	return nil
 }
 
@@ -202,6 +207,10 @@ func (s *Store) Poll() bool {
 	}
 	if id, ok := s.work.splits.pop(); ok {
 		s.splitBySize(ctx, id)
+		return true
+	}
+	if id, ok := s.work.garbage.pop(); ok {
+		s.collectGarbage(ctx, id)
 		return true
 	}
 	return s.fetchOnce(ctx)
