@@ -105,6 +105,9 @@ type RegionInfo struct {
 	Term         uint64
 	AppliedIndex uint64
 	SizeBytes    int64
+	// Fence and Collect are the region's bounds of the garbage collection as
+	// applied here: see GCPoint.
+	Fence, Collect timestamp.Timestamp
 }
 
 // Ident says which store of which cluster a directory belongs to.

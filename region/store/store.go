@@ -237,7 +237,9 @@ func (s *Store) Regions() []RegionInfo {
 		if i.Region == nil || i.Destroyed {
 			continue
 		}
+		fence, collect := r.GCBounds()
 		out = append(out, RegionInfo{
+			Fence: fence, Collect: collect,
 			Region: region.Clone(i.Region), Peer: i.Peer, Leader: i.Leader, Term: i.Term,
 			AppliedIndex: i.AppliedIndex, SizeBytes: i.SizeBytes,
 		})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sort"
 	"testing"
 
@@ -567,6 +568,7 @@ func (r *modelRun) gc() {
 		r.same("resolve", name(err), name(r.m.rollback(string(key), startTS)))
 	}
 	start := keys.User(nil)
+	live := r.live()
 	for range 1000 {
 		var res GCResult
 		err := evaluate(r.t, r.e, func(b *engine.Batch) (err error) {
@@ -578,13 +580,51 @@ func (r *modelRun) gc() {
 		}
 		// Reads in the middle of it see nothing either.
 		r.scan(0)
+		if r.rnd.IntN(8) == 0 || !res.More {
+			if now := r.live(); now != live {
+				r.t.Fatalf("what is live at %d has changed within the collection:\n%s\nbefore:\n%s", r.safe, now, live)
+			}
+		}
 		if !res.More {
 			r.checkCollected()
+			if all := r.all(); all != live {
+				r.t.Fatalf("left by the collection at %d:\n%s\nwhat was called live:\n%s", r.safe, all, live)
+			}
 			return
 		}
 		start = res.Resume
 	}
 	r.t.Fatal("collection does not end")
+}
+
+// live is what VisitLive shows, all what the engine holds.
+func (r *modelRun) live() string {
+	var out strings.Builder
+	err := VisitLive(r.e, nil, nil, r.safe, func(k, v []byte) error {
+		out.WriteString(FormatKV(k, v) + "\n")
+		return nil
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return out.String()
+}
+
+func (r *modelRun) all() string {
+	var out strings.Builder
+	for _, s := range keys.UserSpans(nil, nil) {
+		it, err := r.e.NewIter(engine.IterOptions{Lower: s.Start, Upper: s.End})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		for ok := it.First(); ok; ok = it.Next() {
+			out.WriteString(FormatKV(it.Key(), it.Value()) + "\n")
+		}
+		if err := it.Close(); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	return out.String()
 }
 
 // checkCollected verifies that nothing is left that should be gone, and trims the

@@ -234,6 +234,9 @@ func (c *client) get(key string, ts timestamp.Timestamp, deadline time.Duration,
 					}
 					try()
 				})
+			case g.GetError().GetReadBelowGc() != nil && c.w.collect.passed(ts):
+				c.w.count("reads too old")
+				done(nil)
 			case g.GetError() != nil:
 				c.w.violate("answers make sense", "read of %s: %v", key, g.GetError())
 			default:
@@ -276,6 +279,9 @@ func (c *client) scan(first int, deadline time.Duration, done func()) {
 					}
 					try()
 				})
+			case s.GetError().GetReadBelowGc() != nil && w.collect.passed(ts):
+				w.count("reads too old")
+				done()
 			case s.GetError() != nil || s.GetMore():
 				w.violate("answers make sense", "scan from %s to %s: %v, more %v", start, end, s.GetError(), s.GetMore())
 			default:
@@ -323,7 +329,10 @@ func (c *client) resolve(l *kvpb.LockInfo, ts timestamp.Timestamp, deadline time
 	}, func(res result) {
 		s := res.resp.GetCheckTxnStatus()
 		if s == nil {
-			c.unexpected(res)
+			// A lock that was seen long ago and is gone may be forgotten.
+			if !w.collect.forgotten(res, start) {
+				c.unexpected(res)
+			}
 			again()
 			return
 		}
@@ -445,7 +454,9 @@ func (c *client) settlePut(wr *write, deadline time.Duration, done func(bool)) {
 		w.count("settled")
 		switch s := res.resp.GetCheckTxnStatus(); {
 		case s == nil:
-			c.unexpected(res)
+			if !w.collect.forgotten(res, wr.start) {
+				c.unexpected(res)
+			}
 			w.hist.unknown(wr)
 		case s.GetState() == kvpb.TxnState_COMMITTED:
 			w.hist.acked(wr, timestamp.Timestamp(s.GetCommitTs()))
@@ -507,7 +518,9 @@ func (c *client) putTwo(k1, k2 string, deadline time.Duration, done func()) {
 		c.call([]byte(k2), deadline, false, func(r *kvpb.Request) {
 			r.Cmd = &kvpb.Request_Commit{Commit: &kvpb.CommitRequest{StartTs: uint64(wr.start), CommitTs: uint64(commit), Keys: [][]byte{[]byte(k2)}}}
 		}, func(res result) {
-			if e := res.resp.GetCommit().GetError(); e != nil {
+			if e := res.resp.GetCommit().GetError(); e.GetReadBelowGc() != nil && w.collect.passed(wr.start) {
+				w.count("commits too old") // whoever meets the lock resolves it
+			} else if e != nil {
 				w.violate("a committed transaction stays", "commit of %s in the transaction of %v: %v", k2, wr, e)
 				return
 			}
@@ -545,6 +558,9 @@ func (c *client) putTwo(k1, k2 string, deadline time.Duration, done func()) {
 				at := timestamp.Timestamp(e.GetCommitted().GetCommitTs())
 				w.hist.acked(wr, at)
 				secondary(at)
+			case e.GetReadBelowGc() != nil && maybe:
+				w.hist.unknown(wr) // an attempt before may have committed
+				done()
 			case e != nil:
 				w.hist.refused(wr, e.String())
 				rollback()

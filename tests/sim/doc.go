@@ -21,7 +21,8 @@
 // append-only, log matching, leader completeness, state machine safety; one vote
 // per term; no lease beside a newer leader; regions that tile the key space; every
 // read returns what was newest at its timestamp; no acknowledged write lost, no
-// refused one found, none torn; replicas that are equal byte by byte; and in the
+// refused one found, none torn; no version that appears below the point up to which
+// old ones were given up; replicas that are equal byte by byte, garbage apart; and in the
 // quiet end every key writable within five seconds.
 //
 // # What is not simulated

@@ -106,6 +106,7 @@ func (n *node) start() {
 		Clock: n.clock, Rand: env.SeededRand(w.rngDisk.Uint64()), Logger: w.logger,
 		Fatal:    func(err error) { n.fatal = err },
 		Observer: w.check, Manual: true, SnapshotBytesPerSecond: -1,
+		OldLocks:      w.collect.oldLocks,
 		DisableLeases: w.plan.noLeases, Splits: splitPlanner{w}, SplitSizeBytes: w.plan.splitSize,
 	})
 	if err != nil {
@@ -343,6 +344,7 @@ func (n *node) end(mem *engine.MemFS) {
 	n.s, n.eng, n.port = nil, nil, nil
 	if s != nil {
 		w.check.ended(n)
+		w.stats["versions collected"] += int(s.Stats().Collected)
 		_ = s.Close()
 	}
 	if eng != nil {

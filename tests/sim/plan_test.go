@@ -27,8 +27,9 @@ type plan struct {
 	lateTicks                     float64
 	eagerSync                     bool // state engine synced ten times as often, logs compacted as often
 	noLeases                      bool
-	crashStart                    float64 // chance that a start is cut short by another power loss
-	splitSize                     int64   // 0: the product's
+	crashStart                    float64       // chance that a start is cut short by another power loss
+	splitSize                     int64         // 0: the product's
+	retention                     time.Duration // of old versions; 0: they are kept for ever
 
 	clients, readers, keys       int
 	split, transfer, membership  bool
@@ -150,6 +151,11 @@ func newPlan(seed uint64) *plan {
 	p.abandon = r.Float64() * 0.15
 	p.twoPhase = 0.1 + r.Float64()*0.4
 	p.readShare = 0.2 + r.Float64()*0.4
+
+	// Drawn apart, so that the rest of older plans is what it was.
+	if g := rand.New(rand.NewPCG(seed, 0x67630000)); g.IntN(2) == 0 {
+		p.retention = between(g, 200*time.Millisecond, 3*time.Second)
+	}
 
 	on := []faultKind{crashOne, crashOne, crashSync, powerLoss}
 	for _, k := range optional {

@@ -9,12 +9,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region"
 	"github.com/quorate-db/quorate/region/store"
 	"github.com/quorate-db/quorate/storage/engine"
-	"github.com/quorate-db/quorate/storage/keys"
+	"github.com/quorate-db/quorate/storage/mvcc"
 )
 
 const (
@@ -61,6 +62,7 @@ func simulate(p *plan, m mutant, verbose io.Writer) *report {
 	w.net = newNetwork(w)
 	w.check = newChecker(w)
 	w.hist = newHistory(w)
+	w.collect = newSafePoint(w)
 	r := &report{plan: p}
 	w.live(r)
 	for _, n := range w.nodes {
@@ -106,6 +108,7 @@ func (w *world) live(r *report) {
 	admin.administer()
 	reg := &register{w: w}
 	reg.run()
+	w.collect.run()
 	w.inject()
 	w.watchRanges()
 	w.runUntil(p.chaos)
@@ -216,13 +219,20 @@ func (w *world) recovered(reg *register) {
 	left := w.plan.keys
 	for i := range w.plan.keys {
 		c := newClient(w, 1000+i)
-		ts := w.oracle.next()
-		c.get(w.key(i), ts, begun+recoveryBound, func(g *kvpb.GetResponse) {
-			if g != nil {
-				w.hist.read(w.key(i), ts, g)
-				left--
-			}
-		})
+		var try func()
+		try = func() {
+			ts := w.oracle.next()
+			c.get(w.key(i), ts, begun+recoveryBound, func(g *kvpb.GetResponse) {
+				switch {
+				case g != nil:
+					w.hist.read(w.key(i), ts, g)
+					left--
+				case w.collect.passed(ts): // it waited for longer than versions are kept
+					try()
+				}
+			})
+		}
+		try()
 	}
 	seen := w.stats["register reads"]
 	var again func(bool)
@@ -263,7 +273,7 @@ func (w *world) converge() {
 				continue
 			}
 			id := i.Region.GetId()
-			b, err := dump(n.eng.State, i.Region)
+			b, err := dump(n.eng.State, i.Region, i.Collect)
 			must(err)
 			if old, ok := dumps[id]; ok && !bytes.Equal(old, b) {
 				w.violate("replicas are equal", "store %d holds another state of region %d at index %d than the others", n.id, id, i.AppliedIndex)
@@ -279,6 +289,7 @@ func (w *world) converge() {
 					w.violate("no lock is left", "%s on store %d: %v", key, n.id, err)
 					return
 				}
+				truth[key] = w.collect.withArchive(key, truth[key])
 			}
 		}
 	}
@@ -319,20 +330,12 @@ func (w *world) equalApplied() bool {
 	return true
 }
 
-// dump returns all user keys of a region as they are in the engine.
-func dump(r engine.Reader, d *metapb.Region) (out []byte, err error) {
-	for _, span := range keys.UserSpans(d.GetStartKey(), d.GetEndKey()) {
-		it, err := r.NewIter(engine.IterOptions{Lower: span.Start, Upper: span.End})
-		if err != nil {
-			return nil, err
-		}
-		for ok := it.First(); ok; ok = it.Next() {
-			out = append(out, it.Key()...)
-			out = append(out, it.Value()...)
-		}
-		if err := it.Close(); err != nil {
-			return nil, err
-		}
-	}
-	return slices.Clip(out), nil
+// dump returns all user keys of a region as they are in the engine, without what is
+// left of its garbage: each replica collects that in its own time.
+func dump(r engine.Reader, d *metapb.Region, collect timestamp.Timestamp) (out []byte, err error) {
+	err = mvcc.VisitLive(r, d.GetStartKey(), d.GetEndKey(), collect, func(k, v []byte) error {
+		out = append(append(out, k...), v...)
+		return nil
+	})
+	return slices.Clip(out), err
 }

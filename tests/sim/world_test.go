@@ -33,6 +33,7 @@ type world struct {
 	clients []*client
 	oracle  oracle
 	cache   *engine.Cache
+	collect *safePoint
 	ids     uint64 // last id given to a region or a peer
 
 	// A source of chance for each part, so that leaving a fault out changes as
