@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/proto/placementpb"
 )
@@ -20,6 +21,7 @@ type entry struct {
 	pending []uint64
 	writes  float64
 	reads   float64
+	clean   timestamp.Timestamp // no lock from below it is left
 }
 
 func (e *entry) route() *placementpb.RegionRoute {
@@ -79,7 +81,7 @@ func (d *directory) apply(r *placementpb.RegionReport) bool {
 	}
 	e := &entry{
 		region: r.Region, leader: r.LeaderStore, term: r.Term, size: r.SizeBytes,
-		down: r.DownStores, pending: r.PendingStores, writes: r.WritesPerSecond, reads: r.ReadsPerSecond,
+		down: r.DownStores, pending: r.PendingStores, writes: r.WritesPerSecond, reads: r.ReadsPerSecond, clean: timestamp.Timestamp(r.CleanTs),
 	}
 	d.replace(e)
 	return changed

@@ -11,13 +11,17 @@
 // Every node runs a Service beside its replica of region 1, the placement group.
 // Only the one on the group's leader works; the others say who leads. What cannot
 // be made again is kept in the group: the cluster's id, the ids given out, the
-// stores, the bound of timestamps, the schema version. The directory is made
+// stores, the bound of timestamps, the schema version, the bounds of the garbage
+// collection. The directory is made
 // again from the stores' reports by every new leader, within about a second.
 //
 // Invariants:
 //   - Ids and timestamps are given only below a bound that is stored already.
 //   - A timestamp is given only if this store's lease on the group was valid
 //     after the request arrived, so a deposed leader gives none.
+//   - Old versions are given up in two steps: regions first refuse what started below
+//     a fence, and only what lies below the point where all of them have done so, and
+//     hold no lock from below, is deleted (gc.go).
 //   - The schedulers (placement/scheduler) are pure functions of a snapshot of
 //     the directory; an operator carries the epoch it was made for and ends when
 //     the region has another one that it did not cause.

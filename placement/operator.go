@@ -288,7 +288,7 @@ func (s *Service) note(l *leadership, r *metapb.Region) {
 		return
 	}
 	rep := &placementpb.RegionReport{Region: r, LeaderStore: e.leader, Term: e.term, SizeBytes: e.size,
-		DownStores: e.down, PendingStores: e.pending, WritesPerSecond: e.writes, ReadsPerSecond: e.reads}
+		DownStores: e.down, PendingStores: e.pending, WritesPerSecond: e.writes, ReadsPerSecond: e.reads, CleanTs: uint64(e.clean)}
 	for _, p := range r.Peers { // a peer that was not there before has caught up with nothing
 		if !slices.ContainsFunc(e.region.Peers, func(q *metapb.Peer) bool { return q.Id == p.Id }) {
 			rep.PendingStores = append(slices.Clone(rep.PendingStores), p.StoreId)

@@ -49,7 +49,7 @@ type Admin interface {
 	Admin(ctx context.Context, leaderStore uint64, region *metapb.Region, req *kvpb.AdminRequest) (*kvpb.AdminResponse, error)
 }
 
-// Options of a Service. All fields are needed.
+// Options of a Service. All fields without another remark are needed.
 type Options struct {
 	StoreID   uint64
 	ClusterID uint64
@@ -60,6 +60,9 @@ type Options struct {
 	AddressOf func(store uint64) string
 	Clock     env.Clock
 	Logger    *slog.Logger
+	// Retention is zero (DefaultRetention) or another time for tests: how long old
+	// versions are kept.
+	Retention time.Duration
 }
 
 const (
@@ -110,6 +113,8 @@ type storeState struct {
 	lastSeen time.Time // zero: not in this term
 	full     bool      // sent a full report in this term
 	silent   bool      // has not reported for storeLiveFor
+	// oldest is the oldest transaction that runs on the node, 0: none.
+	oldest timestamp.Timestamp
 }
 
 // leadership is the state of one term. It is dropped when the term ends.
@@ -124,6 +129,7 @@ type leadership struct {
 	stores   map[uint64]*storeState
 	dir      *directory
 	schema   schemaState
+	gc       gcState
 	ops      map[uint64]*operator // running, by region
 	// heldUntil is when regions whose leader somebody chose by hand may be led
 	// elsewhere again.
@@ -149,6 +155,9 @@ type Service struct {
 
 // New returns a service that does nothing before Start.
 func New(o Options) *Service {
+	if o.Retention <= 0 {
+		o.Retention = DefaultRetention
+	}
 	return &Service{o: o, ids: make(chan struct{}, 1), join: make(chan struct{}, 1), plan: make(chan struct{}, 1)}
 }
 
@@ -157,6 +166,7 @@ func (s *Service) Start() {
 	s.group = stop.NewGroup(context.Background())
 	s.group.Go("placement", s.run)
 	s.group.Go("placement-plan", s.planLoop)
+	s.group.Go("placement-gc", s.gcLoop)
 }
 
 // Stop ends all goroutines, with them running operators and watches.
@@ -259,6 +269,10 @@ func (s *Service) takeOver(ctx context.Context, term uint64) error {
 				return err
 			}
 			l.schema.version = n
+		case string(p.Key) == string(keyGC):
+			if err := l.gc.decode(p); err != nil {
+				return err
+			}
 		case len(p.Key) > len(keyStores) && string(p.Key[:len(keyStores)]) == string(keyStores):
 			rec := &placementpb.JoinRequest{}
 			if err := proto.Unmarshal(p.Value, rec); err != nil {

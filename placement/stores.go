@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/placement/scheduler"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/proto/placementpb"
@@ -134,6 +135,7 @@ func (s *Service) Report(ctx context.Context, req *placementpb.ReportRequest) (*
 		st.silent = false
 		s.publishLocked(l, &placementpb.DirectoryUpdate{Stores: l.storeList()})
 	}
+	st.oldest = timestamp.Timestamp(req.OldestStartTs)
 	if req.Stats != nil {
 		st.stats = req.Stats
 	}
@@ -154,7 +156,7 @@ func (s *Service) Report(ctx context.Context, req *placementpb.ReportRequest) (*
 	if len(req.Regions) > 0 || !wasLive {
 		s.wakePlanner()
 	}
-	return &placementpb.ReportResponse{SendFull: !st.full}, nil
+	return &placementpb.ReportResponse{SendFull: !st.full, Gc: s.gcPointLocked(l)}, nil
 }
 
 // snapshotLocked is what the schedulers plan from. Requires: s.mu held.

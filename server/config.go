@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
 )
@@ -32,6 +33,9 @@ type Config struct {
 	Local *LocalCluster
 	// SplitSizeBytes is the size at which regions split, 0 for the default.
 	SplitSizeBytes int64
+	// Retention is how long old versions are kept, 0 for the default. All nodes must
+	// have the same.
+	Retention time.Duration
 
 	Env    env.Env
 	Logger *slog.Logger

@@ -234,6 +234,7 @@ func (n *Node) build() error {
 		Splits:         splitPlanner{n},
 		Reporter:       n.reports,
 		SplitSizeBytes: n.cfg.SplitSizeBytes,
+		OldLocks:       n.settleOldLocks,
 	})
 	if err != nil {
 		return fmt.Errorf("open the regions of store %s: %w", n.cfg.StoreDir, err)
@@ -254,6 +255,7 @@ func (n *Node) build() error {
 	n.placement = placement.New(placement.Options{
 		StoreID: n.ident.StoreID, ClusterID: n.ident.ClusterID, Group: placementGroup{n.store.Local(placementRegion)},
 		Admin: regionAdmin{n}, AddressOf: n.book.rpc, Clock: n.cfg.Env.Clock, Logger: n.log,
+		Retention: n.cfg.Retention,
 	})
 	n.client = client.New(client.Options{
 		StoreID: n.ident.StoreID, ClusterID: n.ident.ClusterID, Local: n.placement.Local(), Dial: n.dial.store,
@@ -325,6 +327,7 @@ func (n *Node) serve(ctx context.Context) error {
 	n.group.Go("reports", n.reports.run)
 	n.group.Go("schema lease", n.lease.run)
 	n.group.Go("greet", n.greetLoop)
+	n.group.Go("garbage", n.garbageLoop)
 	n.group.Go("http", func(context.Context) {
 		if err := n.http.Serve(n.httpLis); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			n.fail(fmt.Errorf("serve HTTP: %w", err))

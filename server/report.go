@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/placementpb"
+	"github.com/quorate-db/quorate/region/store"
 )
 
 const (
@@ -99,7 +101,12 @@ func (r *reporter) report(ctx context.Context) {
 	}
 	st := r.n.store.Stats()
 	req.Stats.Replicas, req.Stats.Leaders = uint32(st.Replicas), uint32(st.Leaders)
-	again, err := r.n.client.Report(ctx, req)
+	req.OldestStartTs = uint64(r.n.txn.OldestActive())
+	resp, err := r.n.client.Report(ctx, req)
+	again := resp.GetSendFull()
+	if p := resp.GetGc(); err == nil && p != nil {
+		r.n.store.SetGC(store.GCPoint{Fence: timestamp.Timestamp(p.Fence), Collect: timestamp.Timestamp(p.Collect), Now: timestamp.Timestamp(p.Now)})
+	}
 	if err != nil && ctx.Err() == nil {
 		r.n.log.Debug("report to placement", "err", err)
 	}

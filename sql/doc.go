@@ -33,8 +33,8 @@
 //   - backfill works on key ranges with a batch per transaction, so that it can
 //     move to a job that other nodes resume.
 //   - Admin is how statements reach the regions.
-//   - catalog.EachGarbage lists storage of dropped, truncated and rewritten tables;
-//     nothing deletes it yet.
+//   - Garbage lists storage of dropped, truncated and rewritten tables; the node that
+//     leads placement deletes it once no snapshot can read it.
 //   - systemInfo.Call answers the functions that package expr only declares.
 //   - copyFormat holds the text and csv formats; binary belongs beside it.
 //   - testdata/logic has the logic tests; TestLogicAgainstPostgres compares them with

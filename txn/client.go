@@ -127,6 +127,7 @@ type Client struct {
 	// observed is the largest timestamp that the oracle gave this client.
 	observed atomic.Uint64
 
+	active  activeSet
 	settled settledCache
 	beats   heartbeats
 	work    background

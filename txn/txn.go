@@ -27,6 +27,8 @@ type Txn struct {
 	ignore ignoreSet
 
 	finished bool
+	open     bool // held is in the client's set of open transactions
+	held     timestamp.Timestamp
 	commitTS timestamp.Timestamp
 }
 
@@ -58,6 +60,10 @@ func (t *Txn) StartTS(ctx context.Context) (timestamp.Timestamp, error) {
 	}
 	t.c.observe(ts)
 	t.startTS, t.startedAt = ts, t.c.opts.Clock.Now()
+	if !t.finished {
+		t.open, t.held = true, ts
+		t.c.active.add(ts)
+	}
 	return ts, nil
 }
 
@@ -83,6 +89,11 @@ func (t *Txn) SetReadTS(ctx context.Context, ts timestamp.Timestamp) error {
 		return fmt.Errorf("cannot read at %s: the present is %s", ts, start)
 	}
 	t.readTS = ts
+	if t.open { // counts with what it reads
+		t.c.active.remove(t.held)
+		t.held = ts
+		t.c.active.add(t.held)
+	}
 	t.ignore.reset()
 	return nil
 }
@@ -214,7 +225,16 @@ func (t *Txn) Commit(ctx context.Context, opts CommitOptions) error {
 		return ErrFinished
 	}
 	t.finished = true
+	defer t.close()
 	return t.commit(ctx, opts)
+}
+
+// close takes the transaction out of the set of open ones.
+func (t *Txn) close() {
+	if t.open {
+		t.open = false
+		t.c.active.remove(t.held)
+	}
 }
 
 // Rollback drops all writes. It may be called after Commit and then does nothing.
@@ -223,6 +243,7 @@ func (t *Txn) Rollback(context.Context) error {
 		return nil
 	}
 	t.finished = true
+	t.close()
 	t.c.stats.rolledBack.Add(1)
 	t.buf.drop()
 	return nil

@@ -73,6 +73,7 @@ func newStart() *cobra.Command {
 	f.StringVar(&certs, "certs-dir", "", "directory of certificates (not built yet)")
 	f.StringVar(&pidFile, "pid-file", "", "write the process id here before listening")
 	f.StringVar(&memory, "memory-limit", "", "memory to use, such as 2GiB (default: no limit)")
+	f.DurationVar(&cfg.Retention, "gc-retention", 0, "how long old versions are kept, the same on all nodes (default 10m)")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return cmd
 }

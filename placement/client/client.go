@@ -197,14 +197,15 @@ func (c *Client) Announce(ctx context.Context, s *metapb.Store) error {
 	})
 }
 
-// Report sends a report and says whether the next one must be full.
-func (c *Client) Report(ctx context.Context, req *placementpb.ReportRequest) (sendFull bool, err error) {
+// Report sends a report. The answer says whether the next one must be full, and how
+// far old versions are given up.
+func (c *Client) Report(ctx context.Context, req *placementpb.ReportRequest) (resp *placementpb.ReportResponse, err error) {
 	err = c.call(ctx, "report", func(ctx context.Context, pc placementpb.PlacementClient) (*placementpb.Error, error) {
-		r, err := pc.Report(ctx, req)
-		sendFull = r.GetSendFull()
-		return r.GetError(), err
+		var err error
+		resp, err = pc.Report(ctx, req)
+		return resp.GetError(), err
 	})
-	return sendFull, err
+	return resp, err
 }
 
 // SchemaLease renews the gateway's lease on the schema.
