@@ -22,6 +22,9 @@
 //     every entry of this one that can still apply has been applied.
 //   - A command is proposed at most once. "Ambiguous" is answered if and only if
 //     it was handed to Raft and its outcome is not known here.
+//   - What started below the region's fence is refused, and only what is invisible
+//     at its collect point, which lies at or below the fence, is ever deleted. Both
+//     are replicated, the deletions are not (gc.go, DESIGN.md).
 //   - A lease is only ever extended by a quorum that answered in this term; it is
 //     given up for the rest of the term before a transfer starts. DESIGN.md has
 //     the argument.

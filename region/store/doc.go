@@ -6,7 +6,8 @@
 //	Receive (transport) ──▶ Store ── map of replica.Replica ──▶ multiraft.Driver
 //	                          │
 //	                          └─ workers: state engine sync, raft snapshots (one sent,
-//	                             one received at a time), size splits, timestamps
+//	                             one received at a time), size splits, timestamps,
+//                             garbage collection
 //
 // # Life of a replica
 //
