@@ -7,7 +7,7 @@
 //	                          │
 //	                          └─ workers: state engine sync, raft snapshots (one sent,
 //	                             one received at a time), size splits, timestamps,
-//                             garbage collection
+//	                             garbage collection
 //
 // # Life of a replica
 //
