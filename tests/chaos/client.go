@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/quorate-db/quorate/tests/internal/cluster"
 )
 
 const (
@@ -50,7 +48,7 @@ type client struct {
 	rng   *rand.Rand
 	at    int  // counts the nodes it has moved to
 	fixed bool // never moves
-	node  *cluster.Node
+	node  server
 	conn  *pgx.Conn
 }
 
@@ -78,14 +76,14 @@ func (c *client) connect() bool {
 	if c.conn != nil {
 		return true
 	}
-	running := c.r.c.Running()
-	if len(running) == 0 {
+	servers := c.r.servers()
+	if len(servers) == 0 {
 		return false
 	}
-	c.node = running[c.at%len(running)]
+	c.node = servers[c.at%len(servers)]
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	cfg, err := pgx.ParseConfig(c.node.DSN())
+	cfg, err := pgx.ParseConfig(c.node.dsn)
 	if err != nil {
 		return false
 	}
@@ -95,6 +93,11 @@ func (c *client) connect() bool {
 	if c.conn, err = pgx.ConnectConfig(ctx, cfg); err != nil {
 		c.conn = nil
 		c.at++
+		return false
+	}
+	// Statements by themselves have the level, too.
+	if _, err := c.conn.Exec(ctx, "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL "+c.r.level.sql); err != nil {
+		c.leave()
 		return false
 	}
 	return true
@@ -139,7 +142,7 @@ func (c *client) single(body func(ctx context.Context, conn *pgx.Conn) error) at
 func (c *client) try(body func(ctx context.Context) (sent bool, err error)) attempt {
 	ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout)
 	defer cancel()
-	a := attempt{Client: c.id, Node: c.node.ID, Invoked: c.r.now()}
+	a := attempt{Client: c.id, Node: c.node.id, Invoked: c.r.now()}
 	sent, err := body(ctx)
 	a.Done = c.r.now()
 	a.Outcome = outcomeOf(err, sent)

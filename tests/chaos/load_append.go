@@ -22,8 +22,6 @@ const (
 	hotKeys = 8
 	// appendsPerKey is when a key is replaced, so that lists stay short.
 	appendsPerKey = 64
-	// stride keeps hot keys in different regions of a table that was split.
-	stride = splitBelow / 4
 )
 
 // appendLoad appends to lists and reads them, in transactions of a few steps; the
@@ -56,9 +54,7 @@ func (l *appendLoad) newKeyLocked() int {
 }
 
 func (l *appendLoad) setup(ctx context.Context, conn *pgx.Conn) error {
-	return executeAll(ctx, conn,
-		"CREATE TABLE chaos_lists (k int PRIMARY KEY, v text NOT NULL)",
-		fmt.Sprintf("ALTER TABLE chaos_lists SPLIT AT VALUES (%d), (%d), (%d)", stride, 2*stride, 3*stride))
+	return executeAll(ctx, conn, "CREATE TABLE chaos_lists (k int PRIMARY KEY, v text NOT NULL)")
 }
 
 func (l *appendLoad) tables() []string { return []string{"chaos_lists"} }

@@ -71,10 +71,7 @@ func (l *bankLoad) setup(ctx context.Context, conn *pgx.Conn) error {
 			return err
 		}
 	}
-	if l.split {
-		return nil
-	}
-	return executeAll(ctx, conn, fmt.Sprintf("ALTER TABLE chaos_bank SPLIT AT VALUES (%d), (%d), (%d)", stride, 2*stride, 3*stride))
+	return nil
 }
 
 func (l *bankLoad) step(c *client) {

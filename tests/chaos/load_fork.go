@@ -42,8 +42,7 @@ func newForkLoad() load { return &forkLoad{} }
 func forkKey(group, row int) int { return row%4*stride + group }
 
 func (l *forkLoad) setup(ctx context.Context, conn *pgx.Conn) error {
-	return executeAll(ctx, conn, "CREATE TABLE chaos_fork (k int PRIMARY KEY, grp int NOT NULL)",
-		fmt.Sprintf("ALTER TABLE chaos_fork SPLIT AT VALUES (%d), (%d), (%d)", stride, 2*stride, 3*stride))
+	return executeAll(ctx, conn, "CREATE TABLE chaos_fork (k int PRIMARY KEY, grp int NOT NULL)")
 }
 
 func (l *forkLoad) tables() []string { return []string{"chaos_fork"} }

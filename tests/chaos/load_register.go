@@ -61,9 +61,7 @@ func (l *registerLoad) newKeyLocked() int {
 }
 
 func (l *registerLoad) setup(ctx context.Context, conn *pgx.Conn) error {
-	return executeAll(ctx, conn,
-		"CREATE TABLE chaos_registers (k int PRIMARY KEY, v int NOT NULL)",
-		fmt.Sprintf("ALTER TABLE chaos_registers SPLIT AT VALUES (%d), (%d), (%d)", stride, 2*stride, 3*stride))
+	return executeAll(ctx, conn, "CREATE TABLE chaos_registers (k int PRIMARY KEY, v int NOT NULL)")
 }
 
 func (l *registerLoad) tables() []string { return []string{"chaos_registers"} }

@@ -39,8 +39,7 @@ const nameless = 1 << 24
 func newUniqueLoad() load { return &uniqueLoad{} }
 
 func (l *uniqueLoad) setup(ctx context.Context, conn *pgx.Conn) error {
-	return executeAll(ctx, conn, "CREATE TABLE chaos_unique (id int PRIMARY KEY, name int NOT NULL UNIQUE)",
-		fmt.Sprintf("ALTER TABLE chaos_unique SPLIT AT VALUES (%d), (%d), (%d)", stride, 2*stride, 3*stride))
+	return executeAll(ctx, conn, "CREATE TABLE chaos_unique (id int PRIMARY KEY, name int NOT NULL UNIQUE)")
 }
 
 func (l *uniqueLoad) tables() []string { return []string{"chaos_unique"} }

@@ -35,13 +35,26 @@ type load interface {
 	verdict(l level) verdict
 	// save writes the history.
 	save(w io.Writer) error
-	// tables whose regions a nemesis may move and split. Each has an integer
-	// primary key below splitBelow.
+	// tables that are split at every stride before the run, and that a nemesis may
+	// split anywhere. Each has an integer primary key.
 	tables() []string
 }
 
-// splitBelow bounds the keys at which a nemesis splits.
-const splitBelow = 4_000_000
+// Most keys are below splitBelow, in four parts of the length stride.
+const (
+	splitBelow = 4_000_000
+	stride     = splitBelow / 4
+)
+
+// split splits the tables of a load, so that transactions span regions.
+func split(ctx context.Context, conn *pgx.Conn, l load) error {
+	for _, t := range l.tables() {
+		if err := executeAll(ctx, conn, fmt.Sprintf("ALTER TABLE %s SPLIT AT VALUES (%d), (%d), (%d)", t, stride, 2*stride, 3*stride)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // verdict of a run.
 type verdict struct {
@@ -62,26 +75,43 @@ func (s setting) String() string {
 	return fmt.Sprintf("-workload %s -level %s -nemesis %s -seconds %d -seed %d", s.Workload, s.Level, s.Nemesis, int(s.Time.Seconds()), s.Seed)
 }
 
+// server is where a client may connect.
+type server struct {
+	id  uint64
+	dsn string
+}
+
 // run is one run on a cluster of its own.
 type run struct {
 	setting
-	c     *cluster.Cluster
-	level level
-	load  load
-	log   func(format string, args ...any)
-	began time.Time
+	c *cluster.Cluster
+	// servers are those that run, always in the same order.
+	servers func() []server
+	level   level
+	load    load
+	log     func(format string, args ...any)
+	began   time.Time
 }
 
 const (
 	clients = 8
-	// writableWithin is how soon after the last fault every key must be writable
-	// through every node (R22 of the goals; R22 gives 10 s after a majority was
-	// lost, of which there is one measure here: after faults stop).
+	// writableWithin is how soon after the last fault has been mended every key
+	// must be writable through every node.
 	writableWithin = 5 * time.Second
 	// voidBelow is the share of operations that must have been acknowledged for a
 	// run to prove anything.
 	voidBelow = 0.3
 )
+
+// nodesOf are a cluster's running nodes as servers.
+func nodesOf(c *cluster.Cluster) func() []server {
+	return func() (out []server) {
+		for _, n := range c.Running() {
+			out = append(out, server{n.ID, n.DSN()})
+		}
+		return out
+	}
+}
 
 // now is the time since the run began, on the monotonic clock.
 func (r *run) now() int64 { return int64(time.Since(r.began)) }
@@ -89,20 +119,7 @@ func (r *run) now() int64 { return int64(time.Since(r.began)) }
 // execute does the run: clients work, nemeses hurt, all is mended, each key is
 // written to, the final state is read, the history is judged.
 func (r *run) execute(ctx context.Context, ns []nemesis) error {
-	r.began = time.Now()
-	cctx, stopClients := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	for i := range clients {
-		wg.Add(1)
-		go func() { // ends with stopClients
-			defer wg.Done()
-			newClient(r, i).work(cctx)
-		}()
-	}
-	stop := func() {
-		stopClients()
-		wg.Wait()
-	}
+	stop := r.startClients(ctx)
 	defer stop()
 	hurt := r.hurt(ctx, ns)
 	mended := time.Now()
@@ -110,16 +127,38 @@ func (r *run) execute(ctx context.Context, ns []nemesis) error {
 		hurt = errors.Join(hurt, err)
 	}
 	stop()
-	if err := r.final(ctx); err != nil {
-		hurt = errors.Join(hurt, err)
+	return errors.Join(hurt, r.judge(ctx))
+}
+
+// startClients begins the run. The function it returns stops the clients, each
+// after the operation it is at; it may be called twice.
+func (r *run) startClients(ctx context.Context) (stop func()) {
+	r.began = time.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Add(1)
+		go func() { // ends with the returned function
+			defer wg.Done()
+			newClient(r, i).work(ctx)
+		}()
 	}
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// judge reads the end state and gives the verdict.
+func (r *run) judge(ctx context.Context) error {
+	err := r.final(ctx)
 	v := r.load.verdict(r.level)
 	share := float64(v.OK) / float64(max(1, v.All))
 	r.log("%d operations, %.0f%% acknowledged; %s", v.All, 100*share, v.Seen)
 	if share < voidBelow {
-		hurt = errors.Join(hurt, fmt.Errorf("void: %d of %d operations were acknowledged, a run needs %.0f%%", v.OK, v.All, 100*voidBelow))
+		err = errors.Join(err, fmt.Errorf("void: %d of %d operations were acknowledged, a run needs %.0f%%", v.OK, v.All, 100*voidBelow))
 	}
-	return errors.Join(hurt, v.Err)
+	return errors.Join(err, v.Err)
 }
 
 // hurt lets the nemeses work for the run's time, each for itself, and mends what
@@ -146,7 +185,7 @@ func (r *run) hurt(ctx context.Context, ns []nemesis) error {
 func (r *run) writable(ctx context.Context, mended time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute) // to say how late it is
 	defer cancel()
-	nodes := r.c.Running()
+	nodes := r.servers()
 	errs := make([]error, len(nodes))
 	took := make([]time.Duration, len(nodes))
 	var wg sync.WaitGroup
@@ -161,7 +200,7 @@ func (r *run) writable(ctx context.Context, mended time.Time) error {
 				last := "no connection"
 				for done := false; !done; {
 					if ctx.Err() != nil {
-						errs[i] = fmt.Errorf("key %d was not writable through node %d within %v: %s", key, n.ID, time.Since(mended), last)
+						errs[i] = fmt.Errorf("key %d was not writable through node %d within %v: %s", key, n.id, time.Since(mended), last)
 						return
 					}
 					if !c.connect() {
@@ -174,7 +213,7 @@ func (r *run) writable(ctx context.Context, mended time.Time) error {
 			}
 			took[i] = time.Since(mended)
 			if took[i] > writableWithin {
-				errs[i] = fmt.Errorf("every key was writable through node %d only %v after the faults stopped, the bar is %v", n.ID, took[i].Round(time.Millisecond), writableWithin)
+				errs[i] = fmt.Errorf("every key was writable through node %d only %v after the faults stopped, the bar is %v", n.id, took[i].Round(time.Millisecond), writableWithin)
 			}
 		}()
 	}
@@ -187,7 +226,7 @@ func (r *run) writable(ctx context.Context, mended time.Time) error {
 func (r *run) final(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	for i, n := range r.c.Running() {
+	for i, n := range r.servers() {
 		c := newClient(r, clients+i)
 		c.fixed, c.at = true, i
 		for {
@@ -199,7 +238,7 @@ func (r *run) final(ctx context.Context) error {
 				break
 			}
 			if ctx.Err() != nil {
-				return fmt.Errorf("the final read through node %d: %w", n.ID, err)
+				return fmt.Errorf("the final read through node %d: %w", n.id, err)
 			}
 			idle(ctx, 20*time.Millisecond)
 		}

@@ -109,6 +109,7 @@ func oneRun(t *testing.T, s setting) {
 		}
 		ctx := within(t, s.Time+4*time.Minute)
 		r.c = proxiedCluster(t)
+		r.servers = nodesOf(r.c)
 		must(t, r.c.Start(ctx, 3))
 		conn, err := r.c.Nodes()[0].Connect(ctx)
 		must(t, err)
@@ -117,6 +118,7 @@ func oneRun(t *testing.T, s setting) {
 			t.Skip(err)
 		}
 		must(t, r.load.setup(ctx, conn))
+		must(t, split(ctx, conn, r.load))
 		if err := r.execute(ctx, ns); err != nil {
 			t.Errorf("%v\n%v", s, err)
 			keep(t, r)
