@@ -19,6 +19,8 @@ func (s *Session) ddl(ctx context.Context, st ast.Statement, text string) (ok bo
 	switch st := st.(type) {
 	case *ast.CreateTable:
 		return true, d.createTable(ctx, st)
+	case *ast.CreateSequence:
+		return true, d.createSequence(ctx, st)
 	case *ast.CreateIndex:
 		return true, d.createIndex(ctx, st)
 	case *ast.Drop:
@@ -73,6 +75,9 @@ func (s *Session) table(n ast.Name, text string) (*catalog.Table, error) {
 	}
 	if r.Index != nil {
 		return nil, d.at(sqlerr.New(sqlerr.WrongObjectType, "%q is not a table", n.Name), n)
+	}
+	if !r.Table.IsTable() {
+		return nil, sqlerr.New(sqlerr.WrongObjectType, "%q is not a table", n.Name)
 	}
 	return r.Table, nil
 }
@@ -141,8 +146,8 @@ func (d *ddl) createSchema(ctx context.Context, st *ast.CreateSchema) error {
 // drop is DROP TABLE, INDEX and SCHEMA.
 func (d *ddl) drop(ctx context.Context, st *ast.Drop) error {
 	switch st.Kind {
-	case ast.ObjTable:
-		return d.dropTables(ctx, st)
+	case ast.ObjTable, ast.ObjSequence, ast.ObjView:
+		return d.dropRelations(ctx, st)
 	case ast.ObjIndex:
 		return d.dropIndexes(ctx, st)
 	case ast.ObjSchema:
@@ -156,47 +161,6 @@ func (d *ddl) drop(ctx context.Context, st *ast.Drop) error {
 		return nil
 	}
 	return sqlerr.Unsupported("DROP %s", st.Kind)
-}
-
-func (d *ddl) dropTables(ctx context.Context, st *ast.Drop) error {
-	var list []*catalog.Table
-	for _, n := range st.Names {
-		r, ok, err := d.snap().Resolve(n.Schema, n.Name, d.s.path(d.snap(), true))
-		if err != nil && st.IfExists && sqlerr.Is(err, sqlerr.InvalidSchemaName) {
-			d.s.noticef(sqlerr.SuccessfulCompletion, "schema %q does not exist, skipping", n.Schema)
-			continue
-		}
-		switch {
-		case err != nil:
-			return err
-		case !ok && st.IfExists:
-			d.s.noticef(sqlerr.SuccessfulCompletion, "table %q does not exist, skipping", n.Name)
-			continue
-		case !ok:
-			return sqlerr.New(sqlerr.UndefinedTable, "table %q does not exist", n.Name)
-		case r.Index != nil:
-			return sqlerr.New(sqlerr.WrongObjectType, "%q is not a table", n.Name).WithHint("Use DROP INDEX to remove an index.")
-		case r.Table.Virtual:
-			return sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied: %q is a system catalog", n.Name)
-		}
-		list = append(list, r.Table)
-	}
-	if len(list) == 0 {
-		return nil
-	}
-	return d.change(ctx, func(ch *catalog.Change) error {
-		seen := map[catalog.ID]bool{}
-		for _, t := range list {
-			if seen[t.ID] {
-				continue
-			}
-			seen[t.ID] = true
-			if err := ch.DropTable(ctx, t); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 func (d *ddl) dropSchemas(ctx context.Context, st *ast.Drop) error {
@@ -225,6 +189,7 @@ func (d *ddl) dropSchemas(ctx context.Context, st *ast.Drop) error {
 					WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
 			}
 			for _, t := range inside {
+				// What depends on it from outside the schema is not looked for yet.
 				if err := ch.DropTable(ctx, t); err != nil {
 					return err
 				}
@@ -267,6 +232,14 @@ func (d *ddl) truncate(ctx context.Context, st *ast.Truncate) error {
 			c.StorageID = uint64(id)
 			if err := ch.PutTable(ctx, c); err != nil {
 				return err
+			}
+			if !st.RestartIdentity {
+				continue
+			}
+			for _, q := range sequencesOf(ch.Snapshot(), t.ID) {
+				if err := d.restart(ctx, ch, q.Clone(), &q.Sequence.Start); err != nil {
+					return err
+				}
 			}
 		}
 		return nil

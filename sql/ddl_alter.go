@@ -12,6 +12,9 @@ import (
 var typeInt8 = types.Int8
 
 func (d *ddl) alterTable(ctx context.Context, st *ast.AlterTable) error {
+	if st.Kind == ast.ObjSequence {
+		return d.alterSequence(ctx, st)
+	}
 	if st.Kind != ast.ObjTable {
 		if len(st.Actions) == 1 {
 			if split, ok := st.Actions[0].(*ast.SplitAt); ok && st.Kind == ast.ObjIndex {
@@ -120,7 +123,7 @@ func (d *ddl) addColumn(ctx context.Context, t *catalog.Table, a *ast.AddColumn)
 	}
 	c := t.Clone()
 	b := &tableBuilder{d: d, t: c}
-	rest, err := b.column(a.Column)
+	rest, err := b.column(ctx, a.Column)
 	if err != nil {
 		return err
 	}

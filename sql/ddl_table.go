@@ -79,7 +79,7 @@ func (b *tableBuilder) build(ctx context.Context, sc *catalog.Schema, st *ast.Cr
 	}
 	var tableCons []*ast.Constraint
 	for _, c := range st.Columns {
-		cons, err := b.column(c)
+		cons, err := b.column(ctx, c)
 		if err != nil {
 			return nil, err
 		}
@@ -135,16 +135,20 @@ func unsupportedConstraint(c *ast.Constraint) error {
 }
 
 // column adds a column and returns its constraints that concern the table.
-func (b *tableBuilder) column(c *ast.ColumnDef) ([]*ast.Constraint, error) {
+func (b *tableBuilder) column(ctx context.Context, c *ast.ColumnDef) ([]*ast.Constraint, error) {
 	d := b.d
 	if b.t.ColumnByName(c.Name) != nil {
 		return nil, sqlerr.New(sqlerr.DuplicateColumn, "column %q specified more than once", c.Name)
 	}
-	switch c.Type.Name {
-	case "serial", "bigserial", "smallserial", "serial2", "serial4", "serial8":
-		return nil, d.at(sqlerr.Unsupported("type %s", c.Type.Name), c.Type)
+	typeName := c.Type
+	serial := serialTypes[typeName.Name]
+	if serial != "" && typeName.Schema == "" {
+		if typeName.ArrayDims > 0 {
+			return nil, d.at(sqlerr.New(sqlerr.FeatureNotSupported, "array of serial is not implemented"), c.Type)
+		}
+		typeName.Name = serial
 	}
-	typ, err := plan.ResolveType(c.Type)
+	typ, err := plan.ResolveType(typeName)
 	if err != nil {
 		return nil, d.at(err, c.Type)
 	}
@@ -169,6 +173,7 @@ func (b *tableBuilder) column(c *ast.ColumnDef) ([]*ast.Constraint, error) {
 	b.t.NextColumn++
 	var rest []*ast.Constraint
 	null := false
+	var identity *ast.Constraint
 	for _, con := range c.Constraints {
 		switch con.Kind {
 		case ast.ConstraintNotNull:
@@ -185,10 +190,23 @@ func (b *tableBuilder) column(c *ast.ColumnDef) ([]*ast.Constraint, error) {
 			if col.Default != "" {
 				return nil, d.at(sqlerr.New(sqlerr.SyntaxError, "multiple default values specified for column %q of table %q", c.Name, b.t.Name), con)
 			}
+			if col.Identity != 0 || identity != nil {
+				return nil, d.at(sqlerr.New(sqlerr.SyntaxError, "both default and identity specified for column %q of table %q", c.Name, b.t.Name), con)
+			}
 			if err := plan.CheckDefault(d.s.planOptions(d.text, nil), con.Expr, c.Name, typ); err != nil {
 				return nil, err
 			}
-			col.Default = con.ExprText
+			if col.Default, err = plan.StoredDefault(d.s.planOptions(d.text, nil), con.Expr, con.ExprText); err != nil {
+				return nil, err
+			}
+		case ast.ConstraintIdentity:
+			if identity != nil {
+				return nil, d.at(sqlerr.New(sqlerr.SyntaxError, "multiple identity specifications for column %q of table %q", c.Name, b.t.Name), con)
+			}
+			if col.Default != "" {
+				return nil, d.at(sqlerr.New(sqlerr.SyntaxError, "both default and identity specified for column %q of table %q", c.Name, b.t.Name), con)
+			}
+			identity = con
 		case ast.ConstraintPrimaryKey, ast.ConstraintUnique:
 			k := *con
 			k.Columns = []ast.Ident{{At: con.At, Name: c.Name}}
@@ -200,7 +218,18 @@ func (b *tableBuilder) column(c *ast.ColumnDef) ([]*ast.Constraint, error) {
 		}
 	}
 	b.t.Columns = append(b.t.Columns, col)
-	return rest, nil
+	if serial != "" {
+		if null {
+			return nil, d.at(conflictingNull(b.t, c), c)
+		}
+		err = b.serialColumn(ctx, c)
+	} else if identity != nil {
+		if null {
+			return nil, d.at(conflictingNull(b.t, c), identity)
+		}
+		err = b.identityColumn(ctx, c, identity)
+	}
+	return rest, err
 }
 
 func conflictingNull(t *catalog.Table, c *ast.ColumnDef) error {

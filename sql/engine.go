@@ -82,6 +82,8 @@ type Engine struct {
 	defs    map[string]*settingDef
 	virtual map[catalog.ID]*virtualTable
 	rowIDs  rowIDs
+	// sequences makes sessions that change one sequence take turns.
+	sequences keyedLocks
 	// noRules runs plans as they were bound; tests compare.
 	noRules bool
 	started time.Time

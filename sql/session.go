@@ -45,6 +45,8 @@ type Session struct {
 	portals  map[string]*portal
 	cursors  map[string]*portal // of DECLARE
 
+	seqs sessionSeqs
+
 	// last is the statement of the extended protocol that an implicit transaction
 	// consists of so far, for running it again at Sync.
 	last lastExecute
@@ -225,6 +227,7 @@ func (s *Session) commit(ctx context.Context) error {
 		return nil
 	}
 	s.closePortals()
+	s.releaseSequences(ctx)
 	snap := t.snap
 	// The bound is asked for at the very commit: a large transaction writes its
 	// locks for longer than a lease lasts. A transaction whose schema turns out to
@@ -273,6 +276,7 @@ func (s *Session) abort(ctx context.Context) {
 		return
 	}
 	s.closePortals()
+	s.releaseSequences(ctx)
 	t.tx.Rollback(context.WithoutCancel(ctx))
 	s.setSettings(t.before)
 	s.finish()

@@ -139,6 +139,7 @@ func (s *Session) startQuery(ctx context.Context, p *portal) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
+	s.releaseSequences(ctx)
 	if err := s.preparePlan(p.prep); err != nil {
 		return err
 	}

@@ -80,10 +80,14 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 		return types.NewString("unknown (OID=" + itoa(int(args[0].OID())) + ")"), nil
 	case "pg_is_in_recovery":
 		return types.False, nil
-	case "obj_description", "col_description", "shobj_description", "pg_get_partkeydef", "pg_get_serial_sequence",
+	case "obj_description", "col_description", "shobj_description", "pg_get_partkeydef",
 		"pg_get_viewdef", "pg_get_ruledef", "pg_get_triggerdef", "pg_get_statisticsobjdef", "pg_get_statisticsobjdef_columns",
 		"pg_tablespace_location", "pg_get_function_sqlbody":
 		return types.Null, nil
+	case "nextval", "currval", "setval", "lastval", "pg_sequence_last_value":
+		return s.sequenceFunc(ctx.Ctx, snap, name, args)
+	case "pg_get_serial_sequence":
+		return s.serialSequence(snap, args[0].Str(), args[1].Str())
 	case "pg_get_expr":
 		return args[0], nil // expressions are kept as text
 	case "pg_get_indexdef":
@@ -366,6 +370,9 @@ type virtualSource struct{ s *Session }
 func (v virtualSource) Rows(ctx context.Context, table types.OID, eq map[int]types.Datum, yield func([]types.Datum) error) error {
 	t := v.s.e.virtual[table]
 	if t == nil {
+		if q := v.s.tx.snap.Table(table); q != nil && q.Sequence != nil {
+			return v.s.sequenceRow(ctx, q, yield)
+		}
 		return sqlerr.Internal("no virtual table %d", table)
 	}
 	return t.rows(ctx, v.s, eq, yield)

@@ -15,6 +15,8 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
+func itoa64(n int64) string { return strconv.FormatInt(n, 10) }
+
 // utilityColumns describes the rows of a statement that is not a query.
 func (s *Session) utilityColumns(ctx context.Context, p *prepared) ([]pgwire.Column, error) {
 	switch st := p.stmt.(type) {
@@ -98,7 +100,7 @@ func (s *Session) utility(ctx context.Context, p *portal, w pgwire.ResultWriter)
 func writes(st ast.Statement) bool {
 	switch st := st.(type) {
 	case *ast.CreateTable, *ast.CreateTableAs, *ast.CreateIndex, *ast.Drop, *ast.Truncate, *ast.AlterTable, *ast.CreateSchema,
-		*ast.CreateView, *ast.CreateSequence, *ast.CreateEnum, *ast.CreateRole, *ast.Comment, *ast.Grant:
+		*ast.CreateView, *ast.CreateEnum, *ast.CreateRole, *ast.Comment, *ast.Grant:
 		return true
 	case *ast.Copy:
 		return st.From
@@ -262,6 +264,9 @@ func (s *Session) discard(st *ast.Discard) error {
 			return err
 		}
 		s.setSettings(n)
+		s.seqs = sessionSeqs{}
+	case "SEQUENCES":
+		s.seqs = sessionSeqs{}
 	case "PLANS":
 		for _, p := range s.prepared {
 			p.plan = nil

@@ -34,8 +34,6 @@ func emptyTables() []*virtualTable {
 			"rngsubopc", types.Oid, "rngcanonical", types.RegProc, "rngsubdiff", types.RegProc),
 		t(2618, "pg_rewrite", "oid", types.Oid, "rulename", types.Name, "ev_class", types.Oid, "ev_type", types.Char, "ev_enabled", types.Char,
 			"is_instead", types.Bool, "ev_qual", types.PgNodeTree, "ev_action", types.PgNodeTree),
-		t(2224, "pg_sequence", "seqrelid", types.Oid, "seqtypid", types.Oid, "seqstart", types.Int8, "seqincrement", types.Int8,
-			"seqmax", types.Int8, "seqmin", types.Int8, "seqcache", types.Int8, "seqcycle", types.Bool),
 		t(2608, "pg_depend", "classid", types.Oid, "objid", types.Oid, "objsubid", types.Int4, "refclassid", types.Oid, "refobjid", types.Oid,
 			"refobjsubid", types.Int4, "deptype", types.Char),
 		t(1261, "pg_auth_members", "roleid", types.Oid, "member", types.Oid, "grantor", types.Oid, "admin_option", types.Bool),

@@ -1,6 +1,9 @@
 package sql
 
 import (
+	"strconv"
+	"strings"
+
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/plan"
 	"github.com/quorate-db/quorate/sql/types"
@@ -18,6 +21,9 @@ func infoSchemata(s *Session, yield func(fields) error) error {
 
 func infoTables(s *Session, yield func(fields) error) error {
 	return eachTable(s, true, func(t *catalog.Table) error {
+		if t.Sequence != nil {
+			return nil
+		}
 		kind := "BASE TABLE"
 		if isView(t) {
 			kind = "VIEW"
@@ -31,7 +37,7 @@ func infoColumns(s *Session, yield func(fields) error) error {
 	return eachTable(s, true, func(t *catalog.Table) error {
 		for i := range t.Columns {
 			c := &t.Columns[i]
-			if c.Hidden || c.Dropped {
+			if c.Hidden || c.Dropped || t.Sequence != nil {
 				continue
 			}
 			row := fields{"table_catalog": dText(s.database()), "table_schema": dText(t.SchemaName), "table_name": dText(t.Name),
@@ -41,6 +47,16 @@ func infoColumns(s *Session, yield func(fields) error) error {
 				"is_updatable": dYes(!t.Virtual)}
 			if c.Default != "" {
 				row["column_default"] = dText(s.defaultText(c))
+			}
+			if q := s.tx.snap.Table(c.Sequence); c.Identity != 0 && q != nil {
+				generation := "BY DEFAULT"
+				if c.Identity == 'a' {
+					generation = "ALWAYS"
+				}
+				row["is_identity"], row["identity_generation"] = dYes(true), dText(generation)
+				row["identity_start"], row["identity_increment"] = dText(itoa64(q.Sequence.Start)), dText(itoa64(q.Sequence.Increment))
+				row["identity_maximum"], row["identity_minimum"] = dText(itoa64(q.Sequence.Max)), dText(itoa64(q.Sequence.Min))
+				row["identity_cycle"] = dYes(q.Sequence.Cycle)
 			}
 			describeType(row, c.Type)
 			if err := yield(row); err != nil {
@@ -221,9 +237,32 @@ func infoCheckConstraints(s *Session, yield func(fields) error) error {
 func (s *Session) defaultText(c *catalog.Column) string {
 	text, err := plan.DefaultText(s.planOptions(c.Default, nil), c)
 	if err != nil {
-		return c.Default // what was written says the same
+		text = c.Default // what was written says the same
 	}
-	return text
+	return s.nameSequences(text)
+}
+
+// nameSequences puts the names of sequences in the place of their numbers.
+func (s *Session) nameSequences(text string) string {
+	const head, tail = "nextval('", "'::regclass)"
+	at := strings.Index(text, head)
+	if at < 0 {
+		return text
+	}
+	rest := text[at+len(head):]
+	end := strings.Index(rest, tail)
+	if end < 0 {
+		return text
+	}
+	id, err := strconv.ParseUint(rest[:end], 10, 32)
+	if err != nil {
+		return text
+	}
+	name, ok := objectNames{s}.ObjectName(types.OIDRegClass, types.OID(id))
+	if !ok {
+		return text
+	}
+	return text[:at] + head + name + tail + s.nameSequences(rest[end+len(tail):])
 }
 
 // checkText is a CHECK condition, likewise.

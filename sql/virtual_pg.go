@@ -55,6 +55,8 @@ func pgClass(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldR
 		kind := byte('r')
 		if isView(t) {
 			kind = 'v'
+		} else if t.Sequence != nil {
+			kind = 'S'
 		}
 		row := classRow(t.ID, t.Name, t.Schema, kind, len(live), t.TypeID, amHeap, types.OID(t.StorageID))
 		row[13] = dBool(hasIndex)
@@ -103,6 +105,7 @@ func pgAttribute(_ context.Context, s *Session, eq map[int]types.Datum, yield yi
 			}
 			row := attributeRow(t.ID, c.Name, c.Type, c.ID)
 			row[13], row[14] = dBool(c.NotNull), dBool(c.Default != "")
+			row[16] = dChar(c.Identity)
 			if c.Dropped {
 				row[1] = dText("........pg.dropped." + itoa(int(c.ID)) + "........")
 				row[2], row[18] = dOID(0), dBool(true)

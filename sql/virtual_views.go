@@ -47,7 +47,7 @@ func viewTables() []*virtualTable {
 			"usebypassrls", types.Bool, "passwd", types.Text, "valuntil", types.Timestamptz, "useconfig", types.TextArray),
 		t(catalog.SchemaPgCatalog, 1213, "pg_tablespace", pgTablespace,
 			"oid", types.Oid, "spcname", types.Name, "spcowner", types.Oid, "spcacl", types.TextArray, "spcoptions", types.TextArray),
-		t(catalog.SchemaPgCatalog, 12048, "pg_sequences", noViewRows,
+		t(catalog.SchemaPgCatalog, 12048, "pg_sequences", pgSequences,
 			"schemaname", types.Name, "sequencename", types.Name, "sequenceowner", types.Name, "data_type", types.RegType,
 			"start_value", types.Int8, "min_value", types.Int8, "max_value", types.Int8, "increment_by", types.Int8, "cycle", types.Bool,
 			"cache_size", types.Int8, "last_value", types.Int8),
@@ -99,7 +99,7 @@ func viewTables() []*virtualTable {
 			"table_catalog", types.Name, "table_schema", types.Name, "table_name", types.Name, "view_definition", types.Varchar,
 			"check_option", types.Varchar, "is_updatable", yesOrNo, "is_insertable_into", yesOrNo,
 			"is_trigger_updatable", yesOrNo, "is_trigger_deletable", yesOrNo, "is_trigger_insertable_into", yesOrNo),
-		t(catalog.SchemaInformation, 13386, "sequences", noViewRows,
+		t(catalog.SchemaInformation, 13386, "sequences", infoSequences,
 			"sequence_catalog", types.Name, "sequence_schema", types.Name, "sequence_name", types.Name, "data_type", types.Varchar,
 			"numeric_precision", types.Int4, "numeric_precision_radix", types.Int4, "numeric_scale", types.Int4,
 			"start_value", types.Varchar, "minimum_value", types.Varchar, "maximum_value", types.Varchar, "increment", types.Varchar,
@@ -109,7 +109,7 @@ func viewTables() []*virtualTable {
 
 // isView says whether a virtual table is a view in PostgreSQL, or one of ours.
 func isView(t *catalog.Table) bool {
-	return t.Virtual && (t.Schema != catalog.SchemaPgCatalog || t.ID >= 12000 && t.ID < 13000)
+	return t.View != nil || t.Virtual && (t.Schema != catalog.SchemaPgCatalog || t.ID >= 12000 && t.ID < 13000)
 }
 
 // fields are the columns of a view's row that are not NULL.
@@ -179,7 +179,7 @@ func pgSettings(s *Session, yield func(fields) error) error {
 
 func pgTables(s *Session, yield func(fields) error) error {
 	return eachTable(s, true, func(t *catalog.Table) error {
-		if isView(t) {
+		if isView(t) || !t.IsTable() {
 			return nil
 		}
 		return yield(fields{"schemaname": dText(t.SchemaName), "tablename": dText(t.Name), "tableowner": dText(s.user()),

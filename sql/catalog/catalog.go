@@ -113,6 +113,12 @@ func descPrefix() keys.User { return keys.User{keys.PrefixSystem, 'd'} }
 func descKey(id ID) keys.User {
 	return keys.AppendUint(descPrefix(), uint64(id))
 }
+
+// SequenceKey is where the state of a sequence lies.
+func SequenceKey(storage uint64) keys.User {
+	return keys.AppendUint(keys.User{keys.PrefixSystem, 's'}, storage)
+}
+
 func garbagePrefix() keys.User { return keys.User{keys.PrefixSystem, 'g'} }
 
 // At returns the descriptors that a transaction reading through r is to work

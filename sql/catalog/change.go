@@ -106,7 +106,7 @@ func (ch *Change) PutTable(ctx context.Context, t *Table) error {
 	}
 	if old := ch.snap.tables[t.ID]; old != nil {
 		ch.snap.removeTable(old)
-		if old.StorageID != t.StorageID {
+		if old.StorageID != t.StorageID && t.IsTable() {
 			if err := ch.garbage(ctx, Garbage{Storage: old.StorageID, Table: old.ID, Reason: "rewritten"}); err != nil {
 				return err
 			}
@@ -125,6 +125,12 @@ func (ch *Change) DropTable(ctx context.Context, t *Table) error {
 		return err
 	}
 	ch.snap.removeTable(ch.snap.tables[t.ID])
+	if t.Sequence != nil {
+		return ch.w.Delete(ctx, SequenceKey(t.StorageID))
+	}
+	if !t.IsTable() {
+		return nil
+	}
 	return ch.garbage(ctx, Garbage{Storage: t.StorageID, Table: t.ID, Reason: "dropped"})
 }
 

@@ -70,6 +70,10 @@ type Column struct {
 	Hidden bool `json:"hidden,omitempty"`
 	// RowID says that the value is made by the node that inserts.
 	RowID bool `json:"rowid,omitempty"`
+	// Identity is 'a' for GENERATED ALWAYS AS IDENTITY, 'd' for BY DEFAULT, else 0;
+	// Sequence is where the values come from.
+	Identity byte `json:"identity,omitempty"`
+	Sequence ID   `json:"sequence,omitempty"`
 	// Dropped columns keep their number; nothing reads or writes them.
 	Dropped bool `json:"dropped,omitempty"`
 }
@@ -106,7 +110,31 @@ type Check struct {
 	Columns []int16 `json:"columns,omitempty"`
 }
 
-// Table describes a table.
+// Sequence describes a sequence. Its state is a key of its own, see SequenceKey.
+type Sequence struct {
+	Type      ID    `json:"type"` // int2, int4 or int8
+	Start     int64 `json:"start"`
+	Increment int64 `json:"increment"`
+	Min       int64 `json:"min"`
+	Max       int64 `json:"max"`
+	Cache     int64 `json:"cache"`
+	Cycle     bool  `json:"cycle,omitempty"`
+	// OwnerTable and OwnerColumn are the column that the sequence is dropped with, 0
+	// for none. Internal says that it belongs to an identity column.
+	OwnerTable  ID    `json:"owner_table,omitempty"`
+	OwnerColumn int16 `json:"owner_column,omitempty"`
+	Internal    bool  `json:"internal,omitempty"`
+}
+
+// View describes a view.
+type View struct {
+	// Query is the text of the query, with all names qualified.
+	Query string `json:"query"`
+	// Depends are the relations that it reads.
+	Depends []ID `json:"depends,omitempty"`
+}
+
+// Table describes a table, or a view or sequence, which have no index.
 type Table struct {
 	ID     ID     `json:"id"`
 	Schema ID     `json:"schema"`
@@ -125,8 +153,25 @@ type Table struct {
 	NextIndex  uint64            `json:"next_index"`
 	Options    map[string]string `json:"options,omitempty"` // storage parameters, kept and not used
 
+	Sequence *Sequence `json:"sequence,omitempty"`
+	View     *View     `json:"view,omitempty"`
+
 	// Virtual tables have rows that a function makes.
 	Virtual bool `json:"-"`
+}
+
+// IsTable reports whether it has rows of its own: it is no view and no sequence.
+func (t *Table) IsTable() bool { return t.Sequence == nil && t.View == nil }
+
+// Kind is what error messages call it.
+func (t *Table) Kind() string {
+	switch {
+	case t.Sequence != nil:
+		return "sequence"
+	case t.View != nil:
+		return "view"
+	}
+	return "table"
 }
 
 // Primary returns the primary index.
@@ -204,6 +249,10 @@ func (t *Table) Clone() *Table {
 		c.Indexes[i].Columns = append([]IndexColumn(nil), t.Indexes[i].Columns...)
 	}
 	c.Checks = append([]Check(nil), t.Checks...)
+	if t.Sequence != nil {
+		s := *t.Sequence
+		c.Sequence = &s
+	}
 	return &c
 }
 
@@ -213,6 +262,12 @@ func (t *Table) Validate() error {
 		return sqlerr.Internal("table %q (%d): %s", t.Name, t.ID, fmt.Sprintf(format, args...))
 	}
 	if t.Virtual {
+		return nil
+	}
+	if !t.IsTable() {
+		if t.ID == 0 || t.Name == "" || len(t.Indexes) > 0 {
+			return bad("no id or name, or indexes")
+		}
 		return nil
 	}
 	if t.ID == 0 || t.Name == "" || t.StorageID == 0 {

@@ -8,6 +8,7 @@
 //	\x02 v        schema version, raised once by every transaction with DDL
 //	\x02 i        next object id (only when no other source of ids is given)
 //	\x02 d <id>   descriptor of a schema, table or sequence
+//	\x02 s <id>   state of a sequence, written by transactions of its own
 //	\x02 g <id>   storage that no descriptor refers to any more, with its reason
 //
 // A Snapshot is an immutable view of all descriptors at one version. Catalog

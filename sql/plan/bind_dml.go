@@ -26,6 +26,12 @@ func (b *binder) target(ref *ast.TableRef) (*target, error) {
 	if t.Virtual {
 		return nil, b.errAt(sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied for table %s", t.Name), ref)
 	}
+	if t.Sequence != nil {
+		return nil, sqlerr.New(sqlerr.WrongObjectType, "cannot change sequence %q", t.Name)
+	}
+	if t.View != nil {
+		return nil, b.errAt(unsupported("writing to a view"), ref)
+	}
 	w := &target{table: t, alias: ref.Alias}
 	if w.alias == "" {
 		w.alias = t.Name
@@ -112,6 +118,14 @@ func (b *binder) stored(text string, s *scope) (expr.Expr, error) {
 
 // defaultOf returns what a column gets when no value is given.
 func (b *binder) defaultOf(c *catalog.Column) (expr.Expr, error) {
+	if c.Identity != 0 && !c.Dropped {
+		seq := expr.NewConst(types.NewOID(c.Sequence), types.RegClass)
+		x, err := b.eb.Call("pg_catalog", "nextval", []expr.Expr{seq}, false)
+		if err != nil {
+			return nil, err
+		}
+		return b.eb.Assign(x, c.Name, c.Type)
+	}
 	if c.Default == "" || c.Dropped {
 		return &expr.Const{Typ: c.Type}, nil
 	}
@@ -341,6 +355,11 @@ func (b *binder) insertSource(w *target, s *ast.Insert, places []int) (Node, err
 	vals := make([]expr.Expr, len(cs))
 	for i := range cs {
 		col := &w.table.Columns[places[i]]
+		if useDefault, err := overriding(col, s.Overriding); err != nil {
+			return nil, err
+		} else if useDefault {
+			continue
+		}
 		// A literal of unknown type is read as the column's type.
 		if p, ok := in.(*Project); ok && cs[i].Type.OID == types.OIDUnknown {
 			if p.Exprs[i], err = b.assign(p.Exprs[i], col, s.Source); err != nil {
@@ -377,6 +396,11 @@ func (b *binder) insertValues(w *target, s *ast.Insert, v *ast.Values, places []
 			x, err := b.expr(e, &scope{})
 			if err != nil {
 				return nil, err
+			}
+			if useDefault, err := overriding(&w.table.Columns[places[i]], s.Overriding); err != nil {
+				return nil, err
+			} else if useDefault {
+				continue
 			}
 			if expr.HasAggregate(x) {
 				return nil, b.errAt(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in VALUES"), e)
@@ -518,6 +542,10 @@ func (b *binder) assignments(w *target, list []ast.Assignment, s *scope) (row []
 					return nil, nil, err
 				}
 				continue
+			}
+			if c.Identity == 'a' {
+				return nil, nil, sqlerr.New(sqlerr.GeneratedAlways, "column %q can only be updated to DEFAULT", c.Name).
+					WithDetail("Column %q is an identity column defined as GENERATED ALWAYS.", c.Name)
 			}
 			x, err := b.expr(vals[j], s)
 			if err != nil {

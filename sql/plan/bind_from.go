@@ -166,7 +166,7 @@ func (b *binder) scan(t *catalog.Table, alias string, all bool) (Node, error) {
 		cs = append(cs, Column{Name: c.Name, Type: c.Type, TableOID: t.ID, AttNum: c.ID})
 		wanted = append(wanted, i)
 	}
-	if t.Virtual {
+	if t.Virtual || t.Sequence != nil {
 		return &VirtualScan{cols: cols{cs}, Table: t, Alias: alias, Wanted: wanted}, nil
 	}
 	ix, err := rowcodec.NewIndex(t, t.Primary())

@@ -1,0 +1,195 @@
+package sql
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/quorate-db/quorate/sql/ast"
+	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/plan"
+	"github.com/quorate-db/quorate/sql/sqlerr"
+)
+
+// dropRelations is DROP TABLE, VIEW and SEQUENCE.
+func (d *ddl) dropRelations(ctx context.Context, st *ast.Drop) error {
+	kind := strings.ToLower(string(st.Kind))
+	var list []*catalog.Table
+	for _, n := range st.Names {
+		t, err := d.toDrop(n, kind, st.IfExists)
+		if err != nil {
+			return err
+		}
+		if t != nil {
+			list = append(list, t)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return d.dropAll(ctx, list, st.Cascade)
+}
+
+// toDrop finds a relation that is to be dropped; nil if it may be missing and is.
+func (d *ddl) toDrop(n ast.Name, kind string, ifExists bool) (*catalog.Table, error) {
+	r, ok, err := d.snap().Resolve(n.Schema, n.Name, d.s.path(d.snap(), true))
+	if err != nil && ifExists && sqlerr.Is(err, sqlerr.InvalidSchemaName) {
+		d.s.noticef(sqlerr.SuccessfulCompletion, "schema %q does not exist, skipping", n.Schema)
+		return nil, nil
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case !ok && ifExists:
+		d.s.noticef(sqlerr.SuccessfulCompletion, "%s %q does not exist, skipping", kind, n.Name)
+		return nil, nil
+	case !ok:
+		return nil, sqlerr.New(sqlerr.UndefinedTable, "%s %q does not exist", kind, n.Name)
+	}
+	is := r.Table.Kind()
+	if r.Index != nil {
+		is = "index"
+	}
+	switch {
+	case is != kind:
+		article := "a"
+		if is == "index" {
+			article = "an"
+		}
+		return nil, sqlerr.New(sqlerr.WrongObjectType, "%q is not a %s", n.Name, kind).
+			WithHint("Use DROP %s to remove %s %s.", strings.ToUpper(is), article, is)
+	case r.Table.Virtual:
+		return nil, sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied: %q is a system catalog", n.Name)
+	case r.Table.Sequence != nil && r.Table.Sequence.Internal:
+		q := r.Table.Sequence
+		t := d.snap().Table(q.OwnerTable)
+		col := t.Column(q.OwnerColumn).Name
+		return nil, sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop sequence %s because column %s of table %s requires it", d.relName(r.Table), col, d.relName(t)).
+			WithHint("You can drop column %s of table %s instead.", col, d.relName(t))
+	}
+	return r.Table, nil
+}
+
+// relName is how messages name a relation.
+func (d *ddl) relName(t *catalog.Table) string {
+	if d.s.relVisible(d.snap(), t.ID).IsTrue() {
+		return plan.QuoteIdent(t.Name)
+	}
+	return plan.QuoteIdent(t.SchemaName) + "." + plan.QuoteIdent(t.Name)
+}
+
+// dependent is something that a relation cannot be dropped without.
+type dependent struct {
+	what, on string
+	view     *catalog.Table // to be dropped too
+	table    *catalog.Table // whose column loses its default
+	column   int16
+}
+
+// dependents lists what depends directly on a relation, but for what goes with it.
+func (d *ddl) dependents(t *catalog.Table) []dependent {
+	var out []dependent
+	on := t.Kind() + " " + d.relName(t)
+	for _, x := range d.snap().Tables() {
+		if x.View != nil {
+			for _, id := range x.View.Depends {
+				if id == t.ID {
+					out = append(out, dependent{what: "view " + d.relName(x), on: on, view: x})
+					break
+				}
+			}
+		}
+		if t.Sequence == nil {
+			continue
+		}
+		for i := range x.Columns {
+			if c := &x.Columns[i]; !c.Dropped && c.Sequence != t.ID && usesSequence(c, t.ID) {
+				out = append(out, dependent{what: "default value for column " + plan.QuoteIdent(c.Name) + " of table " + d.relName(x), on: on, table: x, column: c.ID})
+			}
+		}
+	}
+	return out
+}
+
+// dropAll drops relations with what belongs to them and, with cascade, what
+// depends on them.
+func (d *ddl) dropAll(ctx context.Context, list []*catalog.Table, cascade bool) error {
+	gone := map[catalog.ID]bool{}
+	var order []*catalog.Table
+	add := func(t *catalog.Table) {
+		if !gone[t.ID] {
+			gone[t.ID] = true
+			order = append(order, t)
+		}
+	}
+	for _, t := range list {
+		add(t)
+	}
+	var found []dependent
+	for i := 0; i < len(order); i++ {
+		t := order[i]
+		for _, q := range sequencesOf(d.snap(), t.ID) {
+			add(q)
+		}
+		for _, x := range d.dependents(t) {
+			switch {
+			case x.view != nil && gone[x.view.ID], x.table != nil && gone[x.table.ID]:
+				continue
+			case x.view != nil:
+				add(x.view)
+			}
+			found = append(found, x)
+		}
+	}
+	if len(found) > 0 && !cascade {
+		return d.errDependents(list, found)
+	}
+	d.noticeCascade(found)
+	return d.change(ctx, func(ch *catalog.Change) error {
+		for _, x := range found {
+			if x.table == nil {
+				continue
+			}
+			c := ch.Snapshot().Table(x.table.ID).Clone()
+			c.Column(x.column).Default = ""
+			if err := ch.PutTable(ctx, c); err != nil {
+				return err
+			}
+		}
+		for _, t := range order {
+			if err := ch.DropTable(ctx, t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (d *ddl) errDependents(list []*catalog.Table, found []dependent) error {
+	var lines []string
+	for _, x := range found {
+		lines = append(lines, x.what+" depends on "+x.on)
+	}
+	msg := "cannot drop desired object(s) because other objects depend on them"
+	if len(list) == 1 {
+		msg = fmt.Sprintf("cannot drop %s %s because other objects depend on it", list[0].Kind(), d.relName(list[0]))
+	}
+	return sqlerr.New(sqlerr.DependentObjectsStillExist, "%s", msg).WithDetail("%s", strings.Join(lines, "\n")).
+		WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
+}
+
+func (d *ddl) noticeCascade(found []dependent) {
+	switch len(found) {
+	case 0:
+	case 1:
+		d.s.noticef(sqlerr.SuccessfulCompletion, "drop cascades to %s", found[0].what)
+	default:
+		n := sqlerr.NewNotice("drop cascades to %d other objects", len(found))
+		var lines []string
+		for _, x := range found {
+			lines = append(lines, "drop cascades to "+x.what)
+		}
+		n.Code, n.Detail = sqlerr.SuccessfulCompletion, strings.Join(lines, "\n")
+		d.s.notice(n)
+	}
+}
