@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/quorate-db/quorate/internal/stop"
 	"github.com/quorate-db/quorate/proto/kvpb"
@@ -60,6 +61,15 @@ type pipeCall struct {
 func openPipe(ctx context.Context, conn *grpc.ClientConn, group *stop.Group, ended func(*pipe)) (*pipe, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	stream, err := kvpb.NewKVStreamClient(conn).Calls(ctx, grpc.MaxCallRecvMsgSize(answerBytesMax))
+	if err == nil {
+		// The server sends its header when it begins to serve the stream. Before
+		// that nothing is sent: a stream that is refused would leave it unknown
+		// whether the requests have run.
+		var md metadata.MD
+		if md, err = stream.Header(); err == nil && md == nil {
+			err = errPipeBroke
+		}
+	}
 	if err != nil {
 		cancel()
 		return nil, err

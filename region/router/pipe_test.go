@@ -39,6 +39,9 @@ func echo(req *kvpb.Request) *kvpb.Response {
 }
 
 func (s *pipeServer) Calls(stream grpc.BidiStreamingServer[kvpb.CallBatch, kvpb.AnswerBatch]) error {
+	if err := stream.SendHeader(nil); err != nil {
+		return err
+	}
 	s.opened <- struct{}{}
 	failed := make(chan error, 1)
 	go func() { failed <- s.serve(stream) }()

@@ -141,13 +141,11 @@ func (r *Router) attempt(ctx context.Context, store uint64, rt Route, req *kvpb.
 	if r.opts.ClusterID != nil {
 		header.ClusterId = r.opts.ClusterID()
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.opts.AttemptTimeout)
-	defer cancel()
-	ctx, done := r.stores.attach(ctx, store)
-	defer done()
-	resp, err := r.opts.Sender.Send(ctx, store, &kvpb.Request{Header: header, Cmd: req.GetCmd()})
+	a := &attemptContext{parent: ctx, store: r.stores.of(store), timeout: r.opts.AttemptTimeout}
+	defer a.finish()
+	resp, err := r.opts.Sender.Send(a, store, &kvpb.Request{Header: header, Cmd: req.GetCmd()})
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		if cause := context.Cause(a); cause != nil && !errors.Is(err, cause) {
 			err = fmt.Errorf("%w: %w", cause, err)
 		}
 		return nil, err

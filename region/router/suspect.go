@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // storeContexts lets all requests in flight to a store be ended at once. There
@@ -14,6 +15,7 @@ type storeContexts struct {
 	}
 }
 
+// storeContext ends when its store is marked suspect.
 type storeContext struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -21,23 +23,16 @@ type storeContext struct {
 
 func (s *storeContexts) init() { s.mu.byStore = make(map[uint64]*storeContext) }
 
-// attach returns a context that also ends when the store is marked suspect. The
-// function must be called when the request is over.
-func (s *storeContexts) attach(ctx context.Context, store uint64) (context.Context, func()) {
+func (s *storeContexts) of(store uint64) *storeContext {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	sc := s.mu.byStore[store]
 	if sc == nil {
 		sc = &storeContext{}
 		sc.ctx, sc.cancel = context.WithCancelCause(context.Background())
 		s.mu.byStore[store] = sc
 	}
-	s.mu.Unlock()
-	ctx, cancel := context.WithCancelCause(ctx)
-	unhook := context.AfterFunc(sc.ctx, func() { cancel(context.Cause(sc.ctx)) })
-	return ctx, func() {
-		unhook()
-		cancel(nil)
-	}
+	return sc
 }
 
 // fail ends all requests in flight to a store. Later ones are not concerned.
@@ -50,3 +45,66 @@ func (s *storeContexts) fail(store uint64, cause error) {
 		sc.cancel(cause)
 	}
 }
+
+// attemptContext is the context of one attempt: it ends with its parent, after a
+// time, and when its store is marked suspect. What that takes (a timer, hooks in
+// two other contexts) is made when somebody first wants to wait for the end: a read
+// that is served in this process mostly does not wait for anything.
+type attemptContext struct {
+	parent  context.Context
+	store   *storeContext
+	timeout time.Duration
+	mu      struct {
+		sync.Mutex
+		whole   context.Context // nil until it is needed
+		release func()
+	}
+}
+
+var _ context.Context = (*attemptContext)(nil)
+
+func (a *attemptContext) build() context.Context {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.mu.whole == nil {
+		ctx, cancelTimeout := context.WithTimeout(a.parent, a.timeout)
+		ctx, cancel := context.WithCancelCause(ctx)
+		unhook := context.AfterFunc(a.store.ctx, func() { cancel(context.Cause(a.store.ctx)) })
+		a.mu.whole = ctx
+		a.mu.release = func() {
+			unhook()
+			cancel(nil)
+			cancelTimeout()
+		}
+	}
+	return a.mu.whole
+}
+
+// finish must be called when the attempt is over.
+func (a *attemptContext) finish() {
+	a.mu.Lock()
+	release := a.mu.release
+	a.mu.Unlock()
+	if release != nil {
+		release()
+	}
+}
+
+// now is the whole context if there is one, else the parent, which has all but
+// the time and the store.
+func (a *attemptContext) now() context.Context {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.mu.whole != nil {
+		return a.mu.whole
+	}
+	return a.parent
+}
+
+func (a *attemptContext) Deadline() (time.Time, bool) { return a.build().Deadline() }
+func (a *attemptContext) Done() <-chan struct{}       { return a.build().Done() }
+func (a *attemptContext) Err() error                  { return a.now().Err() }
+
+// Value also answers package context's own questions, so that children hook
+// themselves into the whole context and Cause finds its cause.
+func (a *attemptContext) Value(key any) any { return a.now().Value(key) }

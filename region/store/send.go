@@ -92,64 +92,82 @@ func (s *Store) enrich(req *kvpb.Request, resp *kvpb.Response) *kvpb.Response {
 }
 
 // waiter lets a goroutine wait for an answer and run what goes on after waits, so
-// that scheduler workers are not kept with it.
+// that scheduler workers are not kept with it. An answer that is there before
+// anybody waits costs no channel.
 type waiter[T any] struct {
-	answer chan T
-	mu     sync.Mutex
-	gone   bool
-	work   chan func()
+	mu       sync.Mutex
+	answered bool
+	answer   T
+	work     func()        // to be run by whoever waits
+	gone     bool          // nobody waits any more
+	wake     chan struct{} // of capacity one; nil until somebody blocks
 }
 
-func newWaiter[T any]() *waiter[T] {
-	return &waiter[T]{answer: make(chan T, 1), work: make(chan func(), 1)}
-}
+func newWaiter[T any]() *waiter[T] { return &waiter[T]{} }
 
-func (w *waiter[T]) done(v T) { w.answer <- v }
+// done gives the answer. It is called once.
+func (w *waiter[T]) done(v T) {
+	w.mu.Lock()
+	w.answered, w.answer = true, v
+	w.rouseLocked()
+	w.mu.Unlock()
+}
 
 // exec hands f to the waiting goroutine. A call has one thing to go on with at a
 // time; what does not fit, or comes when nobody waits, runs here.
 func (w *waiter[T]) exec(f func()) {
 	w.mu.Lock()
-	if !w.gone {
-		select {
-		case w.work <- f:
-			w.mu.Unlock()
-			return
-		default:
-		}
+	if !w.gone && w.work == nil {
+		w.work = f
+		w.rouseLocked()
+		w.mu.Unlock()
+		return
 	}
 	w.mu.Unlock()
 	f()
 }
 
-// wait returns the answer. When ctx ends it calls abandon, which makes one.
-func (w *waiter[T]) wait(ctx context.Context, abandon func()) T {
-	done := ctx.Done()
-	for {
-		select {
-		case v := <-w.answer:
-			w.leave()
-			return v
-		case f := <-w.work:
-			f()
-		case <-done:
-			done = nil
-			abandon()
-		}
+// rouseLocked wakes whoever blocks. Requires: w.mu held.
+func (w *waiter[T]) rouseLocked() {
+	if w.wake == nil {
+		return
+	}
+	select {
+	case w.wake <- struct{}{}:
+	default:
 	}
 }
 
-// leave runs what was handed over and nobody will pick up: it gives latches back.
-func (w *waiter[T]) leave() {
-	w.mu.Lock()
-	w.gone = true
-	w.mu.Unlock()
+// wait returns the answer. When ctx ends it calls abandon, which makes one. What
+// was handed over runs before it returns: it gives latches back.
+func (w *waiter[T]) wait(ctx context.Context, abandon func()) T {
+	var done <-chan struct{}
 	for {
-		select {
-		case f := <-w.work:
+		w.mu.Lock()
+		if f := w.work; f != nil {
+			w.work = nil
+			w.mu.Unlock()
 			f()
-		default:
-			return
+			continue
+		}
+		if w.answered {
+			w.gone = true
+			w.mu.Unlock()
+			return w.answer
+		}
+		first := w.wake == nil
+		if first {
+			w.wake = make(chan struct{}, 1)
+		}
+		w.mu.Unlock()
+		if first {
+			done = ctx.Done()
+		}
+		select {
+		case <-w.wake:
+		case <-done:
+			done = nil
+			abandon()
 		}
 	}
 }

@@ -42,7 +42,11 @@ func (k streamService) Calls(stream grpc.BidiStreamingServer[kvpb.CallBatch, kvp
 	if !started {
 		return status.Error(codes.Unavailable, "the store is stopping")
 	}
-	err := c.receive()
+	// The sender waits for this before it sends anything.
+	err := stream.SendHeader(nil)
+	if err == nil {
+		err = c.receive()
+	}
 	c.end()
 	<-written
 	return err

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/proto/kvpb"
@@ -17,6 +18,8 @@ type fakeStream struct {
 	in  chan *kvpb.CallBatch
 	out chan *kvpb.AnswerBatch
 }
+
+func (f *fakeStream) SendHeader(metadata.MD) error { return nil }
 
 func (f *fakeStream) Recv() (*kvpb.CallBatch, error) {
 	if b, ok := <-f.in; ok {
