@@ -61,5 +61,10 @@ func allKernels() kernels {
 	k.json()
 	k.timetz()
 	k.bits()
+	k.regressions()
+	k.orderedSets()
+	k.degrees()
+	k.more()
+	k.regexps()
 	return k
 }

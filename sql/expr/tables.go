@@ -131,10 +131,16 @@ var procRows = []procRow{
 	{308, "float84le", "float8,float4", 16, 'f', "s", "", "", ""},
 	{309, "float84gt", "float8,float4", 16, 'f', "s", "", "", ""},
 	{310, "float84ge", "float8,float4", 16, 'f', "s", "", "", ""},
+	{315, "pg_jit_available", "", 16, 'f', "sV", "", "", ""},
 	{320, "width_bucket", "float8,float8,float8,int4", 23, 'f', "s", "", "", ""},
+	{351, "btint4cmp", "int4,int4", 23, 'f', "s", "", "", ""},
+	{354, "btfloat4cmp", "float4,float4", 23, 'f', "s", "", "", ""},
+	{355, "btfloat8cmp", "float8,float8", 23, 'f', "s", "", "", ""},
+	{356, "btoidcmp", "oid,oid", 23, 'f', "s", "", "", ""},
 	{376, "string_to_array", "text,text,text", 1009, 'f', "", "", "", ""},
 	{378, "array_append", "anycompatiblearray,anycompatible", 5078, 'f', "", "", "", ""},
 	{379, "array_prepend", "anycompatible,anycompatiblearray", 5078, 'f', "", "", "", ""},
+	{382, "btarraycmp", "anyarray,anyarray", 23, 'f', "s", "", "", ""},
 	{383, "array_cat", "anycompatiblearray,anycompatiblearray", 5078, 'f', "", "", "", ""},
 	{384, "array_to_string", "anyarray,text,text", 25, 'f', "S", "", "", ""},
 	{390, "array_ne", "anyarray,anyarray", 16, 'f', "s", "", "", ""},
@@ -201,6 +207,7 @@ var procRows = []procRow{
 	{839, "int82mul", "int8,int2", 20, 'f', "s", "", "", ""},
 	{840, "int82div", "int8,int2", 20, 'f', "s", "", "", ""},
 	{841, "int28pl", "int2,int8", 20, 'f', "s", "", "", ""},
+	{842, "btint8cmp", "int8,int8", 23, 'f', "s", "", "", ""},
 	{849, "position", "text,text", 23, 'f', "s", "", "", ""},
 	{850, "textlike", "text,text", 16, 'f', "s", "", "", ""},
 	{851, "textnlike", "text,text", 16, 'f', "s", "", "", ""},
@@ -260,11 +267,13 @@ var procRows = []procRow{
 	{1089, "date_gt", "date,date", 16, 'f', "s", "", "", ""},
 	{1090, "date_ge", "date,date", 16, 'f', "s", "", "", ""},
 	{1091, "date_ne", "date,date", 16, 'f', "s", "", "", ""},
+	{1092, "date_cmp", "date,date", 23, 'f', "s", "", "", ""},
 	{1102, "time_lt", "time,time", 16, 'f', "s", "", "", ""},
 	{1103, "time_le", "time,time", 16, 'f', "s", "", "", ""},
 	{1104, "time_gt", "time,time", 16, 'f', "s", "", "", ""},
 	{1105, "time_ge", "time,time", 16, 'f', "s", "", "", ""},
 	{1106, "time_ne", "time,time", 16, 'f', "s", "", "", ""},
+	{1107, "time_cmp", "time,time", 23, 'f', "s", "", "", ""},
 	{1140, "date_mi", "date,date", 23, 'f', "s", "", "", ""},
 	{1141, "date_pli", "date,int4", 1082, 'f', "s", "", "", ""},
 	{1142, "date_mii", "date,int4", 1082, 'f', "s", "", "", ""},
@@ -340,6 +349,8 @@ var procRows = []procRow{
 	{1297, "datetimetz_pl", "date,timetz", 1184, 'f', "s", "", "", ""},
 	{1298, "timetzdate_pl", "timetz,date", 1184, 'f', "s", "", "", ""},
 	{1299, "now", "", 1184, 'f', "sS", "", "", ""},
+	{1314, "timestamptz_cmp", "timestamptz,timestamptz", 23, 'f', "s", "", "", ""},
+	{1315, "interval_cmp", "interval,interval", 23, 'f', "s", "", "", ""},
 	{1317, "length", "text", 23, 'f', "s", "", "", ""},
 	{1318, "length", "bpchar", 23, 'f', "s", "", "", ""},
 	{1319, "xideqint4", "xid,int4", 16, 'f', "s", "", "", ""},
@@ -360,6 +371,7 @@ var procRows = []procRow{
 	{1355, "timetz_le", "timetz,timetz", 16, 'f', "s", "", "", ""},
 	{1356, "timetz_ge", "timetz,timetz", 16, 'f', "s", "", "", ""},
 	{1357, "timetz_gt", "timetz,timetz", 16, 'f', "s", "", "", ""},
+	{1358, "timetz_cmp", "timetz,timetz", 23, 'f', "s", "", "", ""},
 	{1367, "character_length", "bpchar", 23, 'f', "s", "", "", ""},
 	{1368, "power", "float8,float8", 701, 'f', "s", "", "", ""},
 	{1369, "character_length", "text", 23, 'f', "s", "", "", ""},
@@ -459,6 +471,7 @@ var procRows = []procRow{
 	{1690, "time_mi_time", "time,time", 1186, 'f', "s", "", "", ""},
 	{1691, "boolle", "bool,bool", 16, 'f', "s", "", "", ""},
 	{1692, "boolge", "bool,bool", 16, 'f', "s", "", "", ""},
+	{1693, "btboolcmp", "bool,bool", 23, 'f', "s", "", "", ""},
 	{1698, "position", "bit,bit", 23, 'f', "s", "", "", ""},
 	{1699, "substring", "bit,int4", 1560, 'f', "s", "", "", ""},
 	{1704, "numeric_abs", "numeric", 1700, 'f', "s", "", "", ""},
@@ -498,6 +511,7 @@ var procRows = []procRow{
 	{1750, "timetz_mi_interval", "timetz,interval", 1266, 'f', "s", "", "", ""},
 	{1765, "setval", "regclass,int8,bool", 20, 'f', "sV", "", "", ""},
 	{1768, "to_char", "interval,text", 25, 'f', "sS", "", "", ""},
+	{1769, "numeric_cmp", "numeric,numeric", 23, 'f', "s", "", "", ""},
 	{1770, "to_char", "timestamptz,text", 25, 'f', "sS", "", "", ""},
 	{1771, "numeric_uminus", "numeric", 1700, 'f', "s", "", "", ""},
 	{1772, "to_char", "numeric,text", 25, 'f', "sS", "", "", ""},
@@ -591,6 +605,7 @@ var procRows = []procRow{
 	{2034, "pg_conf_load_time", "", 1184, 'f', "sS", "", "", ""},
 	{2037, "timezone", "text,timetz", 1266, 'f', "sS", "", "", ""},
 	{2038, "timezone", "interval,timetz", 1266, 'f', "s", "", "", ""},
+	{2045, "timestamp_cmp", "timestamp,timestamp", 23, 'f', "s", "", "", ""},
 	{2046, "time", "timetz", 1083, 'f', "s", "", "", ""},
 	{2047, "timetz", "time", 1266, 'f', "sS", "", "", ""},
 	{2048, "isfinite", "timestamp", 16, 'f', "s", "", "", ""},
@@ -650,6 +665,7 @@ var procRows = []procRow{
 	{2120, "max", "float8", 701, 'a', "", "", "", ""},
 	{2122, "max", "date", 1082, 'a', "", "", "", ""},
 	{2123, "max", "time", 1083, 'a', "", "", "", ""},
+	{2124, "max", "timetz", 1266, 'a', "", "", "", ""},
 	{2126, "max", "timestamp", 1114, 'a', "", "", "", ""},
 	{2127, "max", "timestamptz", 1184, 'a', "", "", "", ""},
 	{2128, "max", "interval", 1186, 'a', "", "", "", ""},
@@ -663,6 +679,7 @@ var procRows = []procRow{
 	{2136, "min", "float8", 701, 'a', "", "", "", ""},
 	{2138, "min", "date", 1082, 'a', "", "", "", ""},
 	{2139, "min", "time", 1083, 'a', "", "", "", ""},
+	{2140, "min", "timetz", 1266, 'a', "", "", "", ""},
 	{2142, "min", "timestamp", 1114, 'a', "", "", "", ""},
 	{2143, "min", "timestamptz", 1184, 'a', "", "", "", ""},
 	{2144, "min", "interval", 1186, 'a', "", "", "", ""},
@@ -681,13 +698,21 @@ var procRows = []procRow{
 	{2157, "stddev", "float4", 701, 'a', "", "", "", ""},
 	{2158, "stddev", "float8", 701, 'a', "", "", "", ""},
 	{2159, "stddev", "numeric", 1700, 'a', "", "", "", ""},
+	{2160, "text_pattern_lt", "text,text", 16, 'f', "s", "", "", ""},
+	{2161, "text_pattern_le", "text,text", 16, 'f', "s", "", "", ""},
 	{2162, "pg_get_function_arguments", "oid", 25, 'f', "sS", "", "", ""},
+	{2163, "text_pattern_ge", "text,text", 16, 'f', "s", "", "", ""},
+	{2164, "text_pattern_gt", "text,text", 16, 'f', "s", "", "", ""},
 	{2165, "pg_get_function_result", "oid", 25, 'f', "sS", "", "", ""},
 	{2167, "ceiling", "numeric", 1700, 'f', "s", "", "", ""},
 	{2168, "pg_database_size", "name", 20, 'f', "sV", "", "", ""},
 	{2169, "power", "numeric,numeric", 1700, 'f', "s", "", "", ""},
 	{2171, "pg_cancel_backend", "int4", 16, 'f', "sV", "", "", ""},
+	{2174, "bpchar_pattern_lt", "bpchar,bpchar", 16, 'f', "s", "", "", ""},
+	{2175, "bpchar_pattern_le", "bpchar,bpchar", 16, 'f', "s", "", "", ""},
 	{2176, "array_length", "anyarray,int4", 23, 'f', "s", "", "", ""},
+	{2177, "bpchar_pattern_ge", "bpchar,bpchar", 16, 'f', "s", "", "", ""},
+	{2178, "bpchar_pattern_gt", "bpchar,bpchar", 16, 'f', "s", "", "", ""},
 	{2181, "has_sequence_privilege", "name,text,text", 16, 'f', "sS", "", "", ""},
 	{2182, "has_sequence_privilege", "name,oid,text", 16, 'f', "sS", "", "", ""},
 	{2183, "has_sequence_privilege", "oid,text,text", 16, 'f', "sS", "", "", ""},
@@ -767,6 +792,9 @@ var procRows = []procRow{
 	{2462, "sinh", "float8", 701, 'f', "s", "", "", ""},
 	{2463, "cosh", "float8", 701, 'f', "s", "", "", ""},
 	{2464, "tanh", "float8", 701, 'f', "s", "", "", ""},
+	{2465, "asinh", "float8", 701, 'f', "s", "", "", ""},
+	{2466, "acosh", "float8", 701, 'f', "s", "", "", ""},
+	{2467, "atanh", "float8", 701, 'f', "s", "", "", ""},
 	{2504, "pg_get_ruledef", "oid,bool", 25, 'f', "sS", "", "", ""},
 	{2505, "pg_get_viewdef", "text,bool", 25, 'f', "sS", "", "", ""},
 	{2506, "pg_get_viewdef", "oid,bool", 25, 'f', "sS", "", "", ""},
@@ -832,6 +860,14 @@ var procRows = []procRow{
 	{2728, "stddev_pop", "float8", 701, 'a', "", "", "", ""},
 	{2729, "stddev_pop", "numeric", 1700, 'a', "", "", "", ""},
 	{2730, "pg_get_triggerdef", "oid,bool", 25, 'f', "sS", "", "", ""},
+	{2731, "asind", "float8", 701, 'f', "s", "", "", ""},
+	{2732, "acosd", "float8", 701, 'f', "s", "", "", ""},
+	{2733, "atand", "float8", 701, 'f', "s", "", "", ""},
+	{2734, "atan2d", "float8,float8", 701, 'f', "s", "", "", ""},
+	{2735, "sind", "float8", 701, 'f', "s", "", "", ""},
+	{2736, "cosd", "float8", 701, 'f', "s", "", "", ""},
+	{2737, "tand", "float8", 701, 'f', "s", "", "", ""},
+	{2738, "cotd", "float8", 701, 'f', "s", "", "", ""},
 	{2747, "arrayoverlap", "anyarray,anyarray", 16, 'f', "s", "", "", ""},
 	{2748, "arraycontains", "anyarray,anyarray", 16, 'f', "s", "", "", ""},
 	{2749, "arraycontained", "anyarray,anyarray", 16, 'f', "s", "", "", ""},
@@ -842,6 +878,18 @@ var procRows = []procRow{
 	{2767, "regexp_split_to_array", "text,text", 1009, 'f', "s", "", "", ""},
 	{2768, "regexp_split_to_array", "text,text,text", 1009, 'f', "s", "", "", ""},
 	{2803, "count", "", 20, 'a', "", "", "", ""},
+	{2818, "regr_count", "float8,float8", 20, 'a', "", "", "", ""},
+	{2819, "regr_sxx", "float8,float8", 701, 'a', "", "", "", ""},
+	{2820, "regr_syy", "float8,float8", 701, 'a', "", "", "", ""},
+	{2821, "regr_sxy", "float8,float8", 701, 'a', "", "", "", ""},
+	{2822, "regr_avgx", "float8,float8", 701, 'a', "", "", "", ""},
+	{2823, "regr_avgy", "float8,float8", 701, 'a', "", "", "", ""},
+	{2824, "regr_r2", "float8,float8", 701, 'a', "", "", "", ""},
+	{2825, "regr_slope", "float8,float8", 701, 'a', "", "", "", ""},
+	{2826, "regr_intercept", "float8,float8", 701, 'a', "", "", "", ""},
+	{2827, "covar_pop", "float8,float8", 701, 'a', "", "", "", ""},
+	{2828, "covar_samp", "float8,float8", 701, 'a', "", "", "", ""},
+	{2829, "corr", "float8,float8", 701, 'a', "", "", "", ""},
 	{2854, "pg_my_temp_schema", "", 26, 'f', "sS", "", "", ""},
 	{2855, "pg_is_other_temp_schema", "oid", 16, 'f', "sS", "", "", ""},
 	{2880, "pg_advisory_lock", "int8", 2278, 'f', "sV", "", "", ""},
@@ -870,6 +918,7 @@ var procRows = []procRow{
 	{2984, "record_gt", "record,record", 16, 'f', "s", "", "", ""},
 	{2985, "record_le", "record,record", 16, 'f', "s", "", "", ""},
 	{2986, "record_ge", "record,record", 16, 'f', "s", "", "", ""},
+	{2987, "btrecordcmp", "record,record", 23, 'f', "s", "", "", ""},
 	{2997, "pg_table_size", "regclass", 20, 'f', "sV", "", "", ""},
 	{2998, "pg_indexes_size", "regclass", 20, 'f', "sV", "", "", ""},
 	{3012, "has_column_privilege", "name,text,text,text", 16, 'f', "sS", "", "", ""},
@@ -930,6 +979,7 @@ var procRows = []procRow{
 	{3155, "row_to_json", "record", 114, 'f', "sS", "", "", ""},
 	{3156, "row_to_json", "record,bool", 114, 'f', "sS", "", "", ""},
 	{3159, "pg_get_viewdef", "oid,int4", 25, 'f', "sS", "", "", ""},
+	{3163, "pg_trigger_depth", "", 23, 'f', "sS", "", "", ""},
 	{3167, "array_remove", "anycompatiblearray,anycompatible", 5078, 'f', "", "", "", ""},
 	{3168, "array_replace", "anycompatiblearray,anycompatible,anycompatible", 5078, 'f', "", "", "", ""},
 	{3175, "json_agg", "anyelement", 114, 'a', "S", "", "", ""},
@@ -979,6 +1029,7 @@ var procRows = []procRow{
 	{3306, "jsonb_pretty", "jsonb", 25, 'f', "s", "", "", ""},
 	{3308, "xidneq", "xid,xid", 16, 'f', "s", "", "", ""},
 	{3309, "xidneqint4", "xid,int4", 16, 'f', "s", "", "", ""},
+	{3334, "pg_size_bytes", "text", 20, 'f', "s", "", "", ""},
 	{3343, "jsonb_delete", "jsonb,_text", 3802, 'f', "sv", "", "", "from_json,path_elems"},
 	{3348, "txid_current_if_assigned", "", 20, 'f', "sS", "", "", ""},
 	{3352, "pg_get_partkeydef", "oid", 25, 'f', "sS", "", "", ""},
@@ -1037,6 +1088,13 @@ var procRows = []procRow{
 	{3959, "json_each_text", "json", 2249, 's', "s", "", "key text,value text", "from_json"},
 	{3968, "json_typeof", "json", 25, 'f', "s", "", "", ""},
 	{3969, "json_array_elements_text", "json", 25, 's', "s", "", "value text", "from_json"},
+	{3972, "percentile_disc", "float8,anyelement", 2283, 'a', "", "", "", ""},
+	{3974, "percentile_cont", "float8,float8", 701, 'a', "", "", "", ""},
+	{3976, "percentile_cont", "float8,interval", 1186, 'a', "", "", "", ""},
+	{3978, "percentile_disc", "_float8,anyelement", 2277, 'a', "", "", "", ""},
+	{3980, "percentile_cont", "_float8,float8", 1022, 'a', "", "", "", ""},
+	{3982, "percentile_cont", "_float8,interval", 1187, 'a', "", "", "", ""},
+	{3984, "mode", "anyelement", 2283, 'a', "", "", "", ""},
 	{4005, "jsonb_path_exists", "jsonb,jsonpath,jsonb,bool", 16, 'f', "s", "'{}'::jsonb;false", "", "target,path,vars,silent"},
 	{4006, "jsonb_path_query", "jsonb,jsonpath,jsonb,bool", 3802, 's', "s", "'{}'::jsonb;false", "", "target,path,vars,silent"},
 	{4007, "jsonb_path_query_array", "jsonb,jsonpath,jsonb,bool", 3802, 'f', "s", "'{}'::jsonb;false", "", "target,path,vars,silent"},
@@ -1079,7 +1137,10 @@ var procRows = []procRow{
 	{6167, "bit_xor", "bit", 1560, 'a', "", "", "", ""},
 	{6172, "trim_array", "anyarray,int4", 2277, 'f', "s", "", "", ""},
 	{6174, "pg_get_statisticsobjdef_columns", "oid", 25, 'f', "sS", "", "", ""},
+	{6177, "date_bin", "interval,timestamp,timestamp", 1114, 'f', "s", "", "", ""},
+	{6178, "date_bin", "interval,timestamptz,timestamptz", 1184, 'f', "s", "", "", ""},
 	{6197, "pg_get_function_sqlbody", "oid", 25, 'f', "sS", "", "", ""},
+	{6198, "unistr", "text", 25, 'f', "s", "", "", ""},
 	{6199, "extract", "text,date", 1700, 'f', "s", "", "", ""},
 	{6200, "extract", "text,time", 1700, 'f', "s", "", "", ""},
 	{6201, "extract", "text,timetz", 1700, 'f', "s", "", "", ""},
@@ -1087,6 +1148,21 @@ var procRows = []procRow{
 	{6203, "extract", "text,timestamptz", 1700, 'f', "sS", "", "", ""},
 	{6204, "extract", "text,interval", 1700, 'f', "s", "", "", ""},
 	{6254, "regexp_count", "text,text", 23, 'f', "s", "", "", ""},
+	{6255, "regexp_count", "text,text,int4", 23, 'f', "s", "", "", ""},
+	{6256, "regexp_count", "text,text,int4,text", 23, 'f', "s", "", "", ""},
+	{6257, "regexp_instr", "text,text", 23, 'f', "s", "", "", ""},
+	{6258, "regexp_instr", "text,text,int4", 23, 'f', "s", "", "", ""},
+	{6259, "regexp_instr", "text,text,int4,int4", 23, 'f', "s", "", "", ""},
+	{6260, "regexp_instr", "text,text,int4,int4,int4", 23, 'f', "s", "", "", ""},
+	{6261, "regexp_instr", "text,text,int4,int4,int4,text", 23, 'f', "s", "", "", ""},
+	{6262, "regexp_instr", "text,text,int4,int4,int4,text,int4", 23, 'f', "s", "", "", ""},
+	{6263, "regexp_like", "text,text", 16, 'f', "s", "", "", ""},
+	{6264, "regexp_like", "text,text,text", 16, 'f', "s", "", "", ""},
+	{6265, "regexp_substr", "text,text", 25, 'f', "s", "", "", ""},
+	{6266, "regexp_substr", "text,text,int4", 25, 'f', "s", "", "", ""},
+	{6267, "regexp_substr", "text,text,int4,int4", 25, 'f', "s", "", "", ""},
+	{6268, "regexp_substr", "text,text,int4,int4,text", 25, 'f', "s", "", "", ""},
+	{6269, "regexp_substr", "text,text,int4,int4,text,int4", 25, 'f', "s", "", "", ""},
 }
 
 // opRows: OID, name, left, right, result, function, flags, commutator, negator.
@@ -1457,6 +1533,14 @@ var opRows = []opRow{
 	{2066, "+", 1114, 1186, 1114, "timestamp_pl_interval(timestamp,interval)", "s", "+", ""},
 	{2067, "-", 1114, 1114, 1186, "timestamp_mi(timestamp,timestamp)", "s", "", ""},
 	{2068, "-", 1114, 1186, 1114, "timestamp_mi_interval(timestamp,interval)", "s", "", ""},
+	{2314, "~<~", 25, 25, 16, "text_pattern_lt(text,text)", "s", "~>~", "~>=~"},
+	{2315, "~<=~", 25, 25, 16, "text_pattern_le(text,text)", "s", "~>=~", "~>~"},
+	{2317, "~>=~", 25, 25, 16, "text_pattern_ge(text,text)", "s", "~<=~", "~<~"},
+	{2318, "~>~", 25, 25, 16, "text_pattern_gt(text,text)", "s", "~<~", "~<=~"},
+	{2326, "~<~", 1042, 1042, 16, "bpchar_pattern_lt(bpchar,bpchar)", "s", "~>~", "~>=~"},
+	{2327, "~<=~", 1042, 1042, 16, "bpchar_pattern_le(bpchar,bpchar)", "s", "~>=~", "~>~"},
+	{2329, "~>=~", 1042, 1042, 16, "bpchar_pattern_ge(bpchar,bpchar)", "s", "~<=~", "~<~"},
+	{2330, "~>~", 1042, 1042, 16, "bpchar_pattern_gt(bpchar,bpchar)", "s", "~<~", "~<=~"},
 	{2345, "<", 1082, 1114, 16, "date_lt_timestamp(date,timestamp)", "s", ">", ">="},
 	{2346, "<=", 1082, 1114, 16, "date_le_timestamp(date,timestamp)", "s", ">=", ">"},
 	{2347, "=", 1082, 1114, 16, "date_eq_timestamp(date,timestamp)", "s", "=", "<>"},
@@ -1717,26 +1801,25 @@ const unbuiltNames = `
 RI_FKey_cascade_del RI_FKey_cascade_upd RI_FKey_check_ins RI_FKey_check_upd RI_FKey_noaction_del 
 RI_FKey_noaction_upd RI_FKey_restrict_del RI_FKey_restrict_upd RI_FKey_setdefault_del RI_FKey_setdefault_upd 
 RI_FKey_setnull_del RI_FKey_setnull_upd abbrev aclcontains acldefault aclexplode aclinsert aclitemeq 
-aclitemin aclitemout aclremove acosd acosh amvalidate any_in any_out anyarray_in anyarray_out anyarray_recv 
-anyarray_send anycompatible_in anycompatible_out anycompatiblearray_in anycompatiblearray_out 
-anycompatiblearray_recv anycompatiblearray_send anycompatiblemultirange_in anycompatiblemultirange_out 
-anycompatiblenonarray_in anycompatiblenonarray_out anycompatiblerange_in anycompatiblerange_out anyelement_in 
-anyelement_out anyenum_in anyenum_out anymultirange_in anymultirange_out anynonarray_in anynonarray_out 
-anyrange_in anyrange_out area areajoinsel areasel array_agg_array_finalfn array_agg_array_transfn 
-array_agg_finalfn array_agg_transfn array_in array_larger array_out array_recv array_send array_smaller 
-array_subscript_handler array_to_tsvector array_typanalyze array_unnest_support arraycontjoinsel arraycontsel 
-asind asinh atan2d atand atanh bernoulli big5_to_euc_tw big5_to_mic big5_to_utf8 bit bit_in bit_out bit_recv 
-bit_send bitcmp bittypmodin bittypmodout bool bool_accum bool_accum_inv bool_alltrue bool_anytrue 
-booland_statefunc boolin boolor_statefunc boolout boolrecv boolsend bound_box box box_above box_above_eq 
-box_add box_below box_below_eq box_center box_contain box_contain_pt box_contained box_distance box_div 
-box_eq box_ge box_gt box_in box_intersect box_le box_left box_lt box_mul box_out box_overabove box_overbelow 
-box_overlap box_overleft box_overright box_recv box_right box_same box_send box_sub bpchar bpchar_larger 
-bpchar_pattern_ge bpchar_pattern_gt bpchar_pattern_le bpchar_pattern_lt bpchar_smaller bpchar_sortsupport 
-bpcharcmp bpcharin bpcharout bpcharrecv bpcharsend bpchartypmodin bpchartypmodout brin_bloom_add_value 
-brin_bloom_consistent brin_bloom_opcinfo brin_bloom_options brin_bloom_summary_in brin_bloom_summary_out 
-brin_bloom_summary_recv brin_bloom_summary_send brin_bloom_union brin_desummarize_range 
-brin_inclusion_add_value brin_inclusion_consistent brin_inclusion_opcinfo brin_inclusion_union 
-brin_minmax_add_value brin_minmax_consistent brin_minmax_multi_add_value brin_minmax_multi_consistent 
+aclitemin aclitemout aclremove amvalidate any_in any_out anyarray_in anyarray_out anyarray_recv anyarray_send 
+anycompatible_in anycompatible_out anycompatiblearray_in anycompatiblearray_out anycompatiblearray_recv 
+anycompatiblearray_send anycompatiblemultirange_in anycompatiblemultirange_out anycompatiblenonarray_in 
+anycompatiblenonarray_out anycompatiblerange_in anycompatiblerange_out anyelement_in anyelement_out 
+anyenum_in anyenum_out anymultirange_in anymultirange_out anynonarray_in anynonarray_out anyrange_in 
+anyrange_out area areajoinsel areasel array_agg_array_finalfn array_agg_array_transfn array_agg_finalfn 
+array_agg_transfn array_in array_larger array_out array_recv array_send array_smaller array_subscript_handler 
+array_to_tsvector array_typanalyze array_unnest_support arraycontjoinsel arraycontsel bernoulli 
+big5_to_euc_tw big5_to_mic big5_to_utf8 bit bit_in bit_out bit_recv bit_send bitcmp bittypmodin bittypmodout 
+bool bool_accum bool_accum_inv bool_alltrue bool_anytrue booland_statefunc boolin boolor_statefunc boolout 
+boolrecv boolsend bound_box box box_above box_above_eq box_add box_below box_below_eq box_center box_contain 
+box_contain_pt box_contained box_distance box_div box_eq box_ge box_gt box_in box_intersect box_le box_left 
+box_lt box_mul box_out box_overabove box_overbelow box_overlap box_overleft box_overright box_recv box_right 
+box_same box_send box_sub bpchar bpchar_larger bpchar_smaller bpchar_sortsupport bpcharcmp bpcharin bpcharout 
+bpcharrecv bpcharsend bpchartypmodin bpchartypmodout brin_bloom_add_value brin_bloom_consistent 
+brin_bloom_opcinfo brin_bloom_options brin_bloom_summary_in brin_bloom_summary_out brin_bloom_summary_recv 
+brin_bloom_summary_send brin_bloom_union brin_desummarize_range brin_inclusion_add_value 
+brin_inclusion_consistent brin_inclusion_opcinfo brin_inclusion_union brin_minmax_add_value 
+brin_minmax_consistent brin_minmax_multi_add_value brin_minmax_multi_consistent 
 brin_minmax_multi_distance_date brin_minmax_multi_distance_float4 brin_minmax_multi_distance_float8 
 brin_minmax_multi_distance_inet brin_minmax_multi_distance_int2 brin_minmax_multi_distance_int4 
 brin_minmax_multi_distance_int8 brin_minmax_multi_distance_interval brin_minmax_multi_distance_macaddr 
@@ -1745,13 +1828,12 @@ brin_minmax_multi_distance_tid brin_minmax_multi_distance_time brin_minmax_multi
 brin_minmax_multi_distance_timetz brin_minmax_multi_distance_uuid brin_minmax_multi_opcinfo 
 brin_minmax_multi_options brin_minmax_multi_summary_in brin_minmax_multi_summary_out 
 brin_minmax_multi_summary_recv brin_minmax_multi_summary_send brin_minmax_multi_union brin_minmax_opcinfo 
-brin_minmax_union brin_summarize_new_values brin_summarize_range brinhandler broadcast btarraycmp btboolcmp 
-btbpchar_pattern_cmp btbpchar_pattern_sortsupport btcharcmp btequalimage btfloat48cmp btfloat4cmp 
-btfloat4sortsupport btfloat84cmp btfloat8cmp btfloat8sortsupport bthandler btint24cmp btint28cmp btint2cmp 
-btint2sortsupport btint42cmp btint48cmp btint4cmp btint4sortsupport btint82cmp btint84cmp btint8cmp 
-btint8sortsupport btnamecmp btnamesortsupport btnametextcmp btoidcmp btoidsortsupport btoidvectorcmp 
-btrecordcmp btrecordimagecmp bttext_pattern_cmp bttext_pattern_sortsupport bttextcmp bttextnamecmp 
-bttextsortsupport bttidcmp btvarstrequalimage bytea_sortsupport bytea_string_agg_finalfn 
+brin_minmax_union brin_summarize_new_values brin_summarize_range brinhandler broadcast btbpchar_pattern_cmp 
+btbpchar_pattern_sortsupport btcharcmp btequalimage btfloat48cmp btfloat4sortsupport btfloat84cmp 
+btfloat8sortsupport bthandler btint24cmp btint28cmp btint2cmp btint2sortsupport btint42cmp btint48cmp 
+btint4sortsupport btint82cmp btint84cmp btint8sortsupport btnamecmp btnamesortsupport btnametextcmp 
+btoidsortsupport btoidvectorcmp btrecordimagecmp bttext_pattern_cmp bttext_pattern_sortsupport bttextcmp 
+bttextnamecmp bttextsortsupport bttidcmp btvarstrequalimage bytea_sortsupport bytea_string_agg_finalfn 
 bytea_string_agg_transfn byteacmp byteain byteaout bytearecv byteasend cash_cmp cash_div_cash cash_div_flt4 
 cash_div_flt8 cash_div_int2 cash_div_int4 cash_div_int8 cash_eq cash_ge cash_gt cash_in cash_le cash_lt 
 cash_mi cash_mul_flt4 cash_mul_flt8 cash_mul_int2 cash_mul_int4 cash_mul_int8 cash_ne cash_out cash_pl 
@@ -1761,14 +1843,13 @@ circle_below circle_center circle_contain circle_contain_pt circle_contained cir
 circle_eq circle_ge circle_gt circle_in circle_le circle_left circle_lt circle_mul_pt circle_ne circle_out 
 circle_overabove circle_overbelow circle_overlap circle_overleft circle_overright circle_recv circle_right 
 circle_same circle_send circle_sub_pt close_ls close_lseg close_pb close_pl close_ps close_sb contjoinsel 
-contsel convert corr cosd cotd covar_pop covar_samp cstring_in cstring_out cstring_recv cstring_send 
-cume_dist_final current_query currtid2 cursor_to_xml cursor_to_xmlschema database_to_xml 
-database_to_xml_and_xmlschema database_to_xmlschema date date_bin date_cmp date_cmp_timestamp 
-date_cmp_timestamptz date_in date_larger date_out date_recv date_send date_smaller date_sortsupport 
-datemultirange daterange daterange_canonical daterange_subdiff dense_rank_final diagonal diameter 
-dispell_init dispell_lexize dist_bp dist_bs dist_cpoint dist_cpoly dist_lp dist_ls dist_pathp dist_pb dist_pc 
-dist_pl dist_polyc dist_polyp dist_ppath dist_ppoly dist_ps dist_sb dist_sl dist_sp domain_in domain_recv 
-dsimple_init dsimple_lexize dsnowball_init dsnowball_lexize dsynonym_init dsynonym_lexize 
+contsel convert cstring_in cstring_out cstring_recv cstring_send cume_dist_final current_query currtid2 
+cursor_to_xml cursor_to_xmlschema database_to_xml database_to_xml_and_xmlschema database_to_xmlschema date 
+date_cmp_timestamp date_cmp_timestamptz date_in date_larger date_out date_recv date_send date_smaller 
+date_sortsupport datemultirange daterange daterange_canonical daterange_subdiff dense_rank_final diagonal 
+diameter dispell_init dispell_lexize dist_bp dist_bs dist_cpoint dist_cpoly dist_lp dist_ls dist_pathp 
+dist_pb dist_pc dist_pl dist_polyc dist_polyp dist_ppath dist_ppoly dist_ps dist_sb dist_sl dist_sp domain_in 
+domain_recv dsimple_init dsimple_lexize dsnowball_init dsnowball_lexize dsynonym_init dsynonym_lexize 
 elem_contained_by_multirange elem_contained_by_range enum_cmp enum_eq enum_first enum_ge enum_gt enum_in 
 enum_larger enum_last enum_le enum_lt enum_ne enum_out enum_range enum_recv enum_send enum_smaller eqjoinsel 
 eqsel euc_cn_to_mic euc_cn_to_utf8 euc_jis_2004_to_shift_jis_2004 euc_jis_2004_to_utf8 euc_jp_to_mic 
@@ -1813,11 +1894,11 @@ int4smaller int8 int8_accum int8_accum_inv int8_avg int8_avg_accum int8_avg_accu
 int8_avg_deserialize int8_avg_serialize int8_mul_cash int8_sum int8dec int8dec_any int8in int8inc int8inc_any 
 int8inc_float8_float8 int8inc_support int8larger int8multirange int8out int8pl_inet int8range 
 int8range_canonical int8range_subdiff int8recv int8send int8smaller inter_lb inter_sb inter_sl internal_in 
-internal_out interval interval_accum interval_accum_inv interval_avg interval_cmp interval_combine 
-interval_hash interval_hash_extended interval_in interval_larger interval_out interval_recv interval_send 
-interval_smaller interval_support intervaltypmodin intervaltypmodout is_normalized isclosed isempty 
-ishorizontal iso8859_1_to_utf8 iso8859_to_utf8 iso_to_koi8r iso_to_mic iso_to_win1251 iso_to_win866 isopen 
-isparallel isperp isvertical johab_to_utf8 json_agg_finalfn json_agg_transfn json_in json_object_agg_finalfn 
+internal_out interval interval_accum interval_accum_inv interval_avg interval_combine interval_hash 
+interval_hash_extended interval_in interval_larger interval_out interval_recv interval_send interval_smaller 
+interval_support intervaltypmodin intervaltypmodout is_normalized isclosed isempty ishorizontal 
+iso8859_1_to_utf8 iso8859_to_utf8 iso_to_koi8r iso_to_mic iso_to_win1251 iso_to_win866 isopen isparallel 
+isperp isvertical johab_to_utf8 json_agg_finalfn json_agg_transfn json_in json_object_agg_finalfn 
 json_object_agg_transfn json_out json_populate_record json_populate_recordset json_recv json_send 
 json_to_tsvector jsonb_agg_finalfn jsonb_agg_transfn jsonb_hash jsonb_hash_extended jsonb_in 
 jsonb_object_agg_finalfn jsonb_object_agg_transfn jsonb_out jsonb_populate_record jsonb_populate_recordset 
@@ -1835,7 +1916,7 @@ macaddr8_out macaddr8_recv macaddr8_send macaddr8_set7bit macaddr_and macaddr_cm
 macaddr_gt macaddr_in macaddr_le macaddr_lt macaddr_ne macaddr_not macaddr_or macaddr_out macaddr_recv 
 macaddr_send macaddr_sortsupport makeaclitem masklen matchingjoinsel matchingsel mic_to_big5 mic_to_euc_cn 
 mic_to_euc_jp mic_to_euc_kr mic_to_euc_tw mic_to_iso mic_to_koi8r mic_to_latin1 mic_to_latin2 mic_to_latin3 
-mic_to_latin4 mic_to_sjis mic_to_win1250 mic_to_win1251 mic_to_win866 mode mode_final money multirange 
+mic_to_latin4 mic_to_sjis mic_to_win1250 mic_to_win1251 mic_to_win866 mode_final money multirange 
 multirange_adjacent_multirange multirange_adjacent_range multirange_after_multirange multirange_after_range 
 multirange_agg_finalfn multirange_agg_transfn multirange_before_multirange multirange_before_range 
 multirange_cmp multirange_contained_by_multirange multirange_contained_by_range multirange_contains_elem 
@@ -1849,19 +1930,19 @@ namesend neqjoinsel neqsel netmask network network_cmp network_eq network_ge net
 network_le network_lt network_ne network_overlap network_smaller network_sortsupport network_sub 
 network_subeq network_subset_support network_sup network_supeq networkjoinsel networksel nlikejoinsel 
 nlikesel normalize npoints numeric numeric_accum numeric_accum_inv numeric_avg numeric_avg_accum 
-numeric_avg_combine numeric_avg_deserialize numeric_avg_serialize numeric_cmp numeric_combine 
-numeric_deserialize numeric_exp numeric_in numeric_inc numeric_larger numeric_ln numeric_log numeric_out 
-numeric_pl_pg_lsn numeric_poly_avg numeric_poly_combine numeric_poly_deserialize numeric_poly_serialize 
-numeric_poly_stddev_pop numeric_poly_stddev_samp numeric_poly_sum numeric_poly_var_pop numeric_poly_var_samp 
-numeric_recv numeric_send numeric_serialize numeric_smaller numeric_sortsupport numeric_sqrt 
-numeric_stddev_pop numeric_stddev_samp numeric_sum numeric_support numeric_var_pop numeric_var_samp 
-numerictypmodin numerictypmodout nummultirange numnode numrange numrange_subdiff oid oidin oidlarger oidout 
-oidrecv oidsend oidsmaller oidvectorin oidvectorout oidvectorrecv oidvectorsend oidvectortypes on_pb on_pl 
-on_ppath on_ps on_sb on_sl ordered_set_transition ordered_set_transition_multi overlaps parse_ident path 
-path_add path_add_pt path_contain_pt path_distance path_div_pt path_in path_inter path_length path_mul_pt 
-path_n_eq path_n_ge path_n_gt path_n_le path_n_lt path_npoints path_out path_recv path_send path_sub_pt 
-pclose percent_rank_final percentile_cont percentile_cont_float8_final percentile_cont_float8_multi_final 
-percentile_cont_interval_final percentile_cont_interval_multi_final percentile_disc percentile_disc_final 
+numeric_avg_combine numeric_avg_deserialize numeric_avg_serialize numeric_combine numeric_deserialize 
+numeric_exp numeric_in numeric_inc numeric_larger numeric_ln numeric_log numeric_out numeric_pl_pg_lsn 
+numeric_poly_avg numeric_poly_combine numeric_poly_deserialize numeric_poly_serialize numeric_poly_stddev_pop 
+numeric_poly_stddev_samp numeric_poly_sum numeric_poly_var_pop numeric_poly_var_samp numeric_recv 
+numeric_send numeric_serialize numeric_smaller numeric_sortsupport numeric_sqrt numeric_stddev_pop 
+numeric_stddev_samp numeric_sum numeric_support numeric_var_pop numeric_var_samp numerictypmodin 
+numerictypmodout nummultirange numnode numrange numrange_subdiff oid oidin oidlarger oidout oidrecv oidsend 
+oidsmaller oidvectorin oidvectorout oidvectorrecv oidvectorsend oidvectortypes on_pb on_pl on_ppath on_ps 
+on_sb on_sl ordered_set_transition ordered_set_transition_multi overlaps parse_ident path path_add 
+path_add_pt path_contain_pt path_distance path_div_pt path_in path_inter path_length path_mul_pt path_n_eq 
+path_n_ge path_n_gt path_n_le path_n_lt path_npoints path_out path_recv path_send path_sub_pt pclose 
+percent_rank_final percentile_cont_float8_final percentile_cont_float8_multi_final 
+percentile_cont_interval_final percentile_cont_interval_multi_final percentile_disc_final 
 percentile_disc_multi_final pg_advisory_xact_lock_shared pg_available_extension_versions 
 pg_available_extensions pg_backup_start pg_backup_stop pg_collation_actual_version pg_collation_for 
 pg_column_compression pg_column_is_updatable pg_column_size pg_config pg_control_checkpoint pg_control_init 
@@ -1879,9 +1960,9 @@ pg_get_replica_identity_index pg_get_replication_slots pg_get_shmem_allocations
 pg_get_statisticsobjdef_expressions pg_get_wal_replay_pause_state pg_get_wal_resource_managers 
 pg_hba_file_rules pg_ident_file_mappings pg_identify_object pg_identify_object_as_address 
 pg_import_system_collations pg_index_has_property pg_indexam_has_property pg_indexam_progress_phasename 
-pg_is_wal_replay_paused pg_isolation_test_session_is_blocked pg_jit_available pg_last_committed_xact 
-pg_last_wal_receive_lsn pg_last_wal_replay_lsn pg_last_xact_replay_timestamp pg_listening_channels 
-pg_lock_status pg_log_backend_memory_contexts pg_logical_emit_message pg_logical_slot_get_binary_changes 
+pg_is_wal_replay_paused pg_isolation_test_session_is_blocked pg_last_committed_xact pg_last_wal_receive_lsn 
+pg_last_wal_replay_lsn pg_last_xact_replay_timestamp pg_listening_channels pg_lock_status 
+pg_log_backend_memory_contexts pg_logical_emit_message pg_logical_slot_get_binary_changes 
 pg_logical_slot_get_changes pg_logical_slot_peek_binary_changes pg_logical_slot_peek_changes 
 pg_ls_archive_statusdir pg_ls_dir pg_ls_logdir pg_ls_logicalmapdir pg_ls_logicalsnapdir pg_ls_replslotdir 
 pg_ls_tmpdir pg_ls_waldir pg_lsn pg_lsn_cmp pg_lsn_eq pg_lsn_ge pg_lsn_gt pg_lsn_hash pg_lsn_hash_extended 
@@ -1897,7 +1978,7 @@ pg_replication_origin_session_is_setup pg_replication_origin_session_progress
 pg_replication_origin_session_reset pg_replication_origin_session_setup pg_replication_origin_xact_reset 
 pg_replication_origin_xact_setup pg_replication_slot_advance pg_rotate_logfile pg_rotate_logfile_old 
 pg_safe_snapshot_blocking_pids pg_sequence_last_value pg_sequence_parameters pg_settings_get_flags 
-pg_show_all_file_settings pg_show_all_settings pg_show_replication_origin_status pg_size_bytes pg_sleep_until 
+pg_show_all_file_settings pg_show_all_settings pg_show_replication_origin_status pg_sleep_until 
 pg_snapshot_in pg_snapshot_out pg_snapshot_recv pg_snapshot_send pg_snapshot_xip pg_snapshot_xmax 
 pg_snapshot_xmin pg_stat_clear_snapshot pg_stat_file pg_stat_force_next_flush pg_stat_get_activity 
 pg_stat_get_analyze_count pg_stat_get_archiver pg_stat_get_autoanalyze_count pg_stat_get_autovacuum_count 
@@ -1935,7 +2016,7 @@ pg_stat_get_xact_tuples_hot_updated pg_stat_get_xact_tuples_inserted pg_stat_get
 pg_stat_get_xact_tuples_updated pg_stat_have_stats pg_stat_reset pg_stat_reset_replication_slot 
 pg_stat_reset_shared pg_stat_reset_single_function_counters pg_stat_reset_single_table_counters 
 pg_stat_reset_slru pg_stat_reset_subscription_stats pg_stop_making_pinned_objects pg_switch_wal 
-pg_tablespace_databases pg_tablespace_size pg_timezone_abbrevs pg_timezone_names pg_trigger_depth 
+pg_tablespace_databases pg_tablespace_size pg_timezone_abbrevs pg_timezone_names 
 pg_try_advisory_xact_lock_shared pg_visible_in_snapshot pg_wal_lsn_diff pg_wal_replay_pause 
 pg_wal_replay_resume pg_walfile_name pg_walfile_name_offset pg_xact_commit_timestamp 
 pg_xact_commit_timestamp_origin pg_xact_status phraseto_tsquery plainto_tsquery plpgsql_call_handler 
@@ -1958,47 +2039,44 @@ record_image_eq record_image_ge record_image_gt record_image_le record_image_lt 
 record_out record_recv record_send regclass regclassin regclassout regclassrecv regclasssend regcollationin 
 regcollationout regcollationrecv regcollationsend regconfigin regconfigout regconfigrecv regconfigsend 
 regdictionaryin regdictionaryout regdictionaryrecv regdictionarysend regexeqjoinsel regexeqsel regexnejoinsel 
-regexnesel regexp_instr regexp_like regexp_substr regnamespacein regnamespaceout regnamespacerecv 
-regnamespacesend regoperatorin regoperatorout regoperatorrecv regoperatorsend regoperin regoperout 
-regoperrecv regopersend regprocedurein regprocedureout regprocedurerecv regproceduresend regprocin regprocout 
-regprocrecv regprocsend regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy 
-regr_syy regrolein regroleout regrolerecv regrolesend regtypein regtypeout regtyperecv regtypesend 
-satisfies_hash_partition scalargejoinsel scalargesel scalargtjoinsel scalargtsel scalarlejoinsel scalarlesel 
-scalarltjoinsel scalarltsel schema_to_xml schema_to_xml_and_xmlschema schema_to_xmlschema set_masklen setseed 
-setweight shell_in shell_out shift_jis_2004_to_euc_jis_2004 shift_jis_2004_to_utf8 similar_escape sind 
-sjis_to_euc_jp sjis_to_mic sjis_to_utf8 slope spg_bbox_quad_config spg_box_quad_choose spg_box_quad_config 
-spg_box_quad_inner_consistent spg_box_quad_leaf_consistent spg_box_quad_picksplit spg_kd_choose spg_kd_config 
-spg_kd_inner_consistent spg_kd_picksplit spg_poly_quad_compress spg_quad_choose spg_quad_config 
-spg_quad_inner_consistent spg_quad_leaf_consistent spg_quad_picksplit spg_range_quad_choose 
-spg_range_quad_config spg_range_quad_inner_consistent spg_range_quad_leaf_consistent spg_range_quad_picksplit 
-spg_text_choose spg_text_config spg_text_inner_consistent spg_text_leaf_consistent spg_text_picksplit 
-spghandler string_agg_finalfn string_agg_transfn strip suppress_redundant_updates_trigger system 
-table_am_handler_in table_am_handler_out table_to_xml table_to_xml_and_xmlschema table_to_xmlschema tand 
-text_larger text_pattern_ge text_pattern_gt text_pattern_le text_pattern_lt text_smaller 
+regexnesel regnamespacein regnamespaceout regnamespacerecv regnamespacesend regoperatorin regoperatorout 
+regoperatorrecv regoperatorsend regoperin regoperout regoperrecv regopersend regprocedurein regprocedureout 
+regprocedurerecv regproceduresend regprocin regprocout regprocrecv regprocsend regrolein regroleout 
+regrolerecv regrolesend regtypein regtypeout regtyperecv regtypesend satisfies_hash_partition scalargejoinsel 
+scalargesel scalargtjoinsel scalargtsel scalarlejoinsel scalarlesel scalarltjoinsel scalarltsel schema_to_xml 
+schema_to_xml_and_xmlschema schema_to_xmlschema set_masklen setseed setweight shell_in shell_out 
+shift_jis_2004_to_euc_jis_2004 shift_jis_2004_to_utf8 similar_escape sjis_to_euc_jp sjis_to_mic sjis_to_utf8 
+slope spg_bbox_quad_config spg_box_quad_choose spg_box_quad_config spg_box_quad_inner_consistent 
+spg_box_quad_leaf_consistent spg_box_quad_picksplit spg_kd_choose spg_kd_config spg_kd_inner_consistent 
+spg_kd_picksplit spg_poly_quad_compress spg_quad_choose spg_quad_config spg_quad_inner_consistent 
+spg_quad_leaf_consistent spg_quad_picksplit spg_range_quad_choose spg_range_quad_config 
+spg_range_quad_inner_consistent spg_range_quad_leaf_consistent spg_range_quad_picksplit spg_text_choose 
+spg_text_config spg_text_inner_consistent spg_text_leaf_consistent spg_text_picksplit spghandler 
+string_agg_finalfn string_agg_transfn strip suppress_redundant_updates_trigger system table_am_handler_in 
+table_am_handler_out table_to_xml table_to_xml_and_xmlschema table_to_xmlschema text_larger text_smaller 
 text_starts_with_support texticlike_support texticregexeq_support textin textlike_support textout textrecv 
 textregexeq_support textsend thesaurus_init thesaurus_lexize tideq tidge tidgt tidin tidlarger tidle tidlt 
-tidne tidout tidrecv tidsend tidsmaller time_cmp time_hash time_hash_extended time_in time_larger time_out 
-time_recv time_send time_smaller time_support timestamp timestamp_cmp timestamp_cmp_date 
-timestamp_cmp_timestamptz timestamp_hash timestamp_hash_extended timestamp_in timestamp_larger timestamp_out 
-timestamp_recv timestamp_send timestamp_smaller timestamp_sortsupport timestamp_support timestamptypmodin 
-timestamptypmodout timestamptz timestamptz_cmp timestamptz_cmp_date timestamptz_cmp_timestamp timestamptz_in 
-timestamptz_larger timestamptz_out timestamptz_recv timestamptz_send timestamptz_smaller timestamptztypmodin 
-timestamptztypmodout timetypmodin timetypmodout timetz_cmp timetz_hash timetz_hash_extended timetz_in 
-timetz_larger timetz_out timetz_recv timetz_send timetz_smaller timetztypmodin timetztypmodout to_ascii 
-to_number to_regcollation to_regoper to_regoperator to_regprocedure to_tsquery to_tsvector trigger_in 
-trigger_out ts_debug ts_delete ts_filter ts_headline ts_lexize ts_match_qv ts_match_tq ts_match_tt 
-ts_match_vq ts_parse ts_rank ts_rank_cd ts_rewrite ts_stat ts_token_type ts_typanalyze tsm_handler_in 
-tsm_handler_out tsmatchjoinsel tsmatchsel tsmultirange tsq_mcontained tsq_mcontains tsquery_and tsquery_cmp 
-tsquery_eq tsquery_ge tsquery_gt tsquery_le tsquery_lt tsquery_ne tsquery_not tsquery_or tsquery_phrase 
-tsqueryin tsqueryout tsqueryrecv tsquerysend tsrange tsrange_subdiff tstzmultirange tstzrange 
-tstzrange_subdiff tsvector_cmp tsvector_concat tsvector_eq tsvector_ge tsvector_gt tsvector_le tsvector_lt 
-tsvector_ne tsvector_to_array tsvector_update_trigger tsvector_update_trigger_column tsvectorin tsvectorout 
-tsvectorrecv tsvectorsend txid_current_snapshot txid_snapshot_in txid_snapshot_out txid_snapshot_recv 
-txid_snapshot_send txid_snapshot_xip txid_snapshot_xmax txid_snapshot_xmin txid_status 
-txid_visible_in_snapshot uhc_to_utf8 unique_key_recheck unistr unknownin unknownout unknownrecv unknownsend 
-upper_inc upper_inf utf8_to_big5 utf8_to_euc_cn utf8_to_euc_jis_2004 utf8_to_euc_jp utf8_to_euc_kr 
-utf8_to_euc_tw utf8_to_gb18030 utf8_to_gbk utf8_to_iso8859 utf8_to_iso8859_1 utf8_to_johab utf8_to_koi8r 
-utf8_to_koi8u utf8_to_shift_jis_2004 utf8_to_sjis utf8_to_uhc utf8_to_win uuid_cmp uuid_hash 
+tidne tidout tidrecv tidsend tidsmaller time_hash time_hash_extended time_in time_larger time_out time_recv 
+time_send time_smaller time_support timestamp timestamp_cmp_date timestamp_cmp_timestamptz timestamp_hash 
+timestamp_hash_extended timestamp_in timestamp_larger timestamp_out timestamp_recv timestamp_send 
+timestamp_smaller timestamp_sortsupport timestamp_support timestamptypmodin timestamptypmodout timestamptz 
+timestamptz_cmp_date timestamptz_cmp_timestamp timestamptz_in timestamptz_larger timestamptz_out 
+timestamptz_recv timestamptz_send timestamptz_smaller timestamptztypmodin timestamptztypmodout timetypmodin 
+timetypmodout timetz_hash timetz_hash_extended timetz_in timetz_larger timetz_out timetz_recv timetz_send 
+timetz_smaller timetztypmodin timetztypmodout to_ascii to_number to_regcollation to_regoper to_regoperator 
+to_regprocedure to_tsquery to_tsvector trigger_in trigger_out ts_debug ts_delete ts_filter ts_headline 
+ts_lexize ts_match_qv ts_match_tq ts_match_tt ts_match_vq ts_parse ts_rank ts_rank_cd ts_rewrite ts_stat 
+ts_token_type ts_typanalyze tsm_handler_in tsm_handler_out tsmatchjoinsel tsmatchsel tsmultirange 
+tsq_mcontained tsq_mcontains tsquery_and tsquery_cmp tsquery_eq tsquery_ge tsquery_gt tsquery_le tsquery_lt 
+tsquery_ne tsquery_not tsquery_or tsquery_phrase tsqueryin tsqueryout tsqueryrecv tsquerysend tsrange 
+tsrange_subdiff tstzmultirange tstzrange tstzrange_subdiff tsvector_cmp tsvector_concat tsvector_eq 
+tsvector_ge tsvector_gt tsvector_le tsvector_lt tsvector_ne tsvector_to_array tsvector_update_trigger 
+tsvector_update_trigger_column tsvectorin tsvectorout tsvectorrecv tsvectorsend txid_current_snapshot 
+txid_snapshot_in txid_snapshot_out txid_snapshot_recv txid_snapshot_send txid_snapshot_xip txid_snapshot_xmax 
+txid_snapshot_xmin txid_status txid_visible_in_snapshot uhc_to_utf8 unique_key_recheck unknownin unknownout 
+unknownrecv unknownsend upper_inc upper_inf utf8_to_big5 utf8_to_euc_cn utf8_to_euc_jis_2004 utf8_to_euc_jp 
+utf8_to_euc_kr utf8_to_euc_tw utf8_to_gb18030 utf8_to_gbk utf8_to_iso8859 utf8_to_iso8859_1 utf8_to_johab 
+utf8_to_koi8r utf8_to_koi8u utf8_to_shift_jis_2004 utf8_to_sjis utf8_to_uhc utf8_to_win uuid_cmp uuid_hash 
 uuid_hash_extended uuid_in uuid_out uuid_recv uuid_send uuid_sortsupport varbit varbit_in varbit_out 
 varbit_recv varbit_send varbit_support varbitcmp varbittypmodin varbittypmodout varchar varchar_support 
 varcharin varcharout varcharrecv varcharsend varchartypmodin varchartypmodout void_in void_out void_recv 
@@ -2011,4 +2089,4 @@ xmlagg xmlcomment xmlconcat2 xmlexists xmlvalidate xpath xpath_exists `
 
 // unbuiltOperators are the operators of which no overload is built.
 const unbuiltOperators = `
-!! ## &< &<| &> *< *<= *<> *= *> *>= -|- <-> <<= <<| <^ >>= >^ ?# ?- ?-| ?|| @-@ @@@ |&> |>> ~<=~ ~<~ ~= ~>=~ ~>~`
+!! ## &< &<| &> *< *<= *<> *= *> *>= -|- <-> <<= <<| <^ >>= >^ ?# ?- ?-| ?|| @-@ @@@ |&> |>> ~=`

@@ -366,6 +366,9 @@ func (p *parser) typedLiteral(t *token) bool {
 	start, at := p.i, p.at()
 	typ := p.simpleType()
 	typ.At = at
+	if t.kw == kwBit && p.i == start+1 {
+		typ.Mods = nil // before a literal, bit alone has the literal's length
+	}
 	if p.kind() != tString {
 		p.syntaxError()
 	}

@@ -194,3 +194,20 @@ func (a *aggregator) isFree(c *expr.Column) bool {
 	}
 	return false
 }
+
+// checkWithinGroup holds WITHIN GROUP to the aggregates that are made for it.
+func (b *binder) checkWithinGroup(e *ast.FuncCall, agg *expr.AggCall) error {
+	switch ordered := agg.Fn.IsOrderedSet(); {
+	case e.WithinGroup && !ordered:
+		return sqlerr.New(sqlerr.WrongObjectType, "%s is not an ordered-set aggregate, so it cannot have WITHIN GROUP", e.Func.Name)
+	case ordered && !e.WithinGroup:
+		return sqlerr.New(sqlerr.WrongObjectType, "WITHIN GROUP is required for ordered-set aggregate %s", e.Func.Name)
+	case e.WithinGroup:
+		for _, a := range agg.Args[:len(e.Args)] {
+			if expr.Any(a, func(x expr.Expr) bool { _, ok := x.(*expr.Column); return ok }) {
+				return unsupported("a direct argument that depends on columns")
+			}
+		}
+	}
+	return nil
+}

@@ -213,7 +213,8 @@ func (b *binder) constant(e *ast.Const) (expr.Expr, error) {
 	case ast.ConstInt, ast.ConstDecimal:
 		return number(e.Kind, e.Text)
 	}
-	return nil, unsupported("a bit string literal")
+	d, err := types.DecodeText(e.Text, types.Bit, nil)
+	return expr.NewConst(d, types.Bit), err
 }
 
 // number gives an integer the smallest of int4, int8 and numeric that holds it.
@@ -496,9 +497,6 @@ func (b *binder) atAggregate(err error, x expr.Expr) error {
 }
 
 func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
-	if e.WithinGroup {
-		return nil, unsupported("WITHIN GROUP")
-	}
 	var x expr.Expr
 	var err error
 	if e.Star {
@@ -507,6 +505,16 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 		var args []expr.Expr
 		if args, err = b.exprs(e.Args, s); err != nil {
 			return nil, err
+		}
+		if e.WithinGroup {
+			// What is sorted comes behind the direct arguments.
+			for _, o := range e.OrderBy {
+				x, err := b.expr(o.Expr, s)
+				if err != nil {
+					return nil, err
+				}
+				args = append(args, x)
+			}
 		}
 		var names []string
 		for i, a := range e.Args {
@@ -552,6 +560,9 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 		}
 		return x, nil
 	}
+	if err := b.checkWithinGroup(e, agg); err != nil {
+		return nil, err
+	}
 	agg.At = int32(e.Position())
 	for _, a := range agg.Args {
 		if expr.HasAggregate(a) {
@@ -581,8 +592,12 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 			}
 		}
 	}
-	for _, o := range e.OrderBy {
+	for i, o := range e.OrderBy {
 		k, err := b.sortKey(o, s)
+		if e.WithinGroup && err == nil {
+			// In the type that the aggregate takes.
+			k, err = b.orderKey(o, agg.Args[len(e.Args)+i])
+		}
 		if err != nil {
 			return nil, err
 		}
