@@ -91,6 +91,8 @@ func settingDefs() map[string]*settingDef {
 		enum("client_min_messages", "notice", "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "info", "notice", "warning", "error"),
 		enum("log_min_messages", "warning", "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "info", "notice", "warning", "error", "log", "fatal", "panic"),
 		boolean("row_security", "on"),
+		// Off runs plans as they were bound: slowly, but to the same result.
+		boolean("quorate.plan_rules", "on"),
 		boolean("check_function_bodies", "on"),
 		enum("xmloption", "content", "content", "document"),
 		text("default_tablespace", ""),
@@ -155,6 +157,8 @@ type settings struct {
 	// What expressions and name lookup use, computed when something changes.
 	format types.FormatContext
 	path   []string // search_path, "$user" not yet replaced
+	// noRules is quorate.plan_rules = off.
+	noRules bool
 }
 
 func newSettings(defs map[string]*settingDef) *settings {
@@ -527,6 +531,7 @@ func (s *settings) derive() error {
 		s.format.ByteaOutput = types.ByteaEscape
 	}
 	s.path = splitPath(s.must("search_path"))
+	s.noRules = s.must("quorate.plan_rules") == "off"
 	return nil
 }
 

@@ -278,7 +278,7 @@ func (s *Session) planOptions(text string, params []types.Type) plan.Options {
 		Text:       text,
 		ParamTypes: params,
 		ParseExpr:  parse.ParseExpr,
-		NoRules:    s.e.noRules,
+		NoRules:    s.e.noRules || s.settings.noRules,
 	}
 }
 

@@ -337,7 +337,7 @@ func (b *Builder) functionalCast(schema, name string, args []Expr, cause error) 
 // one.
 func (b *Builder) literalCast(schema, name string, arg Expr) (func() (Expr, error), bool) {
 	c, lit := arg.(*Const)
-	if schema != "" && schema != "pg_catalog" || !lit || c.Val.IsNull() {
+	if schema != "" && schema != "pg_catalog" || !lit || c.Typ.OID != types.OIDUnknown {
 		return nil, false
 	}
 	info, ok := types.LookupName(name)

@@ -307,6 +307,9 @@ func timeFromChar(s, template string) (types.Civil, int, bool, error) {
 		return sqlerr.New(sqlerr.InvalidDatetimeFormat, "invalid value \"%s\" for \"%s\"", near, it.pattern)
 	}
 	for i, it := range items {
+		if s == "" {
+			break // what the text does not reach keeps its default
+		}
 		if it.pattern == "" {
 			// Separators match any separators, and blanks are skipped.
 			for _, r := range it.text {

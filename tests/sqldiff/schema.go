@@ -132,7 +132,7 @@ func (s *scenario) fill(r *rand.Rand, t *table, rows int) {
 		for j, u := range t.unique {
 			mark := strconv.Itoa(j)
 			for _, c := range u {
-				mark += "|" + strings.TrimRight(vals[c], " '")
+				mark += "|" + strings.Trim(vals[c], " '")
 			}
 			marks = append(marks, mark)
 			clash = clash || seen[mark] && !strings.Contains(mark, "NULL")

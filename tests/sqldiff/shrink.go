@@ -80,15 +80,3 @@ func replacement(a, b *node) func(*node) *node {
 	}
 	return copyOf
 }
-
-// dropEach leaves out one element after the other as long as fails says yes, from
-// the end. It asks at most budget times.
-func dropEach[T any](list []T, budget int, fails func([]T) bool) []T {
-	for i := len(list) - 1; i >= 0 && budget > 0; i-- {
-		shorter := append(append([]T(nil), list[:i]...), list[i+1:]...)
-		if budget--; fails(shorter) {
-			list = shorter
-		}
-	}
-	return list
-}
