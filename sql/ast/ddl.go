@@ -90,6 +90,10 @@ type Constraint struct {
 	UsingIndex       string
 	Params           []StorageParam
 	Tablespace       string
+	// Method, Exclude and Where are those of EXCLUDE.
+	Method  string
+	Exclude []ExcludeElem
+	Where   Expr
 	// RefTable to Match are those of a foreign key; SetColumns is the column list of ON DELETE SET NULL (…).
 	RefTable           Name
 	RefColumns         []Ident
@@ -100,6 +104,12 @@ type Constraint struct {
 	Deferrable        bool
 	InitiallyDeferred bool
 	NotValid          bool
+}
+
+// ExcludeElem is an element of EXCLUDE with the operator that no two rows may meet.
+type ExcludeElem struct {
+	Elem IndexElem
+	Op   OpName
 }
 
 // ColumnDef is a column of CREATE TABLE or ADD COLUMN, its constraints in the order written.

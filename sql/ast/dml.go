@@ -63,21 +63,25 @@ type Assignment struct {
 // Update is UPDATE.
 type Update struct {
 	At
-	With      *With
-	Table     *TableRef
-	Set       []Assignment
-	From      []TableExpr
-	Where     Expr
+	With  *With
+	Table *TableRef
+	Set   []Assignment
+	From  []TableExpr
+	Where Expr
+	// CurrentOf is the cursor of WHERE CURRENT OF, in place of Where.
+	CurrentOf string
 	Returning []Target
 }
 
 // Delete is DELETE FROM.
 type Delete struct {
 	At
-	With      *With
-	Table     *TableRef
-	Using     []TableExpr
-	Where     Expr
+	With  *With
+	Table *TableRef
+	Using []TableExpr
+	Where Expr
+	// CurrentOf is the cursor of WHERE CURRENT OF, in place of Where.
+	CurrentOf string
 	Returning []Target
 }
 

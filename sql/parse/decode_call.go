@@ -48,6 +48,8 @@ func (d *decoder) sentinelCall(n *tast.FuncCallExpr, kind string, side any) ast.
 		b := side.(*ast.IsBool)
 		b.Expr = arg(0)
 		return b
+	case "norm":
+		return side.(*normalizedTest).call(arg(0))
 	case "dist":
 		e := side.(*ast.IsDistinct)
 		e.Left, e.Right = arg(0), arg(1)

@@ -40,9 +40,11 @@ type Statement struct {
 // for the grammar engine) are its methods, in shell_*.go and rewrite_*.go. It is used once.
 type parser struct {
 	lexer
-	i         int // current token
-	far       int // the token at which a sequence of key words broke off that had begun: PostgreSQL's grammar errs there, too
-	depth     int
+	i     int // current token
+	far   int // the token at which a sequence of key words broke off that had begun: PostgreSQL's grammar errs there, too
+	depth int
+	// into is where INTO of the statement's first SELECT goes, while that may still come.
+	into      *ast.CreateTableAs
 	height    int  // of the expression emitted last
 	compared  bool // it has a comparison outside parentheses
 	numParams int

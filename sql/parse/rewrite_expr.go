@@ -477,13 +477,40 @@ func (p *parser) is(s *exprState) exprNext {
 		p.emitTight(")")
 		s.isOpen = true
 	case kwNormalized, kwNfc, kwNfd, kwNfkc, kwNfkd:
-		p.unsupportedAt(p.atToken(at).Pos, "IS NORMALIZED")
+		test := &normalizedTest{at: p.atToken(at), not: not}
+		if what != kwNormalized {
+			test.form = upper(p.tok().text)
+			p.next()
+		}
+		p.expectKw(kwNormalized)
+		p.wrap(s.isFrom, "norm"+p.addSide(test))
+		p.emitTight(")")
+		s.close(s.isFrom)
 	case kwDocument:
 		p.unsupportedAt(p.atToken(at).Pos, "IS DOCUMENT")
 	default:
 		p.syntaxError()
 	}
 	return exprOperator
+}
+
+// normalizedTest is IS [NOT] form NORMALIZED, which calls a function.
+type normalizedTest struct {
+	at   ast.At
+	form string // "" for the default
+	not  bool
+}
+
+// call is the test over e.
+func (t *normalizedTest) call(e ast.Expr) ast.Expr {
+	f := &ast.FuncCall{At: t.at, Func: ast.Name{At: t.at, Schema: "pg_catalog", Name: "is_normalized"}, Args: []ast.Expr{e}}
+	if t.form != "" {
+		f.Args = append(f.Args, &ast.Const{At: t.at, Kind: ast.ConstString, Text: t.form})
+	}
+	if t.not {
+		return &ast.Not{At: t.at, Expr: f}
+	}
+	return f
 }
 
 func (p *parser) atToken(i int) ast.At { return ast.At{Pos: ast.PosAt(int(p.toks[i].start))} }

@@ -68,7 +68,10 @@ func (p *parser) queryInto(tail *queryTail) {
 			p.fail(sqlerr.SyntaxError, p.pos(), "multiple WITH clauses not allowed")
 		}
 		tail.hasWith = true
+		into := p.into
+		p.into = nil
 		p.with()
+		p.into = into
 	}
 	if p.kind() == '(' && p.isQueryParen(p.i) && !p.setOpFollows(int(p.tok().match)+1) {
 		p.enter()
@@ -253,6 +256,8 @@ func (p *parser) valuesRows(open string) {
 
 // selectCore rewrites SELECT … WINDOW.
 func (p *parser) selectCore() {
+	into := p.into
+	p.into = nil
 	p.emitMarked("SELECT", p.i)
 	p.expectKw(kwSelect)
 	comma := false
@@ -273,7 +278,7 @@ func (p *parser) selectCore() {
 	}
 	p.targets(comma)
 	if p.isKw(kwInto) {
-		p.unsupported("SELECT INTO")
+		p.selectInto(into)
 	}
 	if p.acceptKw(kwFrom) {
 		p.emit("FROM")

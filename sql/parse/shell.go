@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/quorate-db/quorate/sql/ast"
+	"github.com/quorate-db/quorate/sql/sqlerr"
 )
 
 // upper is for words of our own and key words only.
@@ -61,9 +62,33 @@ func (p *parser) statement() ast.Statement {
 // selectStmt parses a query as a statement. The Select is allocated now, so that the statement can be handed around, and
 // overwritten by the decoder.
 func (p *parser) selectStmt() ast.Statement {
-	s := &ast.Select{At: p.at()}
+	s, start := &ast.Select{At: p.at()}, p.i
+	into := &ast.CreateTableAs{At: s.At, Query: s}
+	p.into = into
 	p.queryInPlace(s)
-	return s
+	p.into = nil
+	if into.Table.Name == "" {
+		return s
+	}
+	into.QueryText = p.textFrom(start)
+	return into
+}
+
+// selectInto reads INTO table, which makes a CREATE TABLE AS of the statement; dst is nil where none may stand.
+func (p *parser) selectInto(dst *ast.CreateTableAs) {
+	if dst == nil {
+		p.fail(sqlerr.SyntaxError, p.pos(), "SELECT ... INTO is not allowed here")
+	}
+	p.next()
+	switch {
+	case p.acceptKws(kwLocal, kwTemporary), p.acceptKws(kwLocal, kwTemp), p.acceptKws(kwGlobal, kwTemporary), p.acceptKws(kwGlobal, kwTemp),
+		p.acceptKw(kwTemporary), p.acceptKw(kwTemp):
+		dst.Persistence = ast.Temporary
+	case p.acceptKw(kwUnlogged):
+		dst.Persistence = ast.Unlogged
+	}
+	p.acceptKw(kwTable)
+	dst.Table = p.name()
 }
 
 func (p *parser) queryInPlace(s *ast.Select) {

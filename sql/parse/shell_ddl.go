@@ -225,7 +225,9 @@ func (p *parser) tableAs(s *ast.CreateTableAs) {
 	start := p.i
 	switch {
 	case p.isQueryStart():
-		s.Query = p.selectStmt()
+		q := &ast.Select{At: p.at()}
+		p.queryInPlace(q)
+		s.Query = q
 	case p.isKw(kwExecute) && !s.Materialized:
 		at := p.at()
 		p.next()

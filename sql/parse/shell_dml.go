@@ -179,11 +179,17 @@ func (p *parser) whereClause() {
 	if !p.acceptKw(kwWhere) {
 		return
 	}
-	if p.isKw(kwCurrent) && p.peekKw(1, kwOf) {
-		p.unsupported("WHERE CURRENT OF")
-	}
 	p.emit("WHERE")
 	p.expr()
+}
+
+// currentOf reads WHERE CURRENT OF cursor, if it stands here.
+func (p *parser) currentOf(cursor *string) bool {
+	if !p.acceptKws(kwWhere, kwCurrent, kwOf) {
+		return false
+	}
+	*cursor = p.colID()
+	return true
 }
 
 // dmlTarget reads the table of UPDATE and DELETE.
@@ -205,7 +211,9 @@ func (p *parser) updateStmt(with *ast.With) ast.Statement {
 	if p.acceptKw(kwFrom) {
 		p.fromTo(&s.From)
 	}
-	p.whereClause()
+	if !p.currentOf(&s.CurrentOf) {
+		p.whereClause()
+	}
 	p.end(outer)
 	p.returning(&s.Returning)
 	return s
@@ -219,10 +227,7 @@ func (p *parser) deleteStmt(with *ast.With) ast.Statement {
 	if p.acceptKw(kwUsing) {
 		p.fromTo(&s.Using)
 	}
-	if p.isKw(kwWhere) {
-		if p.peekKw(1, kwCurrent) && p.peekKw(2, kwOf) {
-			p.unsupported("WHERE CURRENT OF")
-		}
+	if !p.currentOf(&s.CurrentOf) && p.isKw(kwWhere) {
 		outer := p.begin(fragDelete, &s.Where)
 		p.emitTight("DELETE FROM `t`")
 		p.whereClause()

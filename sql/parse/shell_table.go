@@ -356,12 +356,49 @@ func (p *parser) tableConstraint() *ast.Constraint {
 		p.expectKw(kwReferences)
 		p.references(c)
 	case p.isKw(kwExclude):
-		p.unsupported("an EXCLUDE constraint")
+		p.next()
+		p.exclude(c)
 	default:
 		p.syntaxError()
 	}
 	p.tableConstraintAttributes(c)
 	return c
+}
+
+// exclude reads what follows EXCLUDE.
+func (p *parser) exclude(c *ast.Constraint) {
+	c.Kind = ast.ConstraintExclude
+	if p.acceptKw(kwUsing) {
+		c.Method = p.colID()
+	}
+	p.expect('(')
+	// The elements are filled in later, where they lie.
+	c.Exclude = make([]ast.ExcludeElem, p.countItems())
+	for i := range c.Exclude {
+		if i > 0 {
+			p.expect(',')
+		}
+		e := &c.Exclude[i]
+		p.indexElem(&e.Elem)
+		p.expectKw(kwWith)
+		if p.isKw(kwOperator) && p.peek(1).kind == '(' {
+			var n int
+			e.Op, n = p.qualifiedOperator()
+			p.i += n
+			continue
+		}
+		e.Op.Name = p.operatorName()
+	}
+	p.expect(')')
+	if p.acceptKw(kwInclude) {
+		c.Include = p.identList()
+	}
+	p.indexOptions(c)
+	if p.acceptKw(kwWhere) {
+		p.expect('(')
+		p.exprTo(&c.Where)
+		p.expect(')')
+	}
 }
 
 func (p *parser) tableConstraintAttributes(c *ast.Constraint) {

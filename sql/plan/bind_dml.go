@@ -615,6 +615,9 @@ func (b *binder) source(w *target, items []ast.TableExpr, where ast.Expr) (Node,
 }
 
 func (b *binder) bindUpdate(s *ast.Update) (Node, []Column, error) {
+	if s.CurrentOf != "" {
+		return nil, nil, b.errAt(unsupported("WHERE CURRENT OF"), s)
+	}
 	if s.With != nil {
 		if err := b.bindWith(s.With, env{}); err != nil {
 			return nil, nil, err
@@ -637,6 +640,9 @@ func (b *binder) bindUpdate(s *ast.Update) (Node, []Column, error) {
 }
 
 func (b *binder) bindDelete(s *ast.Delete) (Node, []Column, error) {
+	if s.CurrentOf != "" {
+		return nil, nil, b.errAt(unsupported("WHERE CURRENT OF"), s)
+	}
 	if s.With != nil {
 		if err := b.bindWith(s.With, env{}); err != nil {
 			return nil, nil, err

@@ -617,6 +617,9 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 		if c.Filter, err = b.eb.Condition(f, "FILTER"); err != nil {
 			return nil, b.errAt(err, e.Filter)
 		}
+		if expr.HasAggregate(c.Filter) {
+			return nil, b.atAggregate(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in FILTER"), c.Filter)
+		}
 	}
 	return &c, notOuter(&c)
 }
