@@ -284,7 +284,7 @@ func (k kernels) floats() {
 		}
 	}
 	one("ln(float8) dlog1(float8)", logs(naturalLog))
-	one("log(float8) log10(float8) dlog10(float8)", logs(math.Log10))
+	one("log(float8) log10(float8) dlog10(float8)", logs(decimalLog))
 	trig := func(name string, f func(float64) float64, ok func(float64) bool) {
 		one(name+"(float8)", func(x float64) (float64, error) {
 			if math.IsNaN(x) {
@@ -486,4 +486,13 @@ func naturalLog(x float64) float64 {
 		return math.Log(x*0x1p54) - 54*math.Ln2
 	}
 	return math.Log(x)
+}
+
+// decimalLog is math.Log10 with the same care.
+func decimalLog(x float64) float64 {
+	const smallestNormal = 0x1p-1022
+	if x > 0 && x < smallestNormal {
+		return math.Log10(x*0x1p54) - 54*math.Log10(2)
+	}
+	return math.Log10(x)
 }

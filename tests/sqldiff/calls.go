@@ -27,7 +27,7 @@ type calls struct {
 
 // arguments names special pools for arguments, by function. "" keeps the declared type.
 var arguments = map[string][]string{
-	"date_trunc": {"unit"}, "date_part": {"part"}, "to_char numeric": {"", "numfmt"}, "to_char time": {"", "timefmt"},
+	"date_trunc": {"unit", "", "zone"}, "date_part": {"part"}, "to_char numeric": {"", "numfmt"}, "to_char time": {"", "timefmt"},
 	"to_date": {"datetext", "datefmt"}, "to_timestamp": {"datetext", "datefmt"},
 	"encode": {"", "coding"}, "convert_to": {"", "charset"}, "convert_from": {"", "charset"},
 	"repeat": {"", "small"}, "lpad": {"", "small"}, "rpad": {"", "small"}, "left": {"", "small"}, "right": {"", "small"},
