@@ -316,7 +316,10 @@ func (k kernels) floats() {
 	k.f1("cosh(float8)", func(_ *EvalContext, a datum) (datum, error) { return types.NewFloat(math.Cosh(a.Float())), nil })
 	trig("tanh", math.Tanh, always)
 	trig("degrees", func(x float64) float64 { return x * (180 / math.Pi) }, always)
-	trig("radians", func(x float64) float64 { return x * (math.Pi / 180) }, always)
+	k.f1("radians(float8)", func(_ *EvalContext, a datum) (datum, error) {
+		x := a.Float()
+		return checkFloat(x*(math.Pi/180), inf(x), x == 0)
+	})
 	k.f2("atan2(float8,float8)", func(_ *EvalContext, a, b datum) (datum, error) {
 		return types.NewFloat(math.Atan2(a.Float(), b.Float())), nil
 	})
@@ -420,6 +423,7 @@ func (k kernels) numerics() {
 		if a.IsNaN() || b.IsNaN() || types.NumericIsInf(a) || types.NumericIsInf(b) {
 			return types.NumericNaN(), nil
 		}
+		scale := max(-a.Decimal().Exponent, -b.Decimal().Exponent, 0)
 		for types.NumericSign(b) != 0 {
 			m, err := types.NumericMod(a, b)
 			if err != nil {
@@ -430,7 +434,7 @@ func (k kernels) numerics() {
 		if types.NumericSign(a) < 0 {
 			a = types.NumericNeg(a)
 		}
-		return a, nil
+		return types.NumericRound(a, int(scale)), nil
 	})
 	k.f1("scale(numeric)", func(_ *EvalContext, a datum) (datum, error) {
 		if a.IsNaN() || types.NumericIsInf(a) {

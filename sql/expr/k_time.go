@@ -516,6 +516,9 @@ func (k kernels) timeArithmetic() {
 	// AT TIME ZONE.
 	zone := func(ctx *EvalContext, name string) (*time.Location, error) { return ctx.zone(name) }
 	k.f2("timezone(text,timestamp)", func(ctx *EvalContext, a, b datum) (datum, error) {
+		if !types.TimestampIsFinite(b.Int()) {
+			return b, nil // whatever the zone is called
+		}
 		loc, err := zone(ctx, a.Str())
 		if err != nil {
 			return types.Null, err
@@ -523,6 +526,9 @@ func (k kernels) timeArithmetic() {
 		return timestamp(types.LocalToUTC(b.Int(), loc))
 	})
 	k.f2("timezone(text,timestamptz)", func(ctx *EvalContext, a, b datum) (datum, error) {
+		if !types.TimestampIsFinite(b.Int()) {
+			return b, nil // whatever the zone is called
+		}
 		loc, err := zone(ctx, a.Str())
 		if err != nil {
 			return types.Null, err
@@ -530,16 +536,22 @@ func (k kernels) timeArithmetic() {
 		return timestamp(types.UTCToLocal(b.Int(), loc))
 	})
 	k.f2("timezone(interval,timestamp)", func(_ *EvalContext, a, b datum) (datum, error) {
+		if !types.TimestampIsFinite(b.Int()) {
+			return b, nil
+		}
 		off, err := zoneOffset(a.Interval())
-		if err != nil || !types.TimestampIsFinite(b.Int()) {
-			return b, err
+		if err != nil {
+			return types.Null, err
 		}
 		return timestamp(b.Int() - off)
 	})
 	k.f2("timezone(interval,timestamptz)", func(_ *EvalContext, a, b datum) (datum, error) {
+		if !types.TimestampIsFinite(b.Int()) {
+			return b, nil
+		}
 		off, err := zoneOffset(a.Interval())
-		if err != nil || !types.TimestampIsFinite(b.Int()) {
-			return b, err
+		if err != nil {
+			return types.Null, err
 		}
 		return timestamp(b.Int() + off)
 	})

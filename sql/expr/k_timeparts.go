@@ -337,6 +337,9 @@ func (k kernels) timeParts() {
 		return truncZoned(a.Str(), b.Int(), ctx.format().Location())
 	})
 	k.fn("date_trunc(text,timestamptz,text)", func(ctx *EvalContext, _ *Signature, a []datum) (datum, error) {
+		if !types.TimestampIsFinite(a[1].Int()) {
+			return truncZoned(a[0].Str(), a[1].Int(), time.UTC) // whatever the zone is called
+		}
 		loc, err := ctx.zone(a[2].Str())
 		if err != nil {
 			return types.Null, err
@@ -519,10 +522,7 @@ func formatSeconds(s float64) string {
 func truncTimestamp(unit string, t int64, typ types.Type) (int64, error) {
 	u := unitName(unit)
 	if !types.TimestampIsFinite(t) {
-		if _, err := truncTimestamp(unit, 0, typ); err != nil {
-			return 0, err
-		}
-		return t, nil
+		return t, nil // whatever the unit is
 	}
 	c := types.CivilFromMicros(t)
 	clear := func() { c.Hour, c.Minute, c.Second, c.Micros = 0, 0, 0, 0 }

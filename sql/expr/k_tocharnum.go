@@ -12,6 +12,9 @@ import (
 // S and MI at the ends; another pattern is refused. A zero is negative only if
 // minusZero is set: PostgreSQL keeps the sign of a float that rounds to zero.
 func numberToChar(d datum, minusZero bool, template string) (datum, error) {
+	if template == "" {
+		return str("")
+	}
 	t := template
 	fill := true
 	if len(t) >= 2 && strings.EqualFold(t[:2], "FM") {
@@ -92,6 +95,9 @@ func numberToChar(d datum, minusZero bool, template string) (datum, error) {
 			for len(f) > keep && f[len(f)-1] == '0' {
 				f = f[:len(f)-1]
 			}
+		}
+		if !fill && f == "" && !strings.ContainsAny(digits, "0123456789#") {
+			digits += "0" // something must be left of the number
 		}
 		digits += "." + f
 	}

@@ -256,9 +256,22 @@ func (b *binder) unary(e *ast.UnaryOp, s *scope) (expr.Expr, error) {
 	if err := checkOpSchema(e.Op); err != nil {
 		return nil, err
 	}
-	// The grammar folds the sign into a number, so that -9223372036854775808 is one.
-	if c, ok := e.Expr.(*ast.Const); ok && e.Op.Name == "-" && (c.Kind == ast.ConstInt || c.Kind == ast.ConstDecimal) {
-		return number(c.Kind, "-"+c.Text)
+	// The grammar folds signs into a number, so that -9223372036854775808 is one, and
+	// what they leave decides its type.
+	sign, inner := "", ast.Expr(e)
+	for {
+		u, ok := inner.(*ast.UnaryOp)
+		if !ok || u.Op.Name != "-" || checkOpSchema(u.Op) != nil {
+			break
+		}
+		if inner = u.Expr; sign == "" {
+			sign = "-"
+		} else {
+			sign = ""
+		}
+	}
+	if c, ok := inner.(*ast.Const); ok && (c.Kind == ast.ConstInt || c.Kind == ast.ConstDecimal) && inner != ast.Expr(e) {
+		return number(c.Kind, sign+c.Text)
 	}
 	return b.one(e.Expr, s, func(x expr.Expr) (expr.Expr, error) { return b.eb.Unary(e.Op.Name, x) })
 }

@@ -121,7 +121,7 @@ func readTimeText(s string, ctx *FormatContext) (dateText, dateFault, string) {
 		i++
 	}
 	head, tail := text[:i], text[i:]
-	if p, _, _ := strings.Cut(head, "."); (len(p) == 6 || len(p) == 4) && (tail == "" || tail[0] == '+' || tail[0] == '-') {
+	if p, _, _ := strings.Cut(head, "."); (len(p) == 6 || len(p) == 4) && offsetOrNothing(tail) {
 		r := dateReader{isoTime: true}
 		if f := r.runTogether(head); f != faultNone {
 			return r.out, f, ""
@@ -134,6 +134,14 @@ func readTimeText(s string, ctx *FormatContext) (dateText, dateFault, string) {
 		return r.out, faultNone, ""
 	}
 	return readDateText(s, ctx.DateOrder)
+}
+
+// offsetOrNothing tells 1230-05, a time with its zone, from 2024-02-29 12:30, a date.
+func offsetOrNothing(s string) bool {
+	if s == "" {
+		return true
+	}
+	return (s[0] == '+' || s[0] == '-') && strings.Trim(s[1:], "0123456789:") == ""
 }
 
 // roundMicros rounds to a number of fractional digits, half away from zero.

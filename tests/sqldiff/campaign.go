@@ -275,9 +275,7 @@ func (c *campaign) try(ctx context.Context, s statement) (d difference, ok bool,
 	}
 	if q.err != nil && q.err.Code == "57014" || p.err != nil && p.err.Code == "57014" {
 		c.timeouts++
-		if q.err != nil && p.err != nil {
-			return difference{}, false, nil
-		}
+		return difference{}, false, nil
 	}
 	return compare(s, q, p), q.err == nil && p.err == nil, nil
 }

@@ -2,6 +2,7 @@ package sqldiff
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -155,7 +156,7 @@ func compareRows(q, p *outcome, ordered, binary bool) difference {
 	}
 	a, b := q.rows, p.rows
 	if !ordered {
-		a, b = sorted(a), sorted(b)
+		a, b = sorted(a, p.columns, binary), sorted(b, p.columns, binary)
 	}
 	for i := range a {
 		for j := range a[i] {
@@ -185,13 +186,27 @@ func show(v []byte, binary bool) string {
 	return strconv.Quote(string(v))
 }
 
-func sorted(rows [][][]byte) [][][]byte {
+// sorted orders rows by their text, floats by their value: their last digits may
+// differ.
+func sorted(rows [][][]byte, columns []pgconn.FieldDescription, binary bool) [][][]byte {
 	out := append([][][]byte(nil), rows...)
 	sort.SliceStable(out, func(a, b int) bool {
 		for j := range out[a] {
 			x, y := out[a][j], out[b][j]
 			if (x == nil) != (y == nil) {
 				return x == nil
+			}
+			if columns[j].DataTypeOID == 701 && !binary && x != nil {
+				f, _ := strconv.ParseFloat(string(x), 64)
+				g, _ := strconv.ParseFloat(string(y), 64)
+				finite := math.Abs(f) <= math.MaxFloat64 && math.Abs(g) <= math.MaxFloat64
+				if finite && math.Abs(f-g) <= inexactDigits*math.Max(math.Abs(f), math.Abs(g)) {
+					continue
+				}
+				if c := cmp.Compare(f, g); c != 0 {
+					return c < 0
+				}
+				continue
 			}
 			if c := bytes.Compare(x, y); c != 0 {
 				return c < 0
