@@ -148,6 +148,8 @@ func (e *Engine) NewSession(ctx context.Context, p pgwire.SessionParams) (pgwire
 	if err := s.settings.derive(); err != nil {
 		return nil, err
 	}
+	now := e.o.Clock.Now()
+	s.mu.activity = activity{started: now, changed: now, status: pgwire.TxIdle, application: s.settings.must("application_name")}
 	e.mu.Lock()
 	e.mu.sessions[s] = struct{}{}
 	e.mu.Unlock()

@@ -55,7 +55,7 @@ func (s *Session) prepare(ctx context.Context, name, text string, oids []uint32)
 	if len(list) > 1 {
 		return nil, sqlerr.New(sqlerr.SyntaxError, "cannot insert multiple commands into a prepared statement")
 	}
-	p := &prepared{name: name, text: text}
+	p := &prepared{name: name, text: text, made: s.e.o.Clock.Now()}
 	if len(list) == 0 {
 		p.known = true
 		return p, nil

@@ -55,6 +55,7 @@ type Session struct {
 		sync.Mutex
 		cancel context.CancelCauseFunc // of the running call; nil when idle
 		query  string
+		activity
 	}
 }
 
@@ -153,12 +154,22 @@ func (s *Session) Close() {
 // enter makes the call cancellable; leave must follow.
 func (s *Session) enter(ctx context.Context, query string) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	now := s.e.o.Clock.Now()
 	s.mu.Lock()
-	s.mu.cancel, s.mu.query = cancel, query
+	s.mu.cancel = cancel
+	if query != "" {
+		s.mu.query = query
+	}
+	s.mu.changed, s.mu.queried = now, now
 	s.mu.Unlock()
 	return ctx, func() {
 		s.mu.Lock()
 		s.mu.cancel = nil
+		s.mu.changed, s.mu.status, s.mu.application = s.e.o.Clock.Now(), s.TxStatus(), s.settings.must("application_name")
+		s.mu.txStart = time.Time{}
+		if s.tx != nil {
+			s.mu.txStart = s.tx.start
+		}
 		s.mu.Unlock()
 		cancel(nil)
 	}

@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"time"
 
 	"github.com/quorate-db/quorate/pgwire"
 	"github.com/quorate-db/quorate/sql/ast"
@@ -25,6 +26,7 @@ type prepared struct {
 	// cols is what the client was told; nil for no rows.
 	cols  []pgwire.Column
 	known bool // cols and params are final
+	made  time.Time
 
 	plan    *plan.Plan
 	planKey planKey

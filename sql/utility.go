@@ -313,7 +313,7 @@ func (s *Session) prepareSQL(ctx context.Context, st *ast.Prepare, text string) 
 	if len(s.prepared) >= maxPrepared {
 		return sqlerr.New(sqlerr.ProgramLimitExceeded, "too many prepared statements (%d)", maxPrepared)
 	}
-	q := &prepared{name: st.Name, stmt: st.Statement, text: text}
+	q := &prepared{name: st.Name, stmt: st.Statement, text: text, made: s.e.o.Clock.Now()}
 	for _, t := range st.Types {
 		rt, err := plan.ResolveType(t)
 		if err != nil {

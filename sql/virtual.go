@@ -80,7 +80,7 @@ func columns(list ...any) []virtualColumn {
 // virtualTables lists all virtual tables.
 func virtualTables() []*virtualTable {
 	aclArray := types.TextArray // aclitem is not built; these columns are always NULL
-	return append(append(emptyTables(), viewTables()...), []*virtualTable{
+	return withRelations(append(append(emptyTables(), viewTables()...), []*virtualTable{
 		{schema: catalog.SchemaPgCatalog, oid: 2615, name: "pg_namespace", key: "oid", rows: pgNamespace,
 			cols: columns("oid", types.Oid, "nspname", types.Name, "nspowner", types.Oid, "nspacl", aclArray)},
 		{schema: catalog.SchemaPgCatalog, oid: 1259, name: "pg_class", key: "oid", rows: pgClass,
@@ -149,5 +149,5 @@ func virtualTables() []*virtualTable {
 		{schema: catalog.SchemaQuorate, oid: 13902, name: "regions", key: "id", rows: quorateRegions,
 			cols: columns("id", types.Int8, "start_key", types.Bytea, "end_key", types.Bytea, "conf_ver", types.Int8, "version", types.Int8,
 				"leader_node", types.Int8, "leader_store", types.Int8, "peers", types.Int8Array, "size_bytes", types.Int8, "tables", types.TextArray)},
-	}...)
+	}...))
 }

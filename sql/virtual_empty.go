@@ -12,10 +12,6 @@ func emptyTables() []*virtualTable {
 		return &virtualTable{schema: catalog.SchemaPgCatalog, oid: oid, name: name, rows: none, cols: columns(cols...)}
 	}
 	return []*virtualTable{
-		t(3456, "pg_collation", "oid", types.Oid, "collname", types.Name, "collnamespace", types.Oid, "collowner", types.Oid,
-			"collprovider", types.Char, "collisdeterministic", types.Bool, "collencoding", types.Int4, "collcollate", types.Text,
-			"collctype", types.Text, "colliculocale", types.Text, "collversion", types.Text),
-		t(2609, "pg_description", "objoid", types.Oid, "classoid", types.Oid, "objsubid", types.Int4, "description", types.Text),
 		t(2620, "pg_trigger", "oid", types.Oid, "tgrelid", types.Oid, "tgparentid", types.Oid, "tgname", types.Name, "tgfoid", types.Oid,
 			"tgtype", types.Int2, "tgenabled", types.Char, "tgisinternal", types.Bool, "tgconstrrelid", types.Oid, "tgconstrindid", types.Oid,
 			"tgconstraint", types.Oid, "tgdeferrable", types.Bool, "tginitdeferred", types.Bool, "tgnargs", types.Int2, "tgattr", types.Int2Vector,
@@ -27,7 +23,7 @@ func emptyTables() []*virtualTable {
 		t(6104, "pg_publication", "oid", types.Oid, "pubname", types.Name, "pubowner", types.Oid, "puballtables", types.Bool, "pubinsert", types.Bool,
 			"pubupdate", types.Bool, "pubdelete", types.Bool, "pubtruncate", types.Bool, "pubviaroot", types.Bool),
 		t(6106, "pg_publication_rel", "oid", types.Oid, "prpubid", types.Oid, "prrelid", types.Oid, "prqual", types.PgNodeTree,
-			"prattrs", types.Int2Array), // int2vector in PostgreSQL; psql casts it, and that cast is not built
+			"prattrs", types.Int2Vector),
 		t(6237, "pg_publication_namespace", "oid", types.Oid, "pnpubid", types.Oid, "pnnspid", types.Oid),
 		t(3501, "pg_enum", "oid", types.Oid, "enumtypid", types.Oid, "enumsortorder", types.Float4, "enumlabel", types.Name),
 		t(3541, "pg_range", "rngtypid", types.Oid, "rngsubtype", types.Oid, "rngmultitypid", types.Oid, "rngcollation", types.Oid,

@@ -198,6 +198,7 @@ func pgIndex(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldR
 			key, coll, class, opt := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 			for j, c := range ix.Columns {
 				key[j] = int64(c.Column)
+				class[j] = int64(defaultOpclass(t.Column(c.Column).Type))
 				if info, ok := types.Lookup(t.Column(c.Column).Type.OID); ok {
 					coll[j] = int64(info.Collation)
 				}

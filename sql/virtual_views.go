@@ -13,23 +13,15 @@ import (
 func viewTables() []*virtualTable {
 	t := func(schema catalog.ID, oid types.OID, name string, rows viewRows, cols ...any) *virtualTable {
 		v := &virtualTable{schema: schema, oid: oid, name: name, cols: columns(cols...)}
-		v.rows = func(_ context.Context, s *Session, _ map[int]types.Datum, yield yieldRow) error {
-			at := make(map[string]int, len(v.cols))
-			for i, c := range v.cols {
-				at[c.name] = i
-			}
-			return rows(s, func(vals fields) error {
-				row := make([]types.Datum, len(v.cols)) // NULLs
-				for name, d := range vals {
-					row[at[name]] = d
-				}
-				return yield(row)
-			})
-		}
+		v.byName(rows)
 		return v
 	}
 	yesOrNo := types.Varchar.WithTypmod(3 + 4) // a domain in PostgreSQL
 	return append(procTables(t), []*virtualTable{
+		t(catalog.SchemaQuorate, 13903, "sessions", quorateSessions,
+			"node_id", types.Int8, "pid", types.Int4, "user_name", types.Text, "database", types.Text, "application_name", types.Text,
+			"client_addr", types.Text, "tls", types.Bool, "started", types.Timestamptz, "transaction_started", types.Timestamptz,
+			"state", types.Text, "query", types.Text),
 		t(catalog.SchemaPgCatalog, 12104, "pg_settings", pgSettings,
 			"name", types.Text, "setting", types.Text, "unit", types.Text, "category", types.Text, "short_desc", types.Text,
 			"extra_desc", types.Text, "context", types.Text, "vartype", types.Text, "source", types.Text, "min_val", types.Text,
@@ -105,6 +97,23 @@ func viewTables() []*virtualTable {
 			"start_value", types.Varchar, "minimum_value", types.Varchar, "maximum_value", types.Varchar, "increment", types.Varchar,
 			"cycle_option", yesOrNo),
 	}...)
+}
+
+// byName lets rows name the columns that are not NULL.
+func (v *virtualTable) byName(rows viewRows) {
+	at := make(map[string]int, len(v.cols))
+	for i, c := range v.cols {
+		at[c.name] = i
+	}
+	v.rows = func(_ context.Context, s *Session, _ map[int]types.Datum, yield yieldRow) error {
+		return rows(s, func(vals fields) error {
+			row := make([]types.Datum, len(v.cols)) // NULLs
+			for name, d := range vals {
+				row[at[name]] = d
+			}
+			return yield(row)
+		})
+	}
 }
 
 // isView says whether a virtual table is a view in PostgreSQL, or one of ours.

@@ -57,7 +57,8 @@ func (c *Catalog) pathway(from, to types.Type, context CastContext) (castHow, *C
 	if _, blocked := c.casts[castKey{from.OID, to.OID}]; blocked {
 		return 0, nil, false
 	}
-	if !from.Elem().IsZero() && to.IsArray() && from.IsArray() {
+	// int2vector and oidvector are arrays here too, but nothing becomes one this way.
+	if !from.Elem().IsZero() && to.IsArray() && (from.IsArray() || from.OID == types.OIDInt2Vector || from.OID == types.OIDOidVector) {
 		if _, _, ok := c.pathway(from.Elem(), to.Elem(), context); ok {
 			return castElems, nil, true
 		}

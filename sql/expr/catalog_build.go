@@ -182,6 +182,18 @@ func (c *Catalog) Ops() []*Op {
 	return out
 }
 
+// Casts lists every cast, ordered by its types.
+func (c *Catalog) Casts() []*CastDef {
+	out := make([]*CastDef, 0, len(c.casts))
+	for _, d := range c.casts {
+		out = append(out, d)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		return out[i].From < out[j].From || out[i].From == out[j].From && out[i].To < out[j].To
+	})
+	return out
+}
+
 // FuncsNamed lists the overloads of a name. The result must not be changed.
 func (c *Catalog) FuncsNamed(name string) []*Func { return c.funcs[name] }
 

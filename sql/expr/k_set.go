@@ -183,5 +183,7 @@ func (k kernels) sets() {
 			return types.NewInt(lo - 1), true, nil
 		}}, nil
 	}
+	// No table is partitioned yet.
+	k.set("pg_partition_ancestors(regclass)", func(*EvalContext, *Signature, []datum) (SetIter, error) { return &sliceIter{}, nil })
 	k.set("generate_subscripts(anyarray,int4) generate_subscripts(anyarray,int4,bool)", subscripts)
 }

@@ -1041,6 +1041,7 @@ var procRows = []procRow{
 	{3420, "sha256", "bytea", 17, 'f', "s", "", "", ""},
 	{3421, "sha384", "bytea", 17, 'f', "s", "", "", ""},
 	{3422, "sha512", "bytea", 17, 'f', "s", "", "", ""},
+	{3425, "pg_partition_ancestors", "regclass", 2205, 's', "sV", "", "relid regclass", "partitionid"},
 	{3432, "gen_random_uuid", "", 2950, 'f', "sV", "", "", ""},
 	{3461, "make_timestamp", "int4,int4,int4,int4,int4,float8", 1114, 'f', "s", "", "", "year,month,mday,hour,min,sec"},
 	{3462, "make_timestamptz", "int4,int4,int4,int4,int4,float8", 1184, 'f', "sS", "", "", "year,month,mday,hour,min,sec"},
@@ -1970,26 +1971,26 @@ pg_lsn_in pg_lsn_larger pg_lsn_le pg_lsn_lt pg_lsn_mi pg_lsn_mii pg_lsn_ne pg_ls
 pg_lsn_send pg_lsn_smaller pg_mcv_list_in pg_mcv_list_items pg_mcv_list_out pg_mcv_list_recv pg_mcv_list_send 
 pg_ndistinct_in pg_ndistinct_out pg_ndistinct_recv pg_ndistinct_send pg_nextoid pg_node_tree_in 
 pg_node_tree_out pg_node_tree_recv pg_node_tree_send pg_notification_queue_usage pg_options_to_table 
-pg_partition_ancestors pg_partition_root pg_partition_tree pg_prepared_statement pg_prepared_xact pg_promote 
-pg_read_binary_file pg_read_file pg_read_file_old pg_relation_filenode pg_relation_filepath 
-pg_relation_is_updatable pg_reload_conf pg_replication_origin_advance pg_replication_origin_create 
-pg_replication_origin_drop pg_replication_origin_oid pg_replication_origin_progress 
-pg_replication_origin_session_is_setup pg_replication_origin_session_progress 
-pg_replication_origin_session_reset pg_replication_origin_session_setup pg_replication_origin_xact_reset 
-pg_replication_origin_xact_setup pg_replication_slot_advance pg_rotate_logfile pg_rotate_logfile_old 
-pg_safe_snapshot_blocking_pids pg_sequence_last_value pg_sequence_parameters pg_settings_get_flags 
-pg_show_all_file_settings pg_show_all_settings pg_show_replication_origin_status pg_sleep_until 
-pg_snapshot_in pg_snapshot_out pg_snapshot_recv pg_snapshot_send pg_snapshot_xip pg_snapshot_xmax 
-pg_snapshot_xmin pg_stat_clear_snapshot pg_stat_file pg_stat_force_next_flush pg_stat_get_activity 
-pg_stat_get_analyze_count pg_stat_get_archiver pg_stat_get_autoanalyze_count pg_stat_get_autovacuum_count 
-pg_stat_get_backend_activity pg_stat_get_backend_activity_start pg_stat_get_backend_client_addr 
-pg_stat_get_backend_client_port pg_stat_get_backend_dbid pg_stat_get_backend_idset pg_stat_get_backend_pid 
-pg_stat_get_backend_start pg_stat_get_backend_userid pg_stat_get_backend_wait_event 
-pg_stat_get_backend_wait_event_type pg_stat_get_backend_xact_start 
-pg_stat_get_bgwriter_buf_written_checkpoints pg_stat_get_bgwriter_buf_written_clean 
-pg_stat_get_bgwriter_maxwritten_clean pg_stat_get_bgwriter_requested_checkpoints 
-pg_stat_get_bgwriter_stat_reset_time pg_stat_get_bgwriter_timed_checkpoints pg_stat_get_blocks_fetched 
-pg_stat_get_blocks_hit pg_stat_get_buf_alloc pg_stat_get_buf_fsync_backend pg_stat_get_buf_written_backend 
+pg_partition_root pg_partition_tree pg_prepared_statement pg_prepared_xact pg_promote pg_read_binary_file 
+pg_read_file pg_read_file_old pg_relation_filenode pg_relation_filepath pg_relation_is_updatable 
+pg_reload_conf pg_replication_origin_advance pg_replication_origin_create pg_replication_origin_drop 
+pg_replication_origin_oid pg_replication_origin_progress pg_replication_origin_session_is_setup 
+pg_replication_origin_session_progress pg_replication_origin_session_reset 
+pg_replication_origin_session_setup pg_replication_origin_xact_reset pg_replication_origin_xact_setup 
+pg_replication_slot_advance pg_rotate_logfile pg_rotate_logfile_old pg_safe_snapshot_blocking_pids 
+pg_sequence_last_value pg_sequence_parameters pg_settings_get_flags pg_show_all_file_settings 
+pg_show_all_settings pg_show_replication_origin_status pg_sleep_until pg_snapshot_in pg_snapshot_out 
+pg_snapshot_recv pg_snapshot_send pg_snapshot_xip pg_snapshot_xmax pg_snapshot_xmin pg_stat_clear_snapshot 
+pg_stat_file pg_stat_force_next_flush pg_stat_get_activity pg_stat_get_analyze_count pg_stat_get_archiver 
+pg_stat_get_autoanalyze_count pg_stat_get_autovacuum_count pg_stat_get_backend_activity 
+pg_stat_get_backend_activity_start pg_stat_get_backend_client_addr pg_stat_get_backend_client_port 
+pg_stat_get_backend_dbid pg_stat_get_backend_idset pg_stat_get_backend_pid pg_stat_get_backend_start 
+pg_stat_get_backend_userid pg_stat_get_backend_wait_event pg_stat_get_backend_wait_event_type 
+pg_stat_get_backend_xact_start pg_stat_get_bgwriter_buf_written_checkpoints 
+pg_stat_get_bgwriter_buf_written_clean pg_stat_get_bgwriter_maxwritten_clean 
+pg_stat_get_bgwriter_requested_checkpoints pg_stat_get_bgwriter_stat_reset_time 
+pg_stat_get_bgwriter_timed_checkpoints pg_stat_get_blocks_fetched pg_stat_get_blocks_hit 
+pg_stat_get_buf_alloc pg_stat_get_buf_fsync_backend pg_stat_get_buf_written_backend 
 pg_stat_get_checkpoint_sync_time pg_stat_get_checkpoint_write_time pg_stat_get_db_active_time 
 pg_stat_get_db_blk_read_time pg_stat_get_db_blk_write_time pg_stat_get_db_blocks_fetched 
 pg_stat_get_db_blocks_hit pg_stat_get_db_checksum_failures pg_stat_get_db_checksum_last_failure 

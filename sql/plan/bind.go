@@ -267,6 +267,7 @@ type scopeRel struct {
 	schema, name string
 	table        *catalog.Table // nil for a subquery or function
 	recursive    bool           // a recursive query's reference to itself
+	nullable     bool           // an outer join makes rows of NULLs of it
 }
 
 // column makes the scope's column for a node's i-th column.
@@ -380,10 +381,41 @@ func (b *binder) find(s *scope, schema, table, name string, at ast.Node) (expr.E
 		}
 		return found.e, nil
 	}
+	if name == tableOID {
+		if e, err := b.tableOID(s, schema, table, at); e != nil || err != nil {
+			return e, err
+		}
+	}
 	if table != "" && s.hasRel(schema, table) {
 		return nil, nil
 	}
 	return b.findOuter(s, func(p *scope) (expr.Expr, error) { return b.find(p, schema, table, name, at) }, name)
+}
+
+// tableOID names the one system column that is built. It is the same for all rows
+// of a table, so that it needs no reading.
+const tableOID = "tableoid"
+
+// tableOID binds tableoid of a table in s, nil if there is no such table.
+func (b *binder) tableOID(s *scope, schema, table string, at ast.Node) (expr.Expr, error) {
+	var found *scopeRel
+	for i := range s.rels {
+		r := &s.rels[i]
+		if r.table == nil || table != "" && (r.name != table || schema != "" && r.schema != schema) {
+			continue
+		}
+		if found != nil {
+			return nil, b.errAt(sqlerr.New(sqlerr.AmbiguousColumn, "column reference %q is ambiguous", tableOID), at)
+		}
+		found = r
+	}
+	switch {
+	case found == nil:
+		return nil, nil
+	case found.nullable:
+		return nil, b.errAt(unsupported("tableoid of a table on the nullable side of an outer join"), at)
+	}
+	return &expr.Const{Val: types.NewOID(found.table.ID), Typ: types.Oid}, nil
 }
 
 func (b *binder) findOuter(s *scope, look func(*scope) (expr.Expr, error), name string) (expr.Expr, error) {

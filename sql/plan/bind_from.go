@@ -180,7 +180,9 @@ func (b *binder) scan(t *catalog.Table, alias string, all bool) (Node, error) {
 func (b *binder) bindFuncRef(t *ast.FuncRef, e env) (Node, *scope, error) {
 	n := &FuncScan{Ordinality: t.Ordinality, Alias: t.Alias}
 	inner := &scope{env: e}
-	for _, f := range t.Funcs {
+	funcs := unnested(t.Funcs)
+	named := t.Alias != "" && !t.RowsFrom && len(funcs) == 1
+	for _, f := range funcs {
 		defs := f.Columns
 		if !t.RowsFrom {
 			defs = t.ColumnDefs
@@ -204,12 +206,12 @@ func (b *binder) bindFuncRef(t *ast.FuncRef, e env) (Node, *scope, error) {
 		names, ts := []string{targetName(f.Expr)}, []types.Type{x.Type()}
 		if call, ok := x.(*expr.SetCall); ok {
 			names, ts = call.Columns()
-			if len(names) == 1 && len(call.Fn.OutNames)+len(call.Sig.OutNames) == 0 && t.Alias != "" && !t.RowsFrom {
+			if len(names) == 1 && len(call.Fn.OutNames)+len(call.Sig.OutNames) == 0 && named {
 				names = []string{t.Alias} // a function with one column is called as its alias
 			}
 		} else if expr.HasSet(x) {
 			return nil, nil, b.errAt(unsupported("a set-returning function inside an expression in FROM"), f.Expr)
-		} else if t.Alias != "" && !t.RowsFrom {
+		} else if named {
 			names = []string{t.Alias}
 		}
 		n.Funcs = append(n.Funcs, x)
@@ -255,6 +257,26 @@ func (b *binder) columnDefs(x expr.Expr, defs []ast.ColumnSpec, at ast.Expr) (ex
 	return &c, nil
 }
 
+// unnested takes unnest of several arrays apart, which stands for ROWS FROM of one
+// each (PostgreSQL, "Table Functions").
+func unnested(fs []ast.RangeFunc) []ast.RangeFunc {
+	var out []ast.RangeFunc
+	for _, f := range fs {
+		call, ok := f.Expr.(*ast.FuncCall)
+		if !ok || call.Func.Name != "unnest" || len(call.Args) < 2 {
+			out = append(out, f)
+			continue
+		}
+		for _, a := range call.Args {
+			one := *call
+			one.Args = call.Args[:0:0]
+			one.Args = append(one.Args, a)
+			out = append(out, ast.RangeFunc{Expr: &one})
+		}
+	}
+	return out
+}
+
 var joinKinds = map[ast.JoinKind]JoinKind{
 	ast.JoinInner: InnerJoin, ast.JoinCross: InnerJoin, ast.JoinLeft: LeftJoin, ast.JoinRight: RightJoin, ast.JoinFull: FullJoin,
 }
@@ -283,6 +305,7 @@ func (b *binder) bindJoin(t *ast.Join, e env) (Node, *scope, error) {
 		return nil, nil, err
 	}
 	kind := joinKinds[t.Kind]
+	s.nullable(kind, len(ls.rels))
 	cond, err := b.joinCondition(t, s, ls, rs, len(l.Columns()))
 	if err != nil {
 		return nil, nil, err
@@ -299,6 +322,16 @@ func (b *binder) bindJoin(t *ast.Join, e env) (Node, *scope, error) {
 	j := newJoin(kind, l, r)
 	j.Cond = cond
 	return j, s, nil
+}
+
+// nullable marks the tables of which an outer join makes rows of NULLs; the first
+// left ones are those of its left side.
+func (s *scope) nullable(kind JoinKind, left int) {
+	for i := range s.rels {
+		if kind == FullJoin || kind == LeftJoin && i >= left || kind == RightJoin && i < left {
+			s.rels[i].nullable = true
+		}
+	}
 }
 
 // plainEnv is the environment of what is not lateral.

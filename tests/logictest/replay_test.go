@@ -322,7 +322,12 @@ func (rc *replayConn) run(c cycle, names map[uint32]string, objects map[string]s
 			for k, v := range m.Params {
 				params[k] = v
 			}
-			params["user"], params["database"] = "postgres", "postgres" // the ones that there are
+			// The ones that there are; others were meant not to exist.
+			for name, recorded := range map[string]string{"user": "app_user", "database": "app"} {
+				if params[name] == recorded || params[name] == "" {
+					params[name] = "postgres"
+				}
+			}
 			rc.fe.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersion30, Parameters: params})
 		case "AuthData": // nothing is asked for
 		case "Query":
@@ -330,8 +335,7 @@ func (rc *replayConn) run(c cycle, names map[uint32]string, objects map[string]s
 		case "Parse":
 			p := &pgproto3.Parse{Name: m.Name, Query: fill(m.SQL, objects)}
 			for _, o := range m.OIDs {
-				n, _ := o.(float64) // a name stands for a type of the client's own
-				p.ParameterOIDs = append(p.ParameterOIDs, uint32(n))
+				p.ParameterOIDs = append(p.ParameterOIDs, typeOID(names, o))
 			}
 			rc.fe.Send(p)
 		case "Bind":
@@ -361,6 +365,7 @@ func (rc *replayConn) run(c cycle, names map[uint32]string, objects map[string]s
 			rc.fe.Send(&pgproto3.Sync{})
 		case "Flush":
 			rc.fe.Send(&pgproto3.Flush{})
+		case "CopyFail":
 		case "CopyDone":
 			copies = true // its data was not recorded; it is sent when asked for
 		default:
@@ -420,6 +425,19 @@ func (rc *replayConn) run(c cycle, names map[uint32]string, objects map[string]s
 		}
 		a.messages = append(a.messages, name)
 	}
+}
+
+// typeOID reads the type of a parameter: a number, or a name.
+func typeOID(names map[uint32]string, v any) uint32 {
+	if n, ok := v.(float64); ok {
+		return uint32(n)
+	}
+	for oid, name := range names {
+		if name == v {
+			return oid
+		}
+	}
+	return 0 // unspecified, or a type of the client's own that is not built
 }
 
 func typeName(names map[uint32]string, oid uint32) string {

@@ -1,0 +1,157 @@
+package sql
+
+import (
+	"cmp"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/quorate-db/quorate/pgwire"
+	"github.com/quorate-db/quorate/sql/types"
+)
+
+// activity is what other sessions may see of a session: a copy, because the
+// session's own state belongs to its goroutine.
+type activity struct {
+	started, queried, changed time.Time
+	txStart                   time.Time // zero: no transaction
+	status                    byte      // as TxStatus, of the last call that ended
+	application               string
+}
+
+// sessionView is a session as pg_stat_activity and quorate.sessions show it.
+type sessionView struct {
+	activity
+	params  pgwire.SessionParams
+	query   string
+	running bool
+}
+
+// state names what a session does in PostgreSQL's words.
+func (v *sessionView) state() string {
+	switch {
+	case v.running:
+		return "active"
+	case v.status == pgwire.TxBlock:
+		return "idle in transaction"
+	case v.status == pgwire.TxFailed:
+		return "idle in transaction (aborted)"
+	}
+	return "idle"
+}
+
+// sessionViews lists the sessions of this node, the oldest first.
+func (e *Engine) sessionViews() []sessionView {
+	e.mu.Lock()
+	all := make([]*Session, 0, len(e.mu.sessions))
+	for s := range e.mu.sessions {
+		all = append(all, s)
+	}
+	e.mu.Unlock()
+	out := make([]sessionView, 0, len(all))
+	for _, s := range all {
+		s.mu.Lock()
+		out = append(out, sessionView{activity: s.mu.activity, params: s.params, query: s.mu.query, running: s.mu.cancel != nil})
+		s.mu.Unlock()
+	}
+	slices.SortFunc(out, func(a, b sessionView) int {
+		if c := a.started.Compare(b.started); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.params.ProcessID, b.params.ProcessID)
+	})
+	return out
+}
+
+func dTime(t time.Time) types.Datum {
+	if t.IsZero() {
+		return types.Null
+	}
+	return dInt(types.FromTime(t))
+}
+
+// pgStatActivity lists the sessions of this node.
+func pgStatActivity(s *Session, yield func(fields) error) error {
+	for _, v := range s.e.sessionViews() {
+		row := fields{"datid": dOID(databaseOID), "datname": dText(v.params.Database), "pid": dInt(int64(int32(v.params.ProcessID))),
+			"usesysid": dOID(s.roleOID(v.params.User)), "usename": dText(v.params.User), "application_name": dText(v.application),
+			"backend_start": dTime(v.started), "xact_start": dTime(v.txStart), "query_start": dTime(v.queried), "state_change": dTime(v.changed),
+			"state": dText(v.state()), "query": dText(v.query), "backend_type": dText("client backend")}
+		if a, ok := v.params.RemoteAddr.(*net.TCPAddr); ok {
+			row["client_addr"], row["client_port"] = clientAddr(a), dInt(int64(a.Port))
+		}
+		if err := yield(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clientAddr is NULL once the column has PostgreSQL's type and nothing makes its
+// values yet.
+func clientAddr(a *net.TCPAddr) types.Datum {
+	if builtType("inet") != types.Text {
+		return types.Null
+	}
+	return dText(a.IP.String())
+}
+
+// quorateSessions is pg_stat_activity with the node.
+func quorateSessions(s *Session, yield func(fields) error) error {
+	for _, v := range s.e.sessionViews() {
+		row := fields{"node_id": dInt(int64(s.e.o.NodeID)), "pid": dInt(int64(int32(v.params.ProcessID))), "user_name": dText(v.params.User),
+			"database": dText(v.params.Database), "application_name": dText(v.application), "tls": dBool(v.params.TLS), "started": dTime(v.started),
+			"transaction_started": dTime(v.txStart), "state": dText(v.state()), "query": dText(v.query)}
+		if v.params.RemoteAddr != nil {
+			row["client_addr"] = dText(v.params.RemoteAddr.String())
+		}
+		if err := yield(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func pgPreparedStatements(s *Session, yield func(fields) error) error {
+	for name, p := range s.prepared {
+		if name == "" {
+			continue
+		}
+		params := make([]types.Datum, len(p.params))
+		for i, t := range p.params {
+			params[i] = dOID(t.OID)
+		}
+		row := fields{"name": dText(name), "statement": dText(p.text), "from_sql": dBool(p.simple), "prepare_time": dTime(p.made)}
+		if builtType("_regtype") == types.Of(2211) {
+			row["parameter_types"] = types.NewArray(types.NewArrayOf(types.RegType, params))
+		}
+		if err := yield(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func pgCursors(s *Session, yield func(fields) error) error {
+	for name, c := range s.cursors {
+		err := yield(fields{"name": dText(name), "statement": dText(c.prep.text), "is_holdable": dBool(false), "is_binary": dBool(len(c.formats) > 0),
+			"is_scrollable": dBool(false), "creation_time": dTime(s.tx.start)})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const databaseOID types.OID = 5
+
+func (s *Session) roleOID(string) types.OID { return ownerOID }
+
+func pgAuthid(s *Session, yield func(fields) error) error {
+	return yield(fields{"oid": dOID(ownerOID), "rolname": dText(s.user()), "rolsuper": dBool(true), "rolinherit": dBool(true), "rolcreaterole": dBool(true),
+		"rolcreatedb": dBool(true), "rolcanlogin": dBool(true), "rolreplication": dBool(true), "rolbypassrls": dBool(true), "rolconnlimit": dInt(-1)})
+}
+
+func infoEnabledRoles(s *Session, yield func(fields) error) error {
+	return yield(fields{"role_name": dText(s.user())})
+}
