@@ -101,3 +101,29 @@ func TestTruncation(t *testing.T) {
 		t.Errorf("%s, want %s", n[0].Message, want)
 	}
 }
+
+// FuzzLexer proves that every text is cut into tokens that follow one another within it, or refused as a fault of the text.
+func FuzzLexer(f *testing.F) {
+	for _, s := range []string{"SELECT 'a' E'\\x41' U&'d\\0061' $$x$$ $t$ y $t$", "1.5e-3 .5 1..2 $1 a$b \"q\"\"\" -- c\n /* a /* b */ */ ::", "@-@ <-> !~~* => := X'1F' B'01'", "'a'\n'b'"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		l := &lexer{src: text}
+		if err := l.run(); err != nil {
+			if e := sqlerr.As(err); e.Code == sqlerr.InternalError {
+				t.Fatalf("%v\n%q", err, text)
+			}
+			return
+		}
+		end := int32(0)
+		for i, tok := range l.toks {
+			if tok.start < end || tok.end < tok.start || int(tok.end) > len(text) {
+				t.Fatalf("token %d is [%d, %d) after %d in %d bytes: %q", i, tok.start, tok.end, end, len(text), text)
+			}
+			end = tok.end
+		}
+		if n := len(l.toks); n == 0 || l.toks[n-1].kind != tEOF {
+			t.Fatalf("no end: %q", text)
+		}
+	})
+}
