@@ -303,7 +303,7 @@ func (c *campaign) excused(s statement, d difference) bool {
 }
 
 // arrayFault are errors of values that have the code of what is not built.
-var arrayFault = regexp.MustCompile("multidimensional|^unit .* not supported for type|^cannot convert (NaN|infinity)")
+var arrayFault = regexp.MustCompile("multidimensional|cannot be binned|^unit .* not supported for type|^cannot convert (NaN|infinity)")
 
 func dataErrorCode(code string) bool {
 	return len(code) == 5 && (code[:2] == "22" || code == "21000" || code == "23514" || code == "0A000")
