@@ -26,6 +26,204 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type CheckReplicasRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RegionId      uint64                 `protobuf:"varint,1,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckReplicasRequest) Reset() {
+	*x = CheckReplicasRequest{}
+	mi := &file_adminpb_admin_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckReplicasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckReplicasRequest) ProtoMessage() {}
+
+func (x *CheckReplicasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckReplicasRequest.ProtoReflect.Descriptor instead.
+func (*CheckReplicasRequest) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *CheckReplicasRequest) GetRegionId() uint64 {
+	if x != nil {
+		return x.RegionId
+	}
+	return 0
+}
+
+type ReplicaState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodeId        uint64                 `protobuf:"varint,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	PeerId        uint64                 `protobuf:"varint,2,opt,name=peer_id,json=peerId,proto3" json:"peer_id,omitempty"`
+	Hash          uint64                 `protobuf:"fixed64,3,opt,name=hash,proto3" json:"hash,omitempty"`
+	Pairs         uint64                 `protobuf:"varint,4,opt,name=pairs,proto3" json:"pairs,omitempty"`
+	Error         string                 `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplicaState) Reset() {
+	*x = ReplicaState{}
+	mi := &file_adminpb_admin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicaState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicaState) ProtoMessage() {}
+
+func (x *ReplicaState) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicaState.ProtoReflect.Descriptor instead.
+func (*ReplicaState) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ReplicaState) GetNodeId() uint64 {
+	if x != nil {
+		return x.NodeId
+	}
+	return 0
+}
+
+func (x *ReplicaState) GetPeerId() uint64 {
+	if x != nil {
+		return x.PeerId
+	}
+	return 0
+}
+
+func (x *ReplicaState) GetHash() uint64 {
+	if x != nil {
+		return x.Hash
+	}
+	return 0
+}
+
+func (x *ReplicaState) GetPairs() uint64 {
+	if x != nil {
+		return x.Pairs
+	}
+	return 0
+}
+
+func (x *ReplicaState) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+// verdict: equal, different, or incomplete when some replica did not answer and the
+// others are equal.
+type CheckReplicasResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RegionId      uint64                 `protobuf:"varint,1,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
+	Verdict       string                 `protobuf:"bytes,2,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	Index         uint64                 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
+	Replicas      []*ReplicaState        `protobuf:"bytes,4,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	Error         string                 `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckReplicasResponse) Reset() {
+	*x = CheckReplicasResponse{}
+	mi := &file_adminpb_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckReplicasResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckReplicasResponse) ProtoMessage() {}
+
+func (x *CheckReplicasResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckReplicasResponse.ProtoReflect.Descriptor instead.
+func (*CheckReplicasResponse) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CheckReplicasResponse) GetRegionId() uint64 {
+	if x != nil {
+		return x.RegionId
+	}
+	return 0
+}
+
+func (x *CheckReplicasResponse) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+func (x *CheckReplicasResponse) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *CheckReplicasResponse) GetReplicas() []*ReplicaState {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
+func (x *CheckReplicasResponse) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // HelloRequest says who calls; an empty store that wants to join sends no store.
 type HelloRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -37,7 +235,7 @@ type HelloRequest struct {
 
 func (x *HelloRequest) Reset() {
 	*x = HelloRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[0]
+	mi := &file_adminpb_admin_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -49,7 +247,7 @@ func (x *HelloRequest) String() string {
 func (*HelloRequest) ProtoMessage() {}
 
 func (x *HelloRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[0]
+	mi := &file_adminpb_admin_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -62,7 +260,7 @@ func (x *HelloRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HelloRequest.ProtoReflect.Descriptor instead.
 func (*HelloRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{0}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *HelloRequest) GetClusterId() uint64 {
@@ -90,7 +288,7 @@ type HelloResponse struct {
 
 func (x *HelloResponse) Reset() {
 	*x = HelloResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[1]
+	mi := &file_adminpb_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -102,7 +300,7 @@ func (x *HelloResponse) String() string {
 func (*HelloResponse) ProtoMessage() {}
 
 func (x *HelloResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[1]
+	mi := &file_adminpb_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -115,7 +313,7 @@ func (x *HelloResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HelloResponse.ProtoReflect.Descriptor instead.
 func (*HelloResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{1}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *HelloResponse) GetClusterId() uint64 {
@@ -147,7 +345,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[2]
+	mi := &file_adminpb_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -159,7 +357,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[2]
+	mi := &file_adminpb_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -172,7 +370,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{2}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{5}
 }
 
 type StatusResponse struct {
@@ -199,7 +397,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[3]
+	mi := &file_adminpb_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -211,7 +409,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[3]
+	mi := &file_adminpb_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -224,7 +422,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{3}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StatusResponse) GetClusterId() uint64 {
@@ -350,7 +548,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_adminpb_admin_proto_msgTypes[4]
+	mi := &file_adminpb_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -362,7 +560,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[4]
+	mi := &file_adminpb_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -375,7 +573,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{4}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Problem) GetWhat() string {
@@ -407,7 +605,7 @@ type NodesRequest struct {
 
 func (x *NodesRequest) Reset() {
 	*x = NodesRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[5]
+	mi := &file_adminpb_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -419,7 +617,7 @@ func (x *NodesRequest) String() string {
 func (*NodesRequest) ProtoMessage() {}
 
 func (x *NodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[5]
+	mi := &file_adminpb_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -432,7 +630,7 @@ func (x *NodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodesRequest.ProtoReflect.Descriptor instead.
 func (*NodesRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{5}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{8}
 }
 
 type Node struct {
@@ -450,7 +648,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_adminpb_admin_proto_msgTypes[6]
+	mi := &file_adminpb_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -462,7 +660,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[6]
+	mi := &file_adminpb_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -475,7 +673,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{6}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Node) GetStore() *metapb.Store {
@@ -536,7 +734,7 @@ type NodesResponse struct {
 
 func (x *NodesResponse) Reset() {
 	*x = NodesResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[7]
+	mi := &file_adminpb_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +746,7 @@ func (x *NodesResponse) String() string {
 func (*NodesResponse) ProtoMessage() {}
 
 func (x *NodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[7]
+	mi := &file_adminpb_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +759,7 @@ func (x *NodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodesResponse.ProtoReflect.Descriptor instead.
 func (*NodesResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{7}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *NodesResponse) GetNodes() []*Node {
@@ -581,7 +779,7 @@ type RegionsRequest struct {
 
 func (x *RegionsRequest) Reset() {
 	*x = RegionsRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[8]
+	mi := &file_adminpb_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +791,7 @@ func (x *RegionsRequest) String() string {
 func (*RegionsRequest) ProtoMessage() {}
 
 func (x *RegionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[8]
+	mi := &file_adminpb_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +804,7 @@ func (x *RegionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegionsRequest.ProtoReflect.Descriptor instead.
 func (*RegionsRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{8}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RegionsRequest) GetTable() string {
@@ -638,7 +836,7 @@ type RegionInfo struct {
 
 func (x *RegionInfo) Reset() {
 	*x = RegionInfo{}
-	mi := &file_adminpb_admin_proto_msgTypes[9]
+	mi := &file_adminpb_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +848,7 @@ func (x *RegionInfo) String() string {
 func (*RegionInfo) ProtoMessage() {}
 
 func (x *RegionInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[9]
+	mi := &file_adminpb_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -663,7 +861,7 @@ func (x *RegionInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegionInfo.ProtoReflect.Descriptor instead.
 func (*RegionInfo) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{9}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RegionInfo) GetRegion() *metapb.Region {
@@ -726,7 +924,7 @@ type RegionsResponse struct {
 
 func (x *RegionsResponse) Reset() {
 	*x = RegionsResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[10]
+	mi := &file_adminpb_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +936,7 @@ func (x *RegionsResponse) String() string {
 func (*RegionsResponse) ProtoMessage() {}
 
 func (x *RegionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[10]
+	mi := &file_adminpb_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +949,7 @@ func (x *RegionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegionsResponse.ProtoReflect.Descriptor instead.
 func (*RegionsResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{10}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RegionsResponse) GetRegions() []*RegionInfo {
@@ -787,7 +985,7 @@ type SplitRequest struct {
 
 func (x *SplitRequest) Reset() {
 	*x = SplitRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[11]
+	mi := &file_adminpb_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +997,7 @@ func (x *SplitRequest) String() string {
 func (*SplitRequest) ProtoMessage() {}
 
 func (x *SplitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[11]
+	mi := &file_adminpb_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +1010,7 @@ func (x *SplitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitRequest.ProtoReflect.Descriptor instead.
 func (*SplitRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{11}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SplitRequest) GetRegionId() uint64 {
@@ -840,7 +1038,7 @@ type SplitResponse struct {
 
 func (x *SplitResponse) Reset() {
 	*x = SplitResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[12]
+	mi := &file_adminpb_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +1050,7 @@ func (x *SplitResponse) String() string {
 func (*SplitResponse) ProtoMessage() {}
 
 func (x *SplitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[12]
+	mi := &file_adminpb_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +1063,7 @@ func (x *SplitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitResponse.ProtoReflect.Descriptor instead.
 func (*SplitResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{12}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SplitResponse) GetRegions() []*RegionInfo {
@@ -898,7 +1096,7 @@ type DescribeRegionRequest struct {
 
 func (x *DescribeRegionRequest) Reset() {
 	*x = DescribeRegionRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[13]
+	mi := &file_adminpb_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +1108,7 @@ func (x *DescribeRegionRequest) String() string {
 func (*DescribeRegionRequest) ProtoMessage() {}
 
 func (x *DescribeRegionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[13]
+	mi := &file_adminpb_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +1121,7 @@ func (x *DescribeRegionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRegionRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRegionRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{13}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DescribeRegionRequest) GetRegionId() uint64 {
@@ -946,7 +1144,7 @@ type ReplicaInfo struct {
 
 func (x *ReplicaInfo) Reset() {
 	*x = ReplicaInfo{}
-	mi := &file_adminpb_admin_proto_msgTypes[14]
+	mi := &file_adminpb_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -958,7 +1156,7 @@ func (x *ReplicaInfo) String() string {
 func (*ReplicaInfo) ProtoMessage() {}
 
 func (x *ReplicaInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[14]
+	mi := &file_adminpb_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -971,7 +1169,7 @@ func (x *ReplicaInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaInfo.ProtoReflect.Descriptor instead.
 func (*ReplicaInfo) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{14}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReplicaInfo) GetPeerId() uint64 {
@@ -1023,7 +1221,7 @@ type DescribeRegionResponse struct {
 
 func (x *DescribeRegionResponse) Reset() {
 	*x = DescribeRegionResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[15]
+	mi := &file_adminpb_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1035,7 +1233,7 @@ func (x *DescribeRegionResponse) String() string {
 func (*DescribeRegionResponse) ProtoMessage() {}
 
 func (x *DescribeRegionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[15]
+	mi := &file_adminpb_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1048,7 +1246,7 @@ func (x *DescribeRegionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRegionResponse.ProtoReflect.Descriptor instead.
 func (*DescribeRegionResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{15}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DescribeRegionResponse) GetRegion() *RegionInfo {
@@ -1097,7 +1295,21 @@ var File_adminpb_admin_proto protoreflect.FileDescriptor
 
 const file_adminpb_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x13adminpb/admin.proto\x12\rquorate.admin\x1a\x11metapb/meta.proto\x1a\x1bplacementpb/placement.proto\"X\n" +
+	"\x13adminpb/admin.proto\x12\rquorate.admin\x1a\x11metapb/meta.proto\x1a\x1bplacementpb/placement.proto\"3\n" +
+	"\x14CheckReplicasRequest\x12\x1b\n" +
+	"\tregion_id\x18\x01 \x01(\x04R\bregionId\"\x80\x01\n" +
+	"\fReplicaState\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\x04R\x06nodeId\x12\x17\n" +
+	"\apeer_id\x18\x02 \x01(\x04R\x06peerId\x12\x12\n" +
+	"\x04hash\x18\x03 \x01(\x06R\x04hash\x12\x14\n" +
+	"\x05pairs\x18\x04 \x01(\x04R\x05pairs\x12\x14\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\"\xb3\x01\n" +
+	"\x15CheckReplicasResponse\x12\x1b\n" +
+	"\tregion_id\x18\x01 \x01(\x04R\bregionId\x12\x18\n" +
+	"\averdict\x18\x02 \x01(\tR\averdict\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\x04R\x05index\x127\n" +
+	"\breplicas\x18\x04 \x03(\v2\x1b.quorate.admin.ReplicaStateR\breplicas\x12\x14\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\"X\n" +
 	"\fHelloRequest\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12)\n" +
@@ -1186,7 +1398,7 @@ const file_adminpb_admin_proto_rawDesc = "" +
 	"\n" +
 	"last_index\x18\x04 \x01(\x04R\tlastIndex\x126\n" +
 	"\breplicas\x18\x05 \x03(\v2\x1a.quorate.admin.ReplicaInfoR\breplicas\x12\x14\n" +
-	"\x05error\x18\x06 \x01(\tR\x05error2\xed\x04\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error2\xf9\x06\n" +
 	"\x05Admin\x12E\n" +
 	"\x06Status\x12\x1c.quorate.admin.StatusRequest\x1a\x1d.quorate.admin.StatusResponse\x12B\n" +
 	"\x05Nodes\x12\x1b.quorate.admin.NodesRequest\x1a\x1c.quorate.admin.NodesResponse\x12H\n" +
@@ -1195,7 +1407,11 @@ const file_adminpb_admin_proto_rawDesc = "" +
 	"\x05Hello\x12\x1b.quorate.admin.HelloRequest\x1a\x1c.quorate.admin.HelloResponse\x12P\n" +
 	"\aOperate\x12!.quorate.placement.OperateRequest\x1a\".quorate.placement.OperateResponse\x12B\n" +
 	"\x05Split\x12\x1b.quorate.admin.SplitRequest\x1a\x1c.quorate.admin.SplitResponse\x12V\n" +
-	"\tOperators\x12#.quorate.placement.OperatorsRequest\x1a$.quorate.placement.OperatorsResponseB-Z+github.com/quorate-db/quorate/proto/adminpbb\x06proto3"
+	"\tOperators\x12#.quorate.placement.OperatorsRequest\x1a$.quorate.placement.OperatorsResponse\x12S\n" +
+	"\bSetStore\x12\".quorate.placement.SetStoreRequest\x1a#.quorate.placement.SetStoreResponse\x12Y\n" +
+	"\n" +
+	"Schedulers\x12$.quorate.placement.SchedulersRequest\x1a%.quorate.placement.SchedulersResponse\x12Z\n" +
+	"\rCheckReplicas\x12#.quorate.admin.CheckReplicasRequest\x1a$.quorate.admin.CheckReplicasResponseB-Z+github.com/quorate-db/quorate/proto/adminpbb\x06proto3"
 
 var (
 	file_adminpb_admin_proto_rawDescOnce sync.Once
@@ -1209,63 +1425,77 @@ func file_adminpb_admin_proto_rawDescGZIP() []byte {
 	return file_adminpb_admin_proto_rawDescData
 }
 
-var file_adminpb_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_adminpb_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_adminpb_admin_proto_goTypes = []any{
-	(*HelloRequest)(nil),                  // 0: quorate.admin.HelloRequest
-	(*HelloResponse)(nil),                 // 1: quorate.admin.HelloResponse
-	(*StatusRequest)(nil),                 // 2: quorate.admin.StatusRequest
-	(*StatusResponse)(nil),                // 3: quorate.admin.StatusResponse
-	(*Problem)(nil),                       // 4: quorate.admin.Problem
-	(*NodesRequest)(nil),                  // 5: quorate.admin.NodesRequest
-	(*Node)(nil),                          // 6: quorate.admin.Node
-	(*NodesResponse)(nil),                 // 7: quorate.admin.NodesResponse
-	(*RegionsRequest)(nil),                // 8: quorate.admin.RegionsRequest
-	(*RegionInfo)(nil),                    // 9: quorate.admin.RegionInfo
-	(*RegionsResponse)(nil),               // 10: quorate.admin.RegionsResponse
-	(*SplitRequest)(nil),                  // 11: quorate.admin.SplitRequest
-	(*SplitResponse)(nil),                 // 12: quorate.admin.SplitResponse
-	(*DescribeRegionRequest)(nil),         // 13: quorate.admin.DescribeRegionRequest
-	(*ReplicaInfo)(nil),                   // 14: quorate.admin.ReplicaInfo
-	(*DescribeRegionResponse)(nil),        // 15: quorate.admin.DescribeRegionResponse
-	(*metapb.Store)(nil),                  // 16: quorate.meta.Store
-	(*metapb.Region)(nil),                 // 17: quorate.meta.Region
-	(*placementpb.OperateRequest)(nil),    // 18: quorate.placement.OperateRequest
-	(*placementpb.OperatorsRequest)(nil),  // 19: quorate.placement.OperatorsRequest
-	(*placementpb.OperateResponse)(nil),   // 20: quorate.placement.OperateResponse
-	(*placementpb.OperatorsResponse)(nil), // 21: quorate.placement.OperatorsResponse
+	(*CheckReplicasRequest)(nil),           // 0: quorate.admin.CheckReplicasRequest
+	(*ReplicaState)(nil),                   // 1: quorate.admin.ReplicaState
+	(*CheckReplicasResponse)(nil),          // 2: quorate.admin.CheckReplicasResponse
+	(*HelloRequest)(nil),                   // 3: quorate.admin.HelloRequest
+	(*HelloResponse)(nil),                  // 4: quorate.admin.HelloResponse
+	(*StatusRequest)(nil),                  // 5: quorate.admin.StatusRequest
+	(*StatusResponse)(nil),                 // 6: quorate.admin.StatusResponse
+	(*Problem)(nil),                        // 7: quorate.admin.Problem
+	(*NodesRequest)(nil),                   // 8: quorate.admin.NodesRequest
+	(*Node)(nil),                           // 9: quorate.admin.Node
+	(*NodesResponse)(nil),                  // 10: quorate.admin.NodesResponse
+	(*RegionsRequest)(nil),                 // 11: quorate.admin.RegionsRequest
+	(*RegionInfo)(nil),                     // 12: quorate.admin.RegionInfo
+	(*RegionsResponse)(nil),                // 13: quorate.admin.RegionsResponse
+	(*SplitRequest)(nil),                   // 14: quorate.admin.SplitRequest
+	(*SplitResponse)(nil),                  // 15: quorate.admin.SplitResponse
+	(*DescribeRegionRequest)(nil),          // 16: quorate.admin.DescribeRegionRequest
+	(*ReplicaInfo)(nil),                    // 17: quorate.admin.ReplicaInfo
+	(*DescribeRegionResponse)(nil),         // 18: quorate.admin.DescribeRegionResponse
+	(*metapb.Store)(nil),                   // 19: quorate.meta.Store
+	(*metapb.Region)(nil),                  // 20: quorate.meta.Region
+	(*placementpb.OperateRequest)(nil),     // 21: quorate.placement.OperateRequest
+	(*placementpb.OperatorsRequest)(nil),   // 22: quorate.placement.OperatorsRequest
+	(*placementpb.SetStoreRequest)(nil),    // 23: quorate.placement.SetStoreRequest
+	(*placementpb.SchedulersRequest)(nil),  // 24: quorate.placement.SchedulersRequest
+	(*placementpb.OperateResponse)(nil),    // 25: quorate.placement.OperateResponse
+	(*placementpb.OperatorsResponse)(nil),  // 26: quorate.placement.OperatorsResponse
+	(*placementpb.SetStoreResponse)(nil),   // 27: quorate.placement.SetStoreResponse
+	(*placementpb.SchedulersResponse)(nil), // 28: quorate.placement.SchedulersResponse
 }
 var file_adminpb_admin_proto_depIdxs = []int32{
-	16, // 0: quorate.admin.HelloRequest.store:type_name -> quorate.meta.Store
-	16, // 1: quorate.admin.HelloResponse.stores:type_name -> quorate.meta.Store
-	4,  // 2: quorate.admin.StatusResponse.problems:type_name -> quorate.admin.Problem
-	16, // 3: quorate.admin.Node.store:type_name -> quorate.meta.Store
-	6,  // 4: quorate.admin.NodesResponse.nodes:type_name -> quorate.admin.Node
-	17, // 5: quorate.admin.RegionInfo.region:type_name -> quorate.meta.Region
-	9,  // 6: quorate.admin.RegionsResponse.regions:type_name -> quorate.admin.RegionInfo
-	9,  // 7: quorate.admin.SplitResponse.regions:type_name -> quorate.admin.RegionInfo
-	9,  // 8: quorate.admin.DescribeRegionResponse.region:type_name -> quorate.admin.RegionInfo
-	14, // 9: quorate.admin.DescribeRegionResponse.replicas:type_name -> quorate.admin.ReplicaInfo
-	2,  // 10: quorate.admin.Admin.Status:input_type -> quorate.admin.StatusRequest
-	5,  // 11: quorate.admin.Admin.Nodes:input_type -> quorate.admin.NodesRequest
-	8,  // 12: quorate.admin.Admin.Regions:input_type -> quorate.admin.RegionsRequest
-	13, // 13: quorate.admin.Admin.DescribeRegion:input_type -> quorate.admin.DescribeRegionRequest
-	0,  // 14: quorate.admin.Admin.Hello:input_type -> quorate.admin.HelloRequest
-	18, // 15: quorate.admin.Admin.Operate:input_type -> quorate.placement.OperateRequest
-	11, // 16: quorate.admin.Admin.Split:input_type -> quorate.admin.SplitRequest
-	19, // 17: quorate.admin.Admin.Operators:input_type -> quorate.placement.OperatorsRequest
-	3,  // 18: quorate.admin.Admin.Status:output_type -> quorate.admin.StatusResponse
-	7,  // 19: quorate.admin.Admin.Nodes:output_type -> quorate.admin.NodesResponse
-	10, // 20: quorate.admin.Admin.Regions:output_type -> quorate.admin.RegionsResponse
-	15, // 21: quorate.admin.Admin.DescribeRegion:output_type -> quorate.admin.DescribeRegionResponse
-	1,  // 22: quorate.admin.Admin.Hello:output_type -> quorate.admin.HelloResponse
-	20, // 23: quorate.admin.Admin.Operate:output_type -> quorate.placement.OperateResponse
-	12, // 24: quorate.admin.Admin.Split:output_type -> quorate.admin.SplitResponse
-	21, // 25: quorate.admin.Admin.Operators:output_type -> quorate.placement.OperatorsResponse
-	18, // [18:26] is the sub-list for method output_type
-	10, // [10:18] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	1,  // 0: quorate.admin.CheckReplicasResponse.replicas:type_name -> quorate.admin.ReplicaState
+	19, // 1: quorate.admin.HelloRequest.store:type_name -> quorate.meta.Store
+	19, // 2: quorate.admin.HelloResponse.stores:type_name -> quorate.meta.Store
+	7,  // 3: quorate.admin.StatusResponse.problems:type_name -> quorate.admin.Problem
+	19, // 4: quorate.admin.Node.store:type_name -> quorate.meta.Store
+	9,  // 5: quorate.admin.NodesResponse.nodes:type_name -> quorate.admin.Node
+	20, // 6: quorate.admin.RegionInfo.region:type_name -> quorate.meta.Region
+	12, // 7: quorate.admin.RegionsResponse.regions:type_name -> quorate.admin.RegionInfo
+	12, // 8: quorate.admin.SplitResponse.regions:type_name -> quorate.admin.RegionInfo
+	12, // 9: quorate.admin.DescribeRegionResponse.region:type_name -> quorate.admin.RegionInfo
+	17, // 10: quorate.admin.DescribeRegionResponse.replicas:type_name -> quorate.admin.ReplicaInfo
+	5,  // 11: quorate.admin.Admin.Status:input_type -> quorate.admin.StatusRequest
+	8,  // 12: quorate.admin.Admin.Nodes:input_type -> quorate.admin.NodesRequest
+	11, // 13: quorate.admin.Admin.Regions:input_type -> quorate.admin.RegionsRequest
+	16, // 14: quorate.admin.Admin.DescribeRegion:input_type -> quorate.admin.DescribeRegionRequest
+	3,  // 15: quorate.admin.Admin.Hello:input_type -> quorate.admin.HelloRequest
+	21, // 16: quorate.admin.Admin.Operate:input_type -> quorate.placement.OperateRequest
+	14, // 17: quorate.admin.Admin.Split:input_type -> quorate.admin.SplitRequest
+	22, // 18: quorate.admin.Admin.Operators:input_type -> quorate.placement.OperatorsRequest
+	23, // 19: quorate.admin.Admin.SetStore:input_type -> quorate.placement.SetStoreRequest
+	24, // 20: quorate.admin.Admin.Schedulers:input_type -> quorate.placement.SchedulersRequest
+	0,  // 21: quorate.admin.Admin.CheckReplicas:input_type -> quorate.admin.CheckReplicasRequest
+	6,  // 22: quorate.admin.Admin.Status:output_type -> quorate.admin.StatusResponse
+	10, // 23: quorate.admin.Admin.Nodes:output_type -> quorate.admin.NodesResponse
+	13, // 24: quorate.admin.Admin.Regions:output_type -> quorate.admin.RegionsResponse
+	18, // 25: quorate.admin.Admin.DescribeRegion:output_type -> quorate.admin.DescribeRegionResponse
+	4,  // 26: quorate.admin.Admin.Hello:output_type -> quorate.admin.HelloResponse
+	25, // 27: quorate.admin.Admin.Operate:output_type -> quorate.placement.OperateResponse
+	15, // 28: quorate.admin.Admin.Split:output_type -> quorate.admin.SplitResponse
+	26, // 29: quorate.admin.Admin.Operators:output_type -> quorate.placement.OperatorsResponse
+	27, // 30: quorate.admin.Admin.SetStore:output_type -> quorate.placement.SetStoreResponse
+	28, // 31: quorate.admin.Admin.Schedulers:output_type -> quorate.placement.SchedulersResponse
+	2,  // 32: quorate.admin.Admin.CheckReplicas:output_type -> quorate.admin.CheckReplicasResponse
+	22, // [22:33] is the sub-list for method output_type
+	11, // [11:22] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_adminpb_admin_proto_init() }
@@ -1279,7 +1509,7 @@ func file_adminpb_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_adminpb_admin_proto_rawDesc), len(file_adminpb_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,6 +31,9 @@ const (
 	Admin_Operate_FullMethodName        = "/quorate.admin.Admin/Operate"
 	Admin_Split_FullMethodName          = "/quorate.admin.Admin/Split"
 	Admin_Operators_FullMethodName      = "/quorate.admin.Admin/Operators"
+	Admin_SetStore_FullMethodName       = "/quorate.admin.Admin/SetStore"
+	Admin_Schedulers_FullMethodName     = "/quorate.admin.Admin/Schedulers"
+	Admin_CheckReplicas_FullMethodName  = "/quorate.admin.Admin/CheckReplicas"
 )
 
 // AdminClient is the client API for Admin service.
@@ -48,6 +51,10 @@ type AdminClient interface {
 	// Split cuts a region by hand and answers when the parts are listed.
 	Split(ctx context.Context, in *SplitRequest, opts ...grpc.CallOption) (*SplitResponse, error)
 	Operators(ctx context.Context, in *placementpb.OperatorsRequest, opts ...grpc.CallOption) (*placementpb.OperatorsResponse, error)
+	SetStore(ctx context.Context, in *placementpb.SetStoreRequest, opts ...grpc.CallOption) (*placementpb.SetStoreResponse, error)
+	Schedulers(ctx context.Context, in *placementpb.SchedulersRequest, opts ...grpc.CallOption) (*placementpb.SchedulersResponse, error)
+	// CheckReplicas compares the replicas of one region.
+	CheckReplicas(ctx context.Context, in *CheckReplicasRequest, opts ...grpc.CallOption) (*CheckReplicasResponse, error)
 }
 
 type adminClient struct {
@@ -138,6 +145,36 @@ func (c *adminClient) Operators(ctx context.Context, in *placementpb.OperatorsRe
 	return out, nil
 }
 
+func (c *adminClient) SetStore(ctx context.Context, in *placementpb.SetStoreRequest, opts ...grpc.CallOption) (*placementpb.SetStoreResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(placementpb.SetStoreResponse)
+	err := c.cc.Invoke(ctx, Admin_SetStore_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Schedulers(ctx context.Context, in *placementpb.SchedulersRequest, opts ...grpc.CallOption) (*placementpb.SchedulersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(placementpb.SchedulersResponse)
+	err := c.cc.Invoke(ctx, Admin_Schedulers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) CheckReplicas(ctx context.Context, in *CheckReplicasRequest, opts ...grpc.CallOption) (*CheckReplicasResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckReplicasResponse)
+	err := c.cc.Invoke(ctx, Admin_CheckReplicas_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -153,6 +190,10 @@ type AdminServer interface {
 	// Split cuts a region by hand and answers when the parts are listed.
 	Split(context.Context, *SplitRequest) (*SplitResponse, error)
 	Operators(context.Context, *placementpb.OperatorsRequest) (*placementpb.OperatorsResponse, error)
+	SetStore(context.Context, *placementpb.SetStoreRequest) (*placementpb.SetStoreResponse, error)
+	Schedulers(context.Context, *placementpb.SchedulersRequest) (*placementpb.SchedulersResponse, error)
+	// CheckReplicas compares the replicas of one region.
+	CheckReplicas(context.Context, *CheckReplicasRequest) (*CheckReplicasResponse, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -186,6 +227,15 @@ func (UnimplementedAdminServer) Split(context.Context, *SplitRequest) (*SplitRes
 }
 func (UnimplementedAdminServer) Operators(context.Context, *placementpb.OperatorsRequest) (*placementpb.OperatorsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Operators not implemented")
+}
+func (UnimplementedAdminServer) SetStore(context.Context, *placementpb.SetStoreRequest) (*placementpb.SetStoreResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetStore not implemented")
+}
+func (UnimplementedAdminServer) Schedulers(context.Context, *placementpb.SchedulersRequest) (*placementpb.SchedulersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Schedulers not implemented")
+}
+func (UnimplementedAdminServer) CheckReplicas(context.Context, *CheckReplicasRequest) (*CheckReplicasResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckReplicas not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -352,6 +402,60 @@ func _Admin_Operators_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_SetStore_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(placementpb.SetStoreRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).SetStore(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_SetStore_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).SetStore(ctx, req.(*placementpb.SetStoreRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Schedulers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(placementpb.SchedulersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Schedulers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Schedulers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Schedulers(ctx, req.(*placementpb.SchedulersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_CheckReplicas_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckReplicasRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).CheckReplicas(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_CheckReplicas_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).CheckReplicas(ctx, req.(*CheckReplicasRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -390,6 +494,18 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Operators",
 			Handler:    _Admin_Operators_Handler,
+		},
+		{
+			MethodName: "SetStore",
+			Handler:    _Admin_SetStore_Handler,
+		},
+		{
+			MethodName: "Schedulers",
+			Handler:    _Admin_Schedulers_Handler,
+		},
+		{
+			MethodName: "CheckReplicas",
+			Handler:    _Admin_CheckReplicas_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -3737,6 +3737,7 @@ type AdminRequest struct {
 	//	*AdminRequest_TransferLeader
 	//	*AdminRequest_ChangePeers
 	//	*AdminRequest_Describe
+	//	*AdminRequest_Checksum
 	Cmd           isAdminRequest_Cmd `protobuf_oneof:"cmd"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3815,6 +3816,15 @@ func (x *AdminRequest) GetDescribe() *DescribeRequest {
 	return nil
 }
 
+func (x *AdminRequest) GetChecksum() *ChecksumRequest {
+	if x != nil {
+		if x, ok := x.Cmd.(*AdminRequest_Checksum); ok {
+			return x.Checksum
+		}
+	}
+	return nil
+}
+
 type isAdminRequest_Cmd interface {
 	isAdminRequest_Cmd()
 }
@@ -3835,6 +3845,10 @@ type AdminRequest_Describe struct {
 	Describe *DescribeRequest `protobuf:"bytes,4,opt,name=describe,proto3,oneof"`
 }
 
+type AdminRequest_Checksum struct {
+	Checksum *ChecksumRequest `protobuf:"bytes,5,opt,name=checksum,proto3,oneof"`
+}
+
 func (*AdminRequest_Split) isAdminRequest_Cmd() {}
 
 func (*AdminRequest_TransferLeader) isAdminRequest_Cmd() {}
@@ -3842,6 +3856,8 @@ func (*AdminRequest_TransferLeader) isAdminRequest_Cmd() {}
 func (*AdminRequest_ChangePeers) isAdminRequest_Cmd() {}
 
 func (*AdminRequest_Describe) isAdminRequest_Cmd() {}
+
+func (*AdminRequest_Checksum) isAdminRequest_Cmd() {}
 
 type AdminResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3851,6 +3867,7 @@ type AdminResponse struct {
 	//	*AdminResponse_TransferLeader
 	//	*AdminResponse_ChangePeers
 	//	*AdminResponse_Describe
+	//	*AdminResponse_Checksum
 	Cmd           isAdminResponse_Cmd `protobuf_oneof:"cmd"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3929,6 +3946,15 @@ func (x *AdminResponse) GetDescribe() *DescribeResponse {
 	return nil
 }
 
+func (x *AdminResponse) GetChecksum() *ChecksumResponse {
+	if x != nil {
+		if x, ok := x.Cmd.(*AdminResponse_Checksum); ok {
+			return x.Checksum
+		}
+	}
+	return nil
+}
+
 type isAdminResponse_Cmd interface {
 	isAdminResponse_Cmd()
 }
@@ -3949,6 +3975,10 @@ type AdminResponse_Describe struct {
 	Describe *DescribeResponse `protobuf:"bytes,4,opt,name=describe,proto3,oneof"`
 }
 
+type AdminResponse_Checksum struct {
+	Checksum *ChecksumResponse `protobuf:"bytes,5,opt,name=checksum,proto3,oneof"`
+}
+
 func (*AdminResponse_Split) isAdminResponse_Cmd() {}
 
 func (*AdminResponse_TransferLeader) isAdminResponse_Cmd() {}
@@ -3956,6 +3986,8 @@ func (*AdminResponse_TransferLeader) isAdminResponse_Cmd() {}
 func (*AdminResponse_ChangePeers) isAdminResponse_Cmd() {}
 
 func (*AdminResponse_Describe) isAdminResponse_Cmd() {}
+
+func (*AdminResponse_Checksum) isAdminResponse_Cmd() {}
 
 // SplitRequest cuts a region at the keys (rising, inside, not at its start). The
 // left side keeps its id. For each key the ids of the new region and of its peers
@@ -4339,6 +4371,145 @@ func (x *ChangePeersResponse) GetRegion() *metapb.Region {
 	return nil
 }
 
+// ChecksumRequest without an index goes to the leader: it has every replica hash its
+// state at one point of the log, and answers with that index and the region as it is
+// there. With an index any replica answers what it has found.
+type ChecksumRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChecksumRequest) Reset() {
+	*x = ChecksumRequest{}
+	mi := &file_kvpb_kv_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChecksumRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChecksumRequest) ProtoMessage() {}
+
+func (x *ChecksumRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChecksumRequest.ProtoReflect.Descriptor instead.
+func (*ChecksumRequest) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *ChecksumRequest) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+type ChecksumResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Region        *metapb.Region         `protobuf:"bytes,2,opt,name=region,proto3" json:"region,omitempty"`
+	Done          bool                   `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"` // hash is set
+	Hash          uint64                 `protobuf:"fixed64,4,opt,name=hash,proto3" json:"hash,omitempty"`
+	Pairs         uint64                 `protobuf:"varint,5,opt,name=pairs,proto3" json:"pairs,omitempty"`     // that were hashed
+	Unknown       bool                   `protobuf:"varint,6,opt,name=unknown,proto3" json:"unknown,omitempty"` // this replica has no result for the index, and will not have one
+	Error         string                 `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`      // its state could not be read
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChecksumResponse) Reset() {
+	*x = ChecksumResponse{}
+	mi := &file_kvpb_kv_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChecksumResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChecksumResponse) ProtoMessage() {}
+
+func (x *ChecksumResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChecksumResponse.ProtoReflect.Descriptor instead.
+func (*ChecksumResponse) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *ChecksumResponse) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *ChecksumResponse) GetRegion() *metapb.Region {
+	if x != nil {
+		return x.Region
+	}
+	return nil
+}
+
+func (x *ChecksumResponse) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+func (x *ChecksumResponse) GetHash() uint64 {
+	if x != nil {
+		return x.Hash
+	}
+	return 0
+}
+
+func (x *ChecksumResponse) GetPairs() uint64 {
+	if x != nil {
+		return x.Pairs
+	}
+	return 0
+}
+
+func (x *ChecksumResponse) GetUnknown() bool {
+	if x != nil {
+		return x.Unknown
+	}
+	return false
+}
+
+func (x *ChecksumResponse) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 type DescribeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -4347,7 +4518,7 @@ type DescribeRequest struct {
 
 func (x *DescribeRequest) Reset() {
 	*x = DescribeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[58]
+	mi := &file_kvpb_kv_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4359,7 +4530,7 @@ func (x *DescribeRequest) String() string {
 func (*DescribeRequest) ProtoMessage() {}
 
 func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[58]
+	mi := &file_kvpb_kv_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4372,7 +4543,7 @@ func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{58}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{60}
 }
 
 type DescribeResponse struct {
@@ -4389,7 +4560,7 @@ type DescribeResponse struct {
 
 func (x *DescribeResponse) Reset() {
 	*x = DescribeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[59]
+	mi := &file_kvpb_kv_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4401,7 +4572,7 @@ func (x *DescribeResponse) String() string {
 func (*DescribeResponse) ProtoMessage() {}
 
 func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[59]
+	mi := &file_kvpb_kv_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4414,7 +4585,7 @@ func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
 func (*DescribeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{59}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *DescribeResponse) GetRegion() *metapb.Region {
@@ -4471,7 +4642,7 @@ type PeerProgress struct {
 
 func (x *PeerProgress) Reset() {
 	*x = PeerProgress{}
-	mi := &file_kvpb_kv_proto_msgTypes[60]
+	mi := &file_kvpb_kv_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4483,7 +4654,7 @@ func (x *PeerProgress) String() string {
 func (*PeerProgress) ProtoMessage() {}
 
 func (x *PeerProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[60]
+	mi := &file_kvpb_kv_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4496,7 +4667,7 @@ func (x *PeerProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerProgress.ProtoReflect.Descriptor instead.
 func (*PeerProgress) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{60}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *PeerProgress) GetPeerId() uint64 {
@@ -4770,18 +4941,20 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x12DeleteRangeRequest\x12\x1b\n" +
 	"\tstart_key\x18\x01 \x01(\fR\bstartKey\x12\x17\n" +
 	"\aend_key\x18\x02 \x01(\fR\x06endKey\"\x15\n" +
-	"\x13DeleteRangeResponse\"\x95\x02\n" +
+	"\x13DeleteRangeResponse\"\xd0\x02\n" +
 	"\fAdminRequest\x120\n" +
 	"\x05split\x18\x01 \x01(\v2\x18.quorate.kv.SplitRequestH\x00R\x05split\x12L\n" +
 	"\x0ftransfer_leader\x18\x02 \x01(\v2!.quorate.kv.TransferLeaderRequestH\x00R\x0etransferLeader\x12C\n" +
 	"\fchange_peers\x18\x03 \x01(\v2\x1e.quorate.kv.ChangePeersRequestH\x00R\vchangePeers\x129\n" +
-	"\bdescribe\x18\x04 \x01(\v2\x1b.quorate.kv.DescribeRequestH\x00R\bdescribeB\x05\n" +
-	"\x03cmd\"\x9a\x02\n" +
+	"\bdescribe\x18\x04 \x01(\v2\x1b.quorate.kv.DescribeRequestH\x00R\bdescribe\x129\n" +
+	"\bchecksum\x18\x05 \x01(\v2\x1b.quorate.kv.ChecksumRequestH\x00R\bchecksumB\x05\n" +
+	"\x03cmd\"\xd6\x02\n" +
 	"\rAdminResponse\x121\n" +
 	"\x05split\x18\x01 \x01(\v2\x19.quorate.kv.SplitResponseH\x00R\x05split\x12M\n" +
 	"\x0ftransfer_leader\x18\x02 \x01(\v2\".quorate.kv.TransferLeaderResponseH\x00R\x0etransferLeader\x12D\n" +
 	"\fchange_peers\x18\x03 \x01(\v2\x1f.quorate.kv.ChangePeersResponseH\x00R\vchangePeers\x12:\n" +
-	"\bdescribe\x18\x04 \x01(\v2\x1c.quorate.kv.DescribeResponseH\x00R\bdescribeB\x05\n" +
+	"\bdescribe\x18\x04 \x01(\v2\x1c.quorate.kv.DescribeResponseH\x00R\bdescribe\x12:\n" +
+	"\bchecksum\x18\x05 \x01(\v2\x1c.quorate.kv.ChecksumResponseH\x00R\bchecksumB\x05\n" +
 	"\x03cmd\"r\n" +
 	"\fSplitRequest\x12\x12\n" +
 	"\x04keys\x18\x01 \x03(\fR\x04keys\x126\n" +
@@ -4802,7 +4975,17 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x12ChangePeersRequest\x12,\n" +
 	"\achanges\x18\x01 \x03(\v2\x12.quorate.kv.ChangeR\achanges\"C\n" +
 	"\x13ChangePeersResponse\x12,\n" +
-	"\x06region\x18\x01 \x01(\v2\x14.quorate.meta.RegionR\x06region\"\x11\n" +
+	"\x06region\x18\x01 \x01(\v2\x14.quorate.meta.RegionR\x06region\"'\n" +
+	"\x0fChecksumRequest\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\"\xc4\x01\n" +
+	"\x10ChecksumResponse\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12,\n" +
+	"\x06region\x18\x02 \x01(\v2\x14.quorate.meta.RegionR\x06region\x12\x12\n" +
+	"\x04done\x18\x03 \x01(\bR\x04done\x12\x12\n" +
+	"\x04hash\x18\x04 \x01(\x06R\x04hash\x12\x14\n" +
+	"\x05pairs\x18\x05 \x01(\x04R\x05pairs\x12\x18\n" +
+	"\aunknown\x18\x06 \x01(\bR\aunknown\x12\x14\n" +
+	"\x05error\x18\a \x01(\tR\x05error\"\x11\n" +
 	"\x0fDescribeRequest\"\xfa\x01\n" +
 	"\x10DescribeResponse\x12,\n" +
 	"\x06region\x18\x01 \x01(\v2\x14.quorate.meta.RegionR\x06region\x12*\n" +
@@ -4859,7 +5042,7 @@ func file_kvpb_kv_proto_rawDescGZIP() []byte {
 }
 
 var file_kvpb_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_kvpb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
+var file_kvpb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_kvpb_kv_proto_goTypes = []any{
 	(MutationOp)(0),                // 0: quorate.kv.MutationOp
 	(Existence)(0),                 // 1: quorate.kv.Existence
@@ -4923,15 +5106,17 @@ var file_kvpb_kv_proto_goTypes = []any{
 	(*Change)(nil),                 // 59: quorate.kv.Change
 	(*ChangePeersRequest)(nil),     // 60: quorate.kv.ChangePeersRequest
 	(*ChangePeersResponse)(nil),    // 61: quorate.kv.ChangePeersResponse
-	(*DescribeRequest)(nil),        // 62: quorate.kv.DescribeRequest
-	(*DescribeResponse)(nil),       // 63: quorate.kv.DescribeResponse
-	(*PeerProgress)(nil),           // 64: quorate.kv.PeerProgress
-	(*metapb.Epoch)(nil),           // 65: quorate.meta.Epoch
-	(*metapb.Peer)(nil),            // 66: quorate.meta.Peer
-	(*metapb.Region)(nil),          // 67: quorate.meta.Region
+	(*ChecksumRequest)(nil),        // 62: quorate.kv.ChecksumRequest
+	(*ChecksumResponse)(nil),       // 63: quorate.kv.ChecksumResponse
+	(*DescribeRequest)(nil),        // 64: quorate.kv.DescribeRequest
+	(*DescribeResponse)(nil),       // 65: quorate.kv.DescribeResponse
+	(*PeerProgress)(nil),           // 66: quorate.kv.PeerProgress
+	(*metapb.Epoch)(nil),           // 67: quorate.meta.Epoch
+	(*metapb.Peer)(nil),            // 68: quorate.meta.Peer
+	(*metapb.Region)(nil),          // 69: quorate.meta.Region
 }
 var file_kvpb_kv_proto_depIdxs = []int32{
-	65, // 0: quorate.kv.Header.epoch:type_name -> quorate.meta.Epoch
+	67, // 0: quorate.kv.Header.epoch:type_name -> quorate.meta.Epoch
 	4,  // 1: quorate.kv.Request.header:type_name -> quorate.kv.Header
 	28, // 2: quorate.kv.Request.get:type_name -> quorate.kv.GetRequest
 	30, // 3: quorate.kv.Request.batch_get:type_name -> quorate.kv.BatchGetRequest
@@ -4967,9 +5152,9 @@ var file_kvpb_kv_proto_depIdxs = []int32{
 	14, // 33: quorate.kv.RegionError.store_not_match:type_name -> quorate.kv.StoreNotMatch
 	15, // 34: quorate.kv.RegionError.entry_too_large:type_name -> quorate.kv.EntryTooLarge
 	16, // 35: quorate.kv.RegionError.unavailable:type_name -> quorate.kv.Unavailable
-	66, // 36: quorate.kv.NotLeader.leader:type_name -> quorate.meta.Peer
-	67, // 37: quorate.kv.EpochNotMatch.current:type_name -> quorate.meta.Region
-	67, // 38: quorate.kv.KeyNotInRegion.region:type_name -> quorate.meta.Region
+	68, // 36: quorate.kv.NotLeader.leader:type_name -> quorate.meta.Peer
+	69, // 37: quorate.kv.EpochNotMatch.current:type_name -> quorate.meta.Region
+	69, // 38: quorate.kv.KeyNotInRegion.region:type_name -> quorate.meta.Region
 	0,  // 39: quorate.kv.LockInfo.op:type_name -> quorate.kv.MutationOp
 	17, // 40: quorate.kv.KeyError.locked:type_name -> quorate.kv.LockInfo
 	19, // 41: quorate.kv.KeyError.conflict:type_name -> quorate.kv.WriteConflict
@@ -5002,27 +5187,30 @@ var file_kvpb_kv_proto_depIdxs = []int32{
 	54, // 68: quorate.kv.AdminRequest.split:type_name -> quorate.kv.SplitRequest
 	57, // 69: quorate.kv.AdminRequest.transfer_leader:type_name -> quorate.kv.TransferLeaderRequest
 	60, // 70: quorate.kv.AdminRequest.change_peers:type_name -> quorate.kv.ChangePeersRequest
-	62, // 71: quorate.kv.AdminRequest.describe:type_name -> quorate.kv.DescribeRequest
-	56, // 72: quorate.kv.AdminResponse.split:type_name -> quorate.kv.SplitResponse
-	58, // 73: quorate.kv.AdminResponse.transfer_leader:type_name -> quorate.kv.TransferLeaderResponse
-	61, // 74: quorate.kv.AdminResponse.change_peers:type_name -> quorate.kv.ChangePeersResponse
-	63, // 75: quorate.kv.AdminResponse.describe:type_name -> quorate.kv.DescribeResponse
-	55, // 76: quorate.kv.SplitRequest.new_regions:type_name -> quorate.kv.NewRegion
-	67, // 77: quorate.kv.SplitResponse.regions:type_name -> quorate.meta.Region
-	3,  // 78: quorate.kv.Change.type:type_name -> quorate.kv.ChangeType
-	66, // 79: quorate.kv.Change.peer:type_name -> quorate.meta.Peer
-	59, // 80: quorate.kv.ChangePeersRequest.changes:type_name -> quorate.kv.Change
-	67, // 81: quorate.kv.ChangePeersResponse.region:type_name -> quorate.meta.Region
-	67, // 82: quorate.kv.DescribeResponse.region:type_name -> quorate.meta.Region
-	66, // 83: quorate.kv.DescribeResponse.leader:type_name -> quorate.meta.Peer
-	64, // 84: quorate.kv.DescribeResponse.progress:type_name -> quorate.kv.PeerProgress
-	5,  // 85: quorate.kv.KV.Send:input_type -> quorate.kv.Request
-	6,  // 86: quorate.kv.KV.Send:output_type -> quorate.kv.Response
-	86, // [86:87] is the sub-list for method output_type
-	85, // [85:86] is the sub-list for method input_type
-	85, // [85:85] is the sub-list for extension type_name
-	85, // [85:85] is the sub-list for extension extendee
-	0,  // [0:85] is the sub-list for field type_name
+	64, // 71: quorate.kv.AdminRequest.describe:type_name -> quorate.kv.DescribeRequest
+	62, // 72: quorate.kv.AdminRequest.checksum:type_name -> quorate.kv.ChecksumRequest
+	56, // 73: quorate.kv.AdminResponse.split:type_name -> quorate.kv.SplitResponse
+	58, // 74: quorate.kv.AdminResponse.transfer_leader:type_name -> quorate.kv.TransferLeaderResponse
+	61, // 75: quorate.kv.AdminResponse.change_peers:type_name -> quorate.kv.ChangePeersResponse
+	65, // 76: quorate.kv.AdminResponse.describe:type_name -> quorate.kv.DescribeResponse
+	63, // 77: quorate.kv.AdminResponse.checksum:type_name -> quorate.kv.ChecksumResponse
+	55, // 78: quorate.kv.SplitRequest.new_regions:type_name -> quorate.kv.NewRegion
+	69, // 79: quorate.kv.SplitResponse.regions:type_name -> quorate.meta.Region
+	3,  // 80: quorate.kv.Change.type:type_name -> quorate.kv.ChangeType
+	68, // 81: quorate.kv.Change.peer:type_name -> quorate.meta.Peer
+	59, // 82: quorate.kv.ChangePeersRequest.changes:type_name -> quorate.kv.Change
+	69, // 83: quorate.kv.ChangePeersResponse.region:type_name -> quorate.meta.Region
+	69, // 84: quorate.kv.ChecksumResponse.region:type_name -> quorate.meta.Region
+	69, // 85: quorate.kv.DescribeResponse.region:type_name -> quorate.meta.Region
+	68, // 86: quorate.kv.DescribeResponse.leader:type_name -> quorate.meta.Peer
+	66, // 87: quorate.kv.DescribeResponse.progress:type_name -> quorate.kv.PeerProgress
+	5,  // 88: quorate.kv.KV.Send:input_type -> quorate.kv.Request
+	6,  // 89: quorate.kv.KV.Send:output_type -> quorate.kv.Response
+	89, // [89:90] is the sub-list for method output_type
+	88, // [88:89] is the sub-list for method input_type
+	88, // [88:88] is the sub-list for extension type_name
+	88, // [88:88] is the sub-list for extension extendee
+	0,  // [0:88] is the sub-list for field type_name
 }
 
 func init() { file_kvpb_kv_proto_init() }
@@ -5085,12 +5273,14 @@ func file_kvpb_kv_proto_init() {
 		(*AdminRequest_TransferLeader)(nil),
 		(*AdminRequest_ChangePeers)(nil),
 		(*AdminRequest_Describe)(nil),
+		(*AdminRequest_Checksum)(nil),
 	}
 	file_kvpb_kv_proto_msgTypes[49].OneofWrappers = []any{
 		(*AdminResponse_Split)(nil),
 		(*AdminResponse_TransferLeader)(nil),
 		(*AdminResponse_ChangePeers)(nil),
 		(*AdminResponse_Describe)(nil),
+		(*AdminResponse_Checksum)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -5098,7 +5288,7 @@ func file_kvpb_kv_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kvpb_kv_proto_rawDesc), len(file_kvpb_kv_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   61,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,498 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Alarm is something that must not go unnoticed: it stays until it is cleared.
+type Alarm struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RegionId      uint64                 `protobuf:"varint,1,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	SinceUnixMs   int64                  `protobuf:"varint,3,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Alarm) Reset() {
+	*x = Alarm{}
+	mi := &file_placementpb_placement_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Alarm) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Alarm) ProtoMessage() {}
+
+func (x *Alarm) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
+func (*Alarm) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Alarm) GetRegionId() uint64 {
+	if x != nil {
+		return x.RegionId
+	}
+	return 0
+}
+
+func (x *Alarm) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Alarm) GetSinceUnixMs() int64 {
+	if x != nil {
+		return x.SinceUnixMs
+	}
+	return 0
+}
+
+type AlarmsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Add           *Alarm                 `protobuf:"bytes,1,opt,name=add,proto3" json:"add,omitempty"`
+	ClearRegion   uint64                 `protobuf:"varint,2,opt,name=clear_region,json=clearRegion,proto3" json:"clear_region,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AlarmsRequest) Reset() {
+	*x = AlarmsRequest{}
+	mi := &file_placementpb_placement_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlarmsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlarmsRequest) ProtoMessage() {}
+
+func (x *AlarmsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlarmsRequest.ProtoReflect.Descriptor instead.
+func (*AlarmsRequest) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *AlarmsRequest) GetAdd() *Alarm {
+	if x != nil {
+		return x.Add
+	}
+	return nil
+}
+
+func (x *AlarmsRequest) GetClearRegion() uint64 {
+	if x != nil {
+		return x.ClearRegion
+	}
+	return 0
+}
+
+type AlarmsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Error         *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	Alarms        []*Alarm               `protobuf:"bytes,2,rep,name=alarms,proto3" json:"alarms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AlarmsResponse) Reset() {
+	*x = AlarmsResponse{}
+	mi := &file_placementpb_placement_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlarmsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlarmsResponse) ProtoMessage() {}
+
+func (x *AlarmsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlarmsResponse.ProtoReflect.Descriptor instead.
+func (*AlarmsResponse) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AlarmsResponse) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *AlarmsResponse) GetAlarms() []*Alarm {
+	if x != nil {
+		return x.Alarms
+	}
+	return nil
+}
+
+// SetStoreRequest: state is UP, DRAINING or DECOMMISSIONING; with only_look set
+// nothing is changed.
+type SetStoreRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	StoreId       uint64                 `protobuf:"varint,1,opt,name=store_id,json=storeId,proto3" json:"store_id,omitempty"`
+	State         metapb.StoreState      `protobuf:"varint,2,opt,name=state,proto3,enum=quorate.meta.StoreState" json:"state,omitempty"`
+	OnlyLook      bool                   `protobuf:"varint,3,opt,name=only_look,json=onlyLook,proto3" json:"only_look,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetStoreRequest) Reset() {
+	*x = SetStoreRequest{}
+	mi := &file_placementpb_placement_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetStoreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetStoreRequest) ProtoMessage() {}
+
+func (x *SetStoreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetStoreRequest.ProtoReflect.Descriptor instead.
+func (*SetStoreRequest) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SetStoreRequest) GetStoreId() uint64 {
+	if x != nil {
+		return x.StoreId
+	}
+	return 0
+}
+
+func (x *SetStoreRequest) GetState() metapb.StoreState {
+	if x != nil {
+		return x.State
+	}
+	return metapb.StoreState(0)
+}
+
+func (x *SetStoreRequest) GetOnlyLook() bool {
+	if x != nil {
+		return x.OnlyLook
+	}
+	return false
+}
+
+type SetStoreResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Error    *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	Refused  bool                   `protobuf:"varint,2,opt,name=refused,proto3" json:"refused,omitempty"`
+	Store    *metapb.Store          `protobuf:"bytes,3,opt,name=store,proto3" json:"store,omitempty"`
+	Replicas uint32                 `protobuf:"varint,4,opt,name=replicas,proto3" json:"replicas,omitempty"` // that it still holds
+	Leaders  uint32                 `protobuf:"varint,5,opt,name=leaders,proto3" json:"leaders,omitempty"`
+	// blocked names what stands in the way, empty if nothing does.
+	Blocked       string `protobuf:"bytes,6,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetStoreResponse) Reset() {
+	*x = SetStoreResponse{}
+	mi := &file_placementpb_placement_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetStoreResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetStoreResponse) ProtoMessage() {}
+
+func (x *SetStoreResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetStoreResponse.ProtoReflect.Descriptor instead.
+func (*SetStoreResponse) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SetStoreResponse) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *SetStoreResponse) GetRefused() bool {
+	if x != nil {
+		return x.Refused
+	}
+	return false
+}
+
+func (x *SetStoreResponse) GetStore() *metapb.Store {
+	if x != nil {
+		return x.Store
+	}
+	return nil
+}
+
+func (x *SetStoreResponse) GetReplicas() uint32 {
+	if x != nil {
+		return x.Replicas
+	}
+	return 0
+}
+
+func (x *SetStoreResponse) GetLeaders() uint32 {
+	if x != nil {
+		return x.Leaders
+	}
+	return 0
+}
+
+func (x *SetStoreResponse) GetBlocked() string {
+	if x != nil {
+		return x.Blocked
+	}
+	return ""
+}
+
+type SchedulersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pause         string                 `protobuf:"bytes,1,opt,name=pause,proto3" json:"pause,omitempty"`
+	PauseMs       int64                  `protobuf:"varint,2,opt,name=pause_ms,json=pauseMs,proto3" json:"pause_ms,omitempty"`
+	Resume        string                 `protobuf:"bytes,3,opt,name=resume,proto3" json:"resume,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SchedulersRequest) Reset() {
+	*x = SchedulersRequest{}
+	mi := &file_placementpb_placement_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SchedulersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SchedulersRequest) ProtoMessage() {}
+
+func (x *SchedulersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SchedulersRequest.ProtoReflect.Descriptor instead.
+func (*SchedulersRequest) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SchedulersRequest) GetPause() string {
+	if x != nil {
+		return x.Pause
+	}
+	return ""
+}
+
+func (x *SchedulersRequest) GetPauseMs() int64 {
+	if x != nil {
+		return x.PauseMs
+	}
+	return 0
+}
+
+func (x *SchedulersRequest) GetResume() string {
+	if x != nil {
+		return x.Resume
+	}
+	return ""
+}
+
+type Scheduler struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Name              string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Paused            bool                   `protobuf:"varint,2,opt,name=paused,proto3" json:"paused,omitempty"`
+	PausedUntilUnixMs int64                  `protobuf:"varint,3,opt,name=paused_until_unix_ms,json=pausedUntilUnixMs,proto3" json:"paused_until_unix_ms,omitempty"`
+	Does              string                 `protobuf:"bytes,4,opt,name=does,proto3" json:"does,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *Scheduler) Reset() {
+	*x = Scheduler{}
+	mi := &file_placementpb_placement_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Scheduler) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Scheduler) ProtoMessage() {}
+
+func (x *Scheduler) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Scheduler.ProtoReflect.Descriptor instead.
+func (*Scheduler) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Scheduler) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Scheduler) GetPaused() bool {
+	if x != nil {
+		return x.Paused
+	}
+	return false
+}
+
+func (x *Scheduler) GetPausedUntilUnixMs() int64 {
+	if x != nil {
+		return x.PausedUntilUnixMs
+	}
+	return 0
+}
+
+func (x *Scheduler) GetDoes() string {
+	if x != nil {
+		return x.Does
+	}
+	return ""
+}
+
+type SchedulersResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Error         *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	Schedulers    []*Scheduler           `protobuf:"bytes,2,rep,name=schedulers,proto3" json:"schedulers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SchedulersResponse) Reset() {
+	*x = SchedulersResponse{}
+	mi := &file_placementpb_placement_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SchedulersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SchedulersResponse) ProtoMessage() {}
+
+func (x *SchedulersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SchedulersResponse.ProtoReflect.Descriptor instead.
+func (*SchedulersResponse) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SchedulersResponse) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *SchedulersResponse) GetSchedulers() []*Scheduler {
+	if x != nil {
+		return x.Schedulers
+	}
+	return nil
+}
+
 // NotLeader comes as the error of any answer: leader_store is 0 while unknown.
 type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -39,7 +531,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_placementpb_placement_proto_msgTypes[0]
+	mi := &file_placementpb_placement_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -51,7 +543,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[0]
+	mi := &file_placementpb_placement_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -64,7 +556,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{0}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Error) GetMessage() string {
@@ -108,7 +600,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[1]
+	mi := &file_placementpb_placement_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -120,7 +612,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[1]
+	mi := &file_placementpb_placement_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -133,7 +625,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{1}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *JoinRequest) GetClusterId() uint64 {
@@ -169,7 +661,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[2]
+	mi := &file_placementpb_placement_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -181,7 +673,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[2]
+	mi := &file_placementpb_placement_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -194,7 +686,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{2}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *JoinResponse) GetError() *Error {
@@ -236,7 +728,7 @@ type TimestampsRequest struct {
 
 func (x *TimestampsRequest) Reset() {
 	*x = TimestampsRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[3]
+	mi := &file_placementpb_placement_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -248,7 +740,7 @@ func (x *TimestampsRequest) String() string {
 func (*TimestampsRequest) ProtoMessage() {}
 
 func (x *TimestampsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[3]
+	mi := &file_placementpb_placement_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -261,7 +753,7 @@ func (x *TimestampsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimestampsRequest.ProtoReflect.Descriptor instead.
 func (*TimestampsRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{3}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TimestampsRequest) GetCount() uint32 {
@@ -290,7 +782,7 @@ type TimestampsResponse struct {
 
 func (x *TimestampsResponse) Reset() {
 	*x = TimestampsResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[4]
+	mi := &file_placementpb_placement_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -302,7 +794,7 @@ func (x *TimestampsResponse) String() string {
 func (*TimestampsResponse) ProtoMessage() {}
 
 func (x *TimestampsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[4]
+	mi := &file_placementpb_placement_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -315,7 +807,7 @@ func (x *TimestampsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimestampsResponse.ProtoReflect.Descriptor instead.
 func (*TimestampsResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{4}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TimestampsResponse) GetError() *Error {
@@ -348,7 +840,7 @@ type AllocIDsRequest struct {
 
 func (x *AllocIDsRequest) Reset() {
 	*x = AllocIDsRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[5]
+	mi := &file_placementpb_placement_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -360,7 +852,7 @@ func (x *AllocIDsRequest) String() string {
 func (*AllocIDsRequest) ProtoMessage() {}
 
 func (x *AllocIDsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[5]
+	mi := &file_placementpb_placement_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -373,7 +865,7 @@ func (x *AllocIDsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllocIDsRequest.ProtoReflect.Descriptor instead.
 func (*AllocIDsRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{5}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AllocIDsRequest) GetCount() uint32 {
@@ -394,7 +886,7 @@ type AllocIDsResponse struct {
 
 func (x *AllocIDsResponse) Reset() {
 	*x = AllocIDsResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[6]
+	mi := &file_placementpb_placement_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -406,7 +898,7 @@ func (x *AllocIDsResponse) String() string {
 func (*AllocIDsResponse) ProtoMessage() {}
 
 func (x *AllocIDsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[6]
+	mi := &file_placementpb_placement_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -419,7 +911,7 @@ func (x *AllocIDsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllocIDsResponse.ProtoReflect.Descriptor instead.
 func (*AllocIDsResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{6}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AllocIDsResponse) GetError() *Error {
@@ -463,7 +955,7 @@ type RegionReport struct {
 
 func (x *RegionReport) Reset() {
 	*x = RegionReport{}
-	mi := &file_placementpb_placement_proto_msgTypes[7]
+	mi := &file_placementpb_placement_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -475,7 +967,7 @@ func (x *RegionReport) String() string {
 func (*RegionReport) ProtoMessage() {}
 
 func (x *RegionReport) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[7]
+	mi := &file_placementpb_placement_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -488,7 +980,7 @@ func (x *RegionReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegionReport.ProtoReflect.Descriptor instead.
 func (*RegionReport) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{7}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RegionReport) GetRegion() *metapb.Region {
@@ -567,7 +1059,7 @@ type StoreStats struct {
 
 func (x *StoreStats) Reset() {
 	*x = StoreStats{}
-	mi := &file_placementpb_placement_proto_msgTypes[8]
+	mi := &file_placementpb_placement_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -579,7 +1071,7 @@ func (x *StoreStats) String() string {
 func (*StoreStats) ProtoMessage() {}
 
 func (x *StoreStats) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[8]
+	mi := &file_placementpb_placement_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -592,7 +1084,7 @@ func (x *StoreStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreStats.ProtoReflect.Descriptor instead.
 func (*StoreStats) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{8}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StoreStats) GetCapacityBytes() uint64 {
@@ -647,7 +1139,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[9]
+	mi := &file_placementpb_placement_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -659,7 +1151,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[9]
+	mi := &file_placementpb_placement_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -672,7 +1164,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{9}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReportRequest) GetClusterId() uint64 {
@@ -728,7 +1220,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[10]
+	mi := &file_placementpb_placement_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +1232,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[10]
+	mi := &file_placementpb_placement_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +1245,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{10}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReportResponse) GetError() *Error {
@@ -791,7 +1283,7 @@ type GCPoint struct {
 
 func (x *GCPoint) Reset() {
 	*x = GCPoint{}
-	mi := &file_placementpb_placement_proto_msgTypes[11]
+	mi := &file_placementpb_placement_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -803,7 +1295,7 @@ func (x *GCPoint) String() string {
 func (*GCPoint) ProtoMessage() {}
 
 func (x *GCPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[11]
+	mi := &file_placementpb_placement_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -816,7 +1308,7 @@ func (x *GCPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GCPoint.ProtoReflect.Descriptor instead.
 func (*GCPoint) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{11}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GCPoint) GetFence() uint64 {
@@ -848,7 +1340,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[12]
+	mi := &file_placementpb_placement_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +1352,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[12]
+	mi := &file_placementpb_placement_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,7 +1365,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{12}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{20}
 }
 
 type RegionRoute struct {
@@ -888,7 +1380,7 @@ type RegionRoute struct {
 
 func (x *RegionRoute) Reset() {
 	*x = RegionRoute{}
-	mi := &file_placementpb_placement_proto_msgTypes[13]
+	mi := &file_placementpb_placement_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +1392,7 @@ func (x *RegionRoute) String() string {
 func (*RegionRoute) ProtoMessage() {}
 
 func (x *RegionRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[13]
+	mi := &file_placementpb_placement_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1405,7 @@ func (x *RegionRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegionRoute.ProtoReflect.Descriptor instead.
 func (*RegionRoute) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{13}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RegionRoute) GetRegion() *metapb.Region {
@@ -957,7 +1449,7 @@ type DirectoryUpdate struct {
 
 func (x *DirectoryUpdate) Reset() {
 	*x = DirectoryUpdate{}
-	mi := &file_placementpb_placement_proto_msgTypes[14]
+	mi := &file_placementpb_placement_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1461,7 @@ func (x *DirectoryUpdate) String() string {
 func (*DirectoryUpdate) ProtoMessage() {}
 
 func (x *DirectoryUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[14]
+	mi := &file_placementpb_placement_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1474,7 @@ func (x *DirectoryUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectoryUpdate.ProtoReflect.Descriptor instead.
 func (*DirectoryUpdate) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{14}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DirectoryUpdate) GetError() *Error {
@@ -1038,7 +1530,7 @@ type Operator struct {
 
 func (x *Operator) Reset() {
 	*x = Operator{}
-	mi := &file_placementpb_placement_proto_msgTypes[15]
+	mi := &file_placementpb_placement_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1050,7 +1542,7 @@ func (x *Operator) String() string {
 func (*Operator) ProtoMessage() {}
 
 func (x *Operator) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[15]
+	mi := &file_placementpb_placement_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1063,7 +1555,7 @@ func (x *Operator) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operator.ProtoReflect.Descriptor instead.
 func (*Operator) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{15}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Operator) GetId() uint64 {
@@ -1145,7 +1637,7 @@ type OperatorsRequest struct {
 
 func (x *OperatorsRequest) Reset() {
 	*x = OperatorsRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[16]
+	mi := &file_placementpb_placement_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1649,7 @@ func (x *OperatorsRequest) String() string {
 func (*OperatorsRequest) ProtoMessage() {}
 
 func (x *OperatorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[16]
+	mi := &file_placementpb_placement_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +1662,7 @@ func (x *OperatorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorsRequest.ProtoReflect.Descriptor instead.
 func (*OperatorsRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{16}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *OperatorsRequest) GetHistory() bool {
@@ -1190,7 +1682,7 @@ type OperatorsResponse struct {
 
 func (x *OperatorsResponse) Reset() {
 	*x = OperatorsResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[17]
+	mi := &file_placementpb_placement_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1202,7 +1694,7 @@ func (x *OperatorsResponse) String() string {
 func (*OperatorsResponse) ProtoMessage() {}
 
 func (x *OperatorsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[17]
+	mi := &file_placementpb_placement_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1215,7 +1707,7 @@ func (x *OperatorsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorsResponse.ProtoReflect.Descriptor instead.
 func (*OperatorsResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{17}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *OperatorsResponse) GetError() *Error {
@@ -1247,7 +1739,7 @@ type OperateRequest struct {
 
 func (x *OperateRequest) Reset() {
 	*x = OperateRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[18]
+	mi := &file_placementpb_placement_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1259,7 +1751,7 @@ func (x *OperateRequest) String() string {
 func (*OperateRequest) ProtoMessage() {}
 
 func (x *OperateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[18]
+	mi := &file_placementpb_placement_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1272,7 +1764,7 @@ func (x *OperateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest.ProtoReflect.Descriptor instead.
 func (*OperateRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{18}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *OperateRequest) GetRegionId() uint64 {
@@ -1329,7 +1821,7 @@ type OperateResponse struct {
 
 func (x *OperateResponse) Reset() {
 	*x = OperateResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[19]
+	mi := &file_placementpb_placement_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1341,7 +1833,7 @@ func (x *OperateResponse) String() string {
 func (*OperateResponse) ProtoMessage() {}
 
 func (x *OperateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[19]
+	mi := &file_placementpb_placement_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1354,7 +1846,7 @@ func (x *OperateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateResponse.ProtoReflect.Descriptor instead.
 func (*OperateResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{19}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *OperateResponse) GetError() *Error {
@@ -1401,7 +1893,7 @@ type SchemaLeaseRequest struct {
 
 func (x *SchemaLeaseRequest) Reset() {
 	*x = SchemaLeaseRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[20]
+	mi := &file_placementpb_placement_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +1905,7 @@ func (x *SchemaLeaseRequest) String() string {
 func (*SchemaLeaseRequest) ProtoMessage() {}
 
 func (x *SchemaLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[20]
+	mi := &file_placementpb_placement_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +1918,7 @@ func (x *SchemaLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchemaLeaseRequest.ProtoReflect.Descriptor instead.
 func (*SchemaLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{20}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SchemaLeaseRequest) GetNodeId() uint64 {
@@ -1464,7 +1956,7 @@ type SchemaLeaseResponse struct {
 
 func (x *SchemaLeaseResponse) Reset() {
 	*x = SchemaLeaseResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[21]
+	mi := &file_placementpb_placement_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1476,7 +1968,7 @@ func (x *SchemaLeaseResponse) String() string {
 func (*SchemaLeaseResponse) ProtoMessage() {}
 
 func (x *SchemaLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[21]
+	mi := &file_placementpb_placement_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1489,7 +1981,7 @@ func (x *SchemaLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchemaLeaseResponse.ProtoReflect.Descriptor instead.
 func (*SchemaLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{21}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SchemaLeaseResponse) GetError() *Error {
@@ -1524,7 +2016,42 @@ var File_placementpb_placement_proto protoreflect.FileDescriptor
 
 const file_placementpb_placement_proto_rawDesc = "" +
 	"\n" +
-	"\x1bplacementpb/placement.proto\x12\x11quorate.placement\x1a\x11metapb/meta.proto\"\x8a\x01\n" +
+	"\x1bplacementpb/placement.proto\x12\x11quorate.placement\x1a\x11metapb/meta.proto\"\\\n" +
+	"\x05Alarm\x12\x1b\n" +
+	"\tregion_id\x18\x01 \x01(\x04R\bregionId\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\"\n" +
+	"\rsince_unix_ms\x18\x03 \x01(\x03R\vsinceUnixMs\"^\n" +
+	"\rAlarmsRequest\x12*\n" +
+	"\x03add\x18\x01 \x01(\v2\x18.quorate.placement.AlarmR\x03add\x12!\n" +
+	"\fclear_region\x18\x02 \x01(\x04R\vclearRegion\"r\n" +
+	"\x0eAlarmsResponse\x12.\n" +
+	"\x05error\x18\x01 \x01(\v2\x18.quorate.placement.ErrorR\x05error\x120\n" +
+	"\x06alarms\x18\x02 \x03(\v2\x18.quorate.placement.AlarmR\x06alarms\"y\n" +
+	"\x0fSetStoreRequest\x12\x19\n" +
+	"\bstore_id\x18\x01 \x01(\x04R\astoreId\x12.\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x18.quorate.meta.StoreStateR\x05state\x12\x1b\n" +
+	"\tonly_look\x18\x03 \x01(\bR\bonlyLook\"\xd7\x01\n" +
+	"\x10SetStoreResponse\x12.\n" +
+	"\x05error\x18\x01 \x01(\v2\x18.quorate.placement.ErrorR\x05error\x12\x18\n" +
+	"\arefused\x18\x02 \x01(\bR\arefused\x12)\n" +
+	"\x05store\x18\x03 \x01(\v2\x13.quorate.meta.StoreR\x05store\x12\x1a\n" +
+	"\breplicas\x18\x04 \x01(\rR\breplicas\x12\x18\n" +
+	"\aleaders\x18\x05 \x01(\rR\aleaders\x12\x18\n" +
+	"\ablocked\x18\x06 \x01(\tR\ablocked\"\\\n" +
+	"\x11SchedulersRequest\x12\x14\n" +
+	"\x05pause\x18\x01 \x01(\tR\x05pause\x12\x19\n" +
+	"\bpause_ms\x18\x02 \x01(\x03R\apauseMs\x12\x16\n" +
+	"\x06resume\x18\x03 \x01(\tR\x06resume\"|\n" +
+	"\tScheduler\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06paused\x18\x02 \x01(\bR\x06paused\x12/\n" +
+	"\x14paused_until_unix_ms\x18\x03 \x01(\x03R\x11pausedUntilUnixMs\x12\x12\n" +
+	"\x04does\x18\x04 \x01(\tR\x04does\"\x82\x01\n" +
+	"\x12SchedulersResponse\x12.\n" +
+	"\x05error\x18\x01 \x01(\v2\x18.quorate.placement.ErrorR\x05error\x12<\n" +
+	"\n" +
+	"schedulers\x18\x02 \x03(\v2\x1c.quorate.placement.SchedulerR\n" +
+	"schedulers\"\x8a\x01\n" +
 	"\x05Error\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x1d\n" +
 	"\n" +
@@ -1644,7 +2171,7 @@ const file_placementpb_placement_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x1f\n" +
 	"\vlease_until\x18\x03 \x01(\x04R\n" +
 	"leaseUntil\x12\x1c\n" +
-	"\tconfirmed\x18\x04 \x01(\bR\tconfirmed2\xab\x05\n" +
+	"\tconfirmed\x18\x04 \x01(\bR\tconfirmed2\xaa\a\n" +
 	"\tPlacement\x12G\n" +
 	"\x04Join\x12\x1e.quorate.placement.JoinRequest\x1a\x1f.quorate.placement.JoinResponse\x12Y\n" +
 	"\n" +
@@ -1654,7 +2181,11 @@ const file_placementpb_placement_proto_rawDesc = "" +
 	"\x05Watch\x12\x1f.quorate.placement.WatchRequest\x1a\".quorate.placement.DirectoryUpdate0\x01\x12V\n" +
 	"\tOperators\x12#.quorate.placement.OperatorsRequest\x1a$.quorate.placement.OperatorsResponse\x12P\n" +
 	"\aOperate\x12!.quorate.placement.OperateRequest\x1a\".quorate.placement.OperateResponse\x12\\\n" +
-	"\vSchemaLease\x12%.quorate.placement.SchemaLeaseRequest\x1a&.quorate.placement.SchemaLeaseResponseB1Z/github.com/quorate-db/quorate/proto/placementpbb\x06proto3"
+	"\vSchemaLease\x12%.quorate.placement.SchemaLeaseRequest\x1a&.quorate.placement.SchemaLeaseResponse\x12M\n" +
+	"\x06Alarms\x12 .quorate.placement.AlarmsRequest\x1a!.quorate.placement.AlarmsResponse\x12S\n" +
+	"\bSetStore\x12\".quorate.placement.SetStoreRequest\x1a#.quorate.placement.SetStoreResponse\x12Y\n" +
+	"\n" +
+	"Schedulers\x12$.quorate.placement.SchedulersRequest\x1a%.quorate.placement.SchedulersResponseB1Z/github.com/quorate-db/quorate/proto/placementpbb\x06proto3"
 
 var (
 	file_placementpb_placement_proto_rawDescOnce sync.Once
@@ -1668,78 +2199,101 @@ func file_placementpb_placement_proto_rawDescGZIP() []byte {
 	return file_placementpb_placement_proto_rawDescData
 }
 
-var file_placementpb_placement_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_placementpb_placement_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_placementpb_placement_proto_goTypes = []any{
-	(*Error)(nil),               // 0: quorate.placement.Error
-	(*JoinRequest)(nil),         // 1: quorate.placement.JoinRequest
-	(*JoinResponse)(nil),        // 2: quorate.placement.JoinResponse
-	(*TimestampsRequest)(nil),   // 3: quorate.placement.TimestampsRequest
-	(*TimestampsResponse)(nil),  // 4: quorate.placement.TimestampsResponse
-	(*AllocIDsRequest)(nil),     // 5: quorate.placement.AllocIDsRequest
-	(*AllocIDsResponse)(nil),    // 6: quorate.placement.AllocIDsResponse
-	(*RegionReport)(nil),        // 7: quorate.placement.RegionReport
-	(*StoreStats)(nil),          // 8: quorate.placement.StoreStats
-	(*ReportRequest)(nil),       // 9: quorate.placement.ReportRequest
-	(*ReportResponse)(nil),      // 10: quorate.placement.ReportResponse
-	(*GCPoint)(nil),             // 11: quorate.placement.GCPoint
-	(*WatchRequest)(nil),        // 12: quorate.placement.WatchRequest
-	(*RegionRoute)(nil),         // 13: quorate.placement.RegionRoute
-	(*DirectoryUpdate)(nil),     // 14: quorate.placement.DirectoryUpdate
-	(*Operator)(nil),            // 15: quorate.placement.Operator
-	(*OperatorsRequest)(nil),    // 16: quorate.placement.OperatorsRequest
-	(*OperatorsResponse)(nil),   // 17: quorate.placement.OperatorsResponse
-	(*OperateRequest)(nil),      // 18: quorate.placement.OperateRequest
-	(*OperateResponse)(nil),     // 19: quorate.placement.OperateResponse
-	(*SchemaLeaseRequest)(nil),  // 20: quorate.placement.SchemaLeaseRequest
-	(*SchemaLeaseResponse)(nil), // 21: quorate.placement.SchemaLeaseResponse
-	(*metapb.Store)(nil),        // 22: quorate.meta.Store
-	(*metapb.Region)(nil),       // 23: quorate.meta.Region
-	(*metapb.Epoch)(nil),        // 24: quorate.meta.Epoch
+	(*Alarm)(nil),               // 0: quorate.placement.Alarm
+	(*AlarmsRequest)(nil),       // 1: quorate.placement.AlarmsRequest
+	(*AlarmsResponse)(nil),      // 2: quorate.placement.AlarmsResponse
+	(*SetStoreRequest)(nil),     // 3: quorate.placement.SetStoreRequest
+	(*SetStoreResponse)(nil),    // 4: quorate.placement.SetStoreResponse
+	(*SchedulersRequest)(nil),   // 5: quorate.placement.SchedulersRequest
+	(*Scheduler)(nil),           // 6: quorate.placement.Scheduler
+	(*SchedulersResponse)(nil),  // 7: quorate.placement.SchedulersResponse
+	(*Error)(nil),               // 8: quorate.placement.Error
+	(*JoinRequest)(nil),         // 9: quorate.placement.JoinRequest
+	(*JoinResponse)(nil),        // 10: quorate.placement.JoinResponse
+	(*TimestampsRequest)(nil),   // 11: quorate.placement.TimestampsRequest
+	(*TimestampsResponse)(nil),  // 12: quorate.placement.TimestampsResponse
+	(*AllocIDsRequest)(nil),     // 13: quorate.placement.AllocIDsRequest
+	(*AllocIDsResponse)(nil),    // 14: quorate.placement.AllocIDsResponse
+	(*RegionReport)(nil),        // 15: quorate.placement.RegionReport
+	(*StoreStats)(nil),          // 16: quorate.placement.StoreStats
+	(*ReportRequest)(nil),       // 17: quorate.placement.ReportRequest
+	(*ReportResponse)(nil),      // 18: quorate.placement.ReportResponse
+	(*GCPoint)(nil),             // 19: quorate.placement.GCPoint
+	(*WatchRequest)(nil),        // 20: quorate.placement.WatchRequest
+	(*RegionRoute)(nil),         // 21: quorate.placement.RegionRoute
+	(*DirectoryUpdate)(nil),     // 22: quorate.placement.DirectoryUpdate
+	(*Operator)(nil),            // 23: quorate.placement.Operator
+	(*OperatorsRequest)(nil),    // 24: quorate.placement.OperatorsRequest
+	(*OperatorsResponse)(nil),   // 25: quorate.placement.OperatorsResponse
+	(*OperateRequest)(nil),      // 26: quorate.placement.OperateRequest
+	(*OperateResponse)(nil),     // 27: quorate.placement.OperateResponse
+	(*SchemaLeaseRequest)(nil),  // 28: quorate.placement.SchemaLeaseRequest
+	(*SchemaLeaseResponse)(nil), // 29: quorate.placement.SchemaLeaseResponse
+	(metapb.StoreState)(0),      // 30: quorate.meta.StoreState
+	(*metapb.Store)(nil),        // 31: quorate.meta.Store
+	(*metapb.Region)(nil),       // 32: quorate.meta.Region
+	(*metapb.Epoch)(nil),        // 33: quorate.meta.Epoch
 }
 var file_placementpb_placement_proto_depIdxs = []int32{
-	22, // 0: quorate.placement.JoinRequest.store:type_name -> quorate.meta.Store
-	0,  // 1: quorate.placement.JoinResponse.error:type_name -> quorate.placement.Error
-	22, // 2: quorate.placement.JoinResponse.stores:type_name -> quorate.meta.Store
-	0,  // 3: quorate.placement.TimestampsResponse.error:type_name -> quorate.placement.Error
-	0,  // 4: quorate.placement.AllocIDsResponse.error:type_name -> quorate.placement.Error
-	23, // 5: quorate.placement.RegionReport.region:type_name -> quorate.meta.Region
-	22, // 6: quorate.placement.ReportRequest.store:type_name -> quorate.meta.Store
-	8,  // 7: quorate.placement.ReportRequest.stats:type_name -> quorate.placement.StoreStats
-	7,  // 8: quorate.placement.ReportRequest.regions:type_name -> quorate.placement.RegionReport
-	0,  // 9: quorate.placement.ReportResponse.error:type_name -> quorate.placement.Error
-	11, // 10: quorate.placement.ReportResponse.gc:type_name -> quorate.placement.GCPoint
-	23, // 11: quorate.placement.RegionRoute.region:type_name -> quorate.meta.Region
-	0,  // 12: quorate.placement.DirectoryUpdate.error:type_name -> quorate.placement.Error
-	13, // 13: quorate.placement.DirectoryUpdate.regions:type_name -> quorate.placement.RegionRoute
-	22, // 14: quorate.placement.DirectoryUpdate.stores:type_name -> quorate.meta.Store
-	24, // 15: quorate.placement.Operator.epoch:type_name -> quorate.meta.Epoch
-	0,  // 16: quorate.placement.OperatorsResponse.error:type_name -> quorate.placement.Error
-	15, // 17: quorate.placement.OperatorsResponse.operators:type_name -> quorate.placement.Operator
-	0,  // 18: quorate.placement.OperateResponse.error:type_name -> quorate.placement.Error
-	15, // 19: quorate.placement.OperateResponse.operator:type_name -> quorate.placement.Operator
-	23, // 20: quorate.placement.OperateResponse.regions:type_name -> quorate.meta.Region
-	0,  // 21: quorate.placement.SchemaLeaseResponse.error:type_name -> quorate.placement.Error
-	1,  // 22: quorate.placement.Placement.Join:input_type -> quorate.placement.JoinRequest
-	3,  // 23: quorate.placement.Placement.Timestamps:input_type -> quorate.placement.TimestampsRequest
-	5,  // 24: quorate.placement.Placement.AllocIDs:input_type -> quorate.placement.AllocIDsRequest
-	9,  // 25: quorate.placement.Placement.Report:input_type -> quorate.placement.ReportRequest
-	12, // 26: quorate.placement.Placement.Watch:input_type -> quorate.placement.WatchRequest
-	16, // 27: quorate.placement.Placement.Operators:input_type -> quorate.placement.OperatorsRequest
-	18, // 28: quorate.placement.Placement.Operate:input_type -> quorate.placement.OperateRequest
-	20, // 29: quorate.placement.Placement.SchemaLease:input_type -> quorate.placement.SchemaLeaseRequest
-	2,  // 30: quorate.placement.Placement.Join:output_type -> quorate.placement.JoinResponse
-	4,  // 31: quorate.placement.Placement.Timestamps:output_type -> quorate.placement.TimestampsResponse
-	6,  // 32: quorate.placement.Placement.AllocIDs:output_type -> quorate.placement.AllocIDsResponse
-	10, // 33: quorate.placement.Placement.Report:output_type -> quorate.placement.ReportResponse
-	14, // 34: quorate.placement.Placement.Watch:output_type -> quorate.placement.DirectoryUpdate
-	17, // 35: quorate.placement.Placement.Operators:output_type -> quorate.placement.OperatorsResponse
-	19, // 36: quorate.placement.Placement.Operate:output_type -> quorate.placement.OperateResponse
-	21, // 37: quorate.placement.Placement.SchemaLease:output_type -> quorate.placement.SchemaLeaseResponse
-	30, // [30:38] is the sub-list for method output_type
-	22, // [22:30] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	0,  // 0: quorate.placement.AlarmsRequest.add:type_name -> quorate.placement.Alarm
+	8,  // 1: quorate.placement.AlarmsResponse.error:type_name -> quorate.placement.Error
+	0,  // 2: quorate.placement.AlarmsResponse.alarms:type_name -> quorate.placement.Alarm
+	30, // 3: quorate.placement.SetStoreRequest.state:type_name -> quorate.meta.StoreState
+	8,  // 4: quorate.placement.SetStoreResponse.error:type_name -> quorate.placement.Error
+	31, // 5: quorate.placement.SetStoreResponse.store:type_name -> quorate.meta.Store
+	8,  // 6: quorate.placement.SchedulersResponse.error:type_name -> quorate.placement.Error
+	6,  // 7: quorate.placement.SchedulersResponse.schedulers:type_name -> quorate.placement.Scheduler
+	31, // 8: quorate.placement.JoinRequest.store:type_name -> quorate.meta.Store
+	8,  // 9: quorate.placement.JoinResponse.error:type_name -> quorate.placement.Error
+	31, // 10: quorate.placement.JoinResponse.stores:type_name -> quorate.meta.Store
+	8,  // 11: quorate.placement.TimestampsResponse.error:type_name -> quorate.placement.Error
+	8,  // 12: quorate.placement.AllocIDsResponse.error:type_name -> quorate.placement.Error
+	32, // 13: quorate.placement.RegionReport.region:type_name -> quorate.meta.Region
+	31, // 14: quorate.placement.ReportRequest.store:type_name -> quorate.meta.Store
+	16, // 15: quorate.placement.ReportRequest.stats:type_name -> quorate.placement.StoreStats
+	15, // 16: quorate.placement.ReportRequest.regions:type_name -> quorate.placement.RegionReport
+	8,  // 17: quorate.placement.ReportResponse.error:type_name -> quorate.placement.Error
+	19, // 18: quorate.placement.ReportResponse.gc:type_name -> quorate.placement.GCPoint
+	32, // 19: quorate.placement.RegionRoute.region:type_name -> quorate.meta.Region
+	8,  // 20: quorate.placement.DirectoryUpdate.error:type_name -> quorate.placement.Error
+	21, // 21: quorate.placement.DirectoryUpdate.regions:type_name -> quorate.placement.RegionRoute
+	31, // 22: quorate.placement.DirectoryUpdate.stores:type_name -> quorate.meta.Store
+	33, // 23: quorate.placement.Operator.epoch:type_name -> quorate.meta.Epoch
+	8,  // 24: quorate.placement.OperatorsResponse.error:type_name -> quorate.placement.Error
+	23, // 25: quorate.placement.OperatorsResponse.operators:type_name -> quorate.placement.Operator
+	8,  // 26: quorate.placement.OperateResponse.error:type_name -> quorate.placement.Error
+	23, // 27: quorate.placement.OperateResponse.operator:type_name -> quorate.placement.Operator
+	32, // 28: quorate.placement.OperateResponse.regions:type_name -> quorate.meta.Region
+	8,  // 29: quorate.placement.SchemaLeaseResponse.error:type_name -> quorate.placement.Error
+	9,  // 30: quorate.placement.Placement.Join:input_type -> quorate.placement.JoinRequest
+	11, // 31: quorate.placement.Placement.Timestamps:input_type -> quorate.placement.TimestampsRequest
+	13, // 32: quorate.placement.Placement.AllocIDs:input_type -> quorate.placement.AllocIDsRequest
+	17, // 33: quorate.placement.Placement.Report:input_type -> quorate.placement.ReportRequest
+	20, // 34: quorate.placement.Placement.Watch:input_type -> quorate.placement.WatchRequest
+	24, // 35: quorate.placement.Placement.Operators:input_type -> quorate.placement.OperatorsRequest
+	26, // 36: quorate.placement.Placement.Operate:input_type -> quorate.placement.OperateRequest
+	28, // 37: quorate.placement.Placement.SchemaLease:input_type -> quorate.placement.SchemaLeaseRequest
+	1,  // 38: quorate.placement.Placement.Alarms:input_type -> quorate.placement.AlarmsRequest
+	3,  // 39: quorate.placement.Placement.SetStore:input_type -> quorate.placement.SetStoreRequest
+	5,  // 40: quorate.placement.Placement.Schedulers:input_type -> quorate.placement.SchedulersRequest
+	10, // 41: quorate.placement.Placement.Join:output_type -> quorate.placement.JoinResponse
+	12, // 42: quorate.placement.Placement.Timestamps:output_type -> quorate.placement.TimestampsResponse
+	14, // 43: quorate.placement.Placement.AllocIDs:output_type -> quorate.placement.AllocIDsResponse
+	18, // 44: quorate.placement.Placement.Report:output_type -> quorate.placement.ReportResponse
+	22, // 45: quorate.placement.Placement.Watch:output_type -> quorate.placement.DirectoryUpdate
+	25, // 46: quorate.placement.Placement.Operators:output_type -> quorate.placement.OperatorsResponse
+	27, // 47: quorate.placement.Placement.Operate:output_type -> quorate.placement.OperateResponse
+	29, // 48: quorate.placement.Placement.SchemaLease:output_type -> quorate.placement.SchemaLeaseResponse
+	2,  // 49: quorate.placement.Placement.Alarms:output_type -> quorate.placement.AlarmsResponse
+	4,  // 50: quorate.placement.Placement.SetStore:output_type -> quorate.placement.SetStoreResponse
+	7,  // 51: quorate.placement.Placement.Schedulers:output_type -> quorate.placement.SchedulersResponse
+	41, // [41:52] is the sub-list for method output_type
+	30, // [30:41] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_placementpb_placement_proto_init() }
@@ -1753,7 +2307,7 @@ func file_placementpb_placement_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_placementpb_placement_proto_rawDesc), len(file_placementpb_placement_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

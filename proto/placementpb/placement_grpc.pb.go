@@ -31,6 +31,9 @@ const (
 	Placement_Operators_FullMethodName   = "/quorate.placement.Placement/Operators"
 	Placement_Operate_FullMethodName     = "/quorate.placement.Placement/Operate"
 	Placement_SchemaLease_FullMethodName = "/quorate.placement.Placement/SchemaLease"
+	Placement_Alarms_FullMethodName      = "/quorate.placement.Placement/Alarms"
+	Placement_SetStore_FullMethodName    = "/quorate.placement.Placement/SetStore"
+	Placement_Schedulers_FullMethodName  = "/quorate.placement.Placement/Schedulers"
 )
 
 // PlacementClient is the client API for Placement service.
@@ -46,6 +49,12 @@ type PlacementClient interface {
 	Operators(ctx context.Context, in *OperatorsRequest, opts ...grpc.CallOption) (*OperatorsResponse, error)
 	Operate(ctx context.Context, in *OperateRequest, opts ...grpc.CallOption) (*OperateResponse, error)
 	SchemaLease(ctx context.Context, in *SchemaLeaseRequest, opts ...grpc.CallOption) (*SchemaLeaseResponse, error)
+	// Alarms adds an alarm, or clears one, and answers with all there are.
+	Alarms(ctx context.Context, in *AlarmsRequest, opts ...grpc.CallOption) (*AlarmsResponse, error)
+	// SetStore drains, decommissions or recommissions a store, and answers how far it is.
+	SetStore(ctx context.Context, in *SetStoreRequest, opts ...grpc.CallOption) (*SetStoreResponse, error)
+	// Schedulers pauses or resumes a scheduler and answers with the state of all.
+	Schedulers(ctx context.Context, in *SchedulersRequest, opts ...grpc.CallOption) (*SchedulersResponse, error)
 }
 
 type placementClient struct {
@@ -145,6 +154,36 @@ func (c *placementClient) SchemaLease(ctx context.Context, in *SchemaLeaseReques
 	return out, nil
 }
 
+func (c *placementClient) Alarms(ctx context.Context, in *AlarmsRequest, opts ...grpc.CallOption) (*AlarmsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AlarmsResponse)
+	err := c.cc.Invoke(ctx, Placement_Alarms_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *placementClient) SetStore(ctx context.Context, in *SetStoreRequest, opts ...grpc.CallOption) (*SetStoreResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetStoreResponse)
+	err := c.cc.Invoke(ctx, Placement_SetStore_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *placementClient) Schedulers(ctx context.Context, in *SchedulersRequest, opts ...grpc.CallOption) (*SchedulersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SchedulersResponse)
+	err := c.cc.Invoke(ctx, Placement_Schedulers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PlacementServer is the server API for Placement service.
 // All implementations must embed UnimplementedPlacementServer
 // for forward compatibility.
@@ -158,6 +197,12 @@ type PlacementServer interface {
 	Operators(context.Context, *OperatorsRequest) (*OperatorsResponse, error)
 	Operate(context.Context, *OperateRequest) (*OperateResponse, error)
 	SchemaLease(context.Context, *SchemaLeaseRequest) (*SchemaLeaseResponse, error)
+	// Alarms adds an alarm, or clears one, and answers with all there are.
+	Alarms(context.Context, *AlarmsRequest) (*AlarmsResponse, error)
+	// SetStore drains, decommissions or recommissions a store, and answers how far it is.
+	SetStore(context.Context, *SetStoreRequest) (*SetStoreResponse, error)
+	// Schedulers pauses or resumes a scheduler and answers with the state of all.
+	Schedulers(context.Context, *SchedulersRequest) (*SchedulersResponse, error)
 	mustEmbedUnimplementedPlacementServer()
 }
 
@@ -191,6 +236,15 @@ func (UnimplementedPlacementServer) Operate(context.Context, *OperateRequest) (*
 }
 func (UnimplementedPlacementServer) SchemaLease(context.Context, *SchemaLeaseRequest) (*SchemaLeaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SchemaLease not implemented")
+}
+func (UnimplementedPlacementServer) Alarms(context.Context, *AlarmsRequest) (*AlarmsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Alarms not implemented")
+}
+func (UnimplementedPlacementServer) SetStore(context.Context, *SetStoreRequest) (*SetStoreResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetStore not implemented")
+}
+func (UnimplementedPlacementServer) Schedulers(context.Context, *SchedulersRequest) (*SchedulersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Schedulers not implemented")
 }
 func (UnimplementedPlacementServer) mustEmbedUnimplementedPlacementServer() {}
 func (UnimplementedPlacementServer) testEmbeddedByValue()                   {}
@@ -350,6 +404,60 @@ func _Placement_SchemaLease_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Placement_Alarms_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AlarmsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PlacementServer).Alarms(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Placement_Alarms_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PlacementServer).Alarms(ctx, req.(*AlarmsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Placement_SetStore_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetStoreRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PlacementServer).SetStore(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Placement_SetStore_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PlacementServer).SetStore(ctx, req.(*SetStoreRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Placement_Schedulers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SchedulersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PlacementServer).Schedulers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Placement_Schedulers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PlacementServer).Schedulers(ctx, req.(*SchedulersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Placement_ServiceDesc is the grpc.ServiceDesc for Placement service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -384,6 +492,18 @@ var Placement_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SchemaLease",
 			Handler:    _Placement_SchemaLease_Handler,
+		},
+		{
+			MethodName: "Alarms",
+			Handler:    _Placement_Alarms_Handler,
+		},
+		{
+			MethodName: "SetStore",
+			Handler:    _Placement_SetStore_Handler,
+		},
+		{
+			MethodName: "Schedulers",
+			Handler:    _Placement_Schedulers_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -89,6 +89,8 @@ func (r *Replica) applyEntry(e *raftpb.Entry, batch *engine.Batch) (appliedEntry
 		res.children, res.resp, err = r.applySplit(c.payload, batch)
 	case cmdGC:
 		err = r.apl.gc.apply(c.payload)
+	case cmdChecksum:
+		res.resp, err = r.applyChecksum(e.GetIndex(), batch)
 	default:
 		err = errBadCommand
 	}

@@ -25,8 +25,10 @@ const (
 	cmdChangePeers
 	// cmdGC: the new bounds of the garbage collection, see gcState.
 	cmdGC
+	// cmdChecksum: no payload. Every replica hashes its state as of this entry.
+	cmdChecksum
 
-	cmdLast = cmdGC
+	cmdLast = cmdChecksum
 )
 
 // command is what a raft entry carries: the header that apply checks and the

@@ -33,6 +33,9 @@ type Host interface {
 	SendSnapshot(r *Replica, m *raftpb.Message, to *multiraft.Envelope)
 	// RunBlocking runs f on a goroutine that may wait, in order per replica.
 	RunBlocking(f func())
+	// RunSlowly runs f on a goroutine that may take long and wait, at low priority. It
+	// reports false if too much waits there already.
+	RunSlowly(f func()) bool
 	// SendMessage sends a message outside of a round.
 	SendMessage(env *multiraft.Envelope)
 	// Tombstoned reports whether that peer of a region must not live here (again).
@@ -90,6 +93,7 @@ type Replica struct {
 	// written counts bytes applied since the replica was loaded.
 	written atomic.Uint64
 	pass    gcPass
+	sums    checksums
 
 	// Owned by the worker that processes the group (and by the snapshot install,
 	// during which nothing is processed).

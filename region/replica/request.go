@@ -45,6 +45,8 @@ func (r *Replica) admin(c *Call, req *kvpb.AdminRequest) {
 		r.changePeers(c, cmd.ChangePeers)
 	case *kvpb.AdminRequest_Describe:
 		r.describe(c)
+	case *kvpb.AdminRequest_Checksum:
+		r.checksum(c, cmd.Checksum.GetIndex())
 	default:
 		c.finish(region.Response(region.Refused("administrative request without a command, or with one that is not known here")))
 	}

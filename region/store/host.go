@@ -49,6 +49,11 @@ func (h host) SendSnapshot(r *replica.Replica, m *raftpb.Message, to *multiraft.
 
 func (h host) RunBlocking(f func()) { h.s.work.blocking.push(f) }
 
+// slowQueueMax bounds the checksums that wait: each pins files of the engine.
+const slowQueueMax = 16
+
+func (h host) RunSlowly(f func()) bool { return h.s.work.slow.pushMax(f, slowQueueMax) }
+
 func (h host) SendMessage(env *multiraft.Envelope) {
 	h.s.transport.Send(env)
 	h.s.transport.Flush()

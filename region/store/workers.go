@@ -20,6 +20,7 @@ type queues struct {
 	timestamps *queue[timestampWait]
 	splits     *queue[uint64]
 	garbage    *queue[uint64]
+	slow       *queue[func()]
 }
 
 type snapshotJob struct {
@@ -40,6 +41,7 @@ func (q *queues) init() {
 	q.timestamps = newQueue[timestampWait]()
 	q.splits = newQueue[uint64]()
 	q.garbage = newQueue[uint64]()
+	q.slow = newQueue[func()]()
 }
 
 func (q *queues) close() {
@@ -49,6 +51,7 @@ func (q *queues) close() {
 	q.timestamps.close()
 	q.splits.close()
 	q.garbage.close()
+	q.slow.close()
 }
 
 const (
@@ -65,6 +68,7 @@ func (s *Store) startWorkers() {
 	consume(s, "store-unknown", s.work.unknown, func(_ context.Context, e *multiraft.Envelope) { s.receiveUnknown(e) })
 	consume(s, "store-snapshots", s.work.snapshots, s.sendSnapshot)
 	consume(s, "store-splits", s.work.splits, s.splitBySize)
+	consume(s, "store-slow", s.work.slow, func(_ context.Context, f func()) { f() })
 	consume(s, "store-garbage", s.work.garbage, s.collectGarbage)
 	s.group.Go("store-timestamps", s.timestampLoop)
 	s.group.Go("store-sync", s.syncLoop)
@@ -207,6 +211,10 @@ func (s *Store) Poll() bool {
 	}
 	if id, ok := s.work.splits.pop(); ok {
 		s.splitBySize(ctx, id)
+		return true
+	}
+	if f, ok := s.work.slow.pop(); ok {
+		f()
 		return true
 	}
 	if id, ok := s.work.garbage.pop(); ok {
