@@ -4,6 +4,9 @@
 // simulations.
 //
 //	Replicas   brings every region to the wanted number of voters
+//	Repair     replaces replicas on stores that are down or leave, takes extra ones away
+//	Evict      moves leaders off stores that drain or leave
+//	Balance    spreads replicas by number and bytes
 //	Leaders    spreads leaders evenly over the stores
 //
 // A plan carries the epoch of the region that it was made for; who carries it out
@@ -34,8 +37,12 @@ type Store struct {
 	ID       uint64
 	Live     bool // reports within the last seconds
 	Accepts  bool // may be given replicas and leaders: up, neither draining nor leaving
+	Down     bool // silent for so long that its replicas are replaced
+	Draining bool // its leaders are to go
+	Leaving  bool // everything that it holds is to go
 	Replicas int  // peers of regions of the snapshot
 	Leaders  int
+	Incoming int // replicas that running operators give to it
 }
 
 // Region is a region as the schedulers see it.
@@ -44,6 +51,7 @@ type Region struct {
 	Epoch   *metapb.Epoch
 	Peers   []*metapb.Peer
 	Leader  uint64 // store; 0 while unknown
+	Size    uint64 // bytes, about
 	Pending map[uint64]bool
 	Down    map[uint64]bool
 	Busy    bool // an operator works on it
