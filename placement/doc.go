@@ -26,6 +26,10 @@
 //     the directory; an operator carries the epoch it was made for and ends when
 //     the region has another one that it did not cause.
 //
+// Stores drain (their leaders leave), and are decommissioned (everything leaves, then
+// they are REMOVED for ever) or replaced when they are silent for five minutes
+// (members.go). Alarms, such as replicas that differ, are stored until cleared.
+//
 // A Service is safe for concurrent use. It starts its goroutines in Start and
 // ends them in Stop.
 package placement

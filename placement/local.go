@@ -40,6 +40,18 @@ func (l local) Operate(ctx context.Context, in *placementpb.OperateRequest, _ ..
 	return l.r.Operate(ctx, in)
 }
 
+func (l local) Alarms(ctx context.Context, in *placementpb.AlarmsRequest, _ ...grpc.CallOption) (*placementpb.AlarmsResponse, error) {
+	return l.r.Alarms(ctx, in)
+}
+
+func (l local) SetStore(ctx context.Context, in *placementpb.SetStoreRequest, _ ...grpc.CallOption) (*placementpb.SetStoreResponse, error) {
+	return l.r.SetStore(ctx, in)
+}
+
+func (l local) Schedulers(ctx context.Context, in *placementpb.SchedulersRequest, _ ...grpc.CallOption) (*placementpb.SchedulersResponse, error) {
+	return l.r.Schedulers(ctx, in)
+}
+
 func (l local) SchemaLease(ctx context.Context, in *placementpb.SchemaLeaseRequest, _ ...grpc.CallOption) (*placementpb.SchemaLeaseResponse, error) {
 	return l.r.SchemaLease(ctx, in)
 }

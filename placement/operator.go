@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -93,7 +94,7 @@ func (s *Service) schedule() {
 			seen = l.since
 		}
 		if !st.silent && now.Sub(seen) >= storeLiveFor {
-			st.silent = true
+			st.silent, st.silentAt = true, now
 			st.lastSeen = time.Time{}
 			st.full = false
 			up := &placementpb.DirectoryUpdate{Stores: l.storeList()}
@@ -107,11 +108,8 @@ func (s *Service) schedule() {
 		return
 	}
 	snap := s.snapshotLocked(l)
-	plans := scheduler.Replicas(snap)
-	if len(plans) == 0 && len(l.ops) == 0 {
-		plans = scheduler.Leaders(snap)
-	}
-	for _, p := range plans {
+	s.finishLeaversLocked(l, snap)
+	for _, p := range l.plansLocked(snap, now) {
 		if len(l.ops) >= operatorsMax {
 			return
 		}
@@ -168,6 +166,7 @@ func (s *Service) runOperator(ctx context.Context, l *leadership, op *operator) 
 		op.info.State, op.info.Error = "cancelled", "cancelled"
 	default:
 		op.info.State, op.info.Error = "failed", err.Error()
+		l.retryAt[op.plan.RegionID] = s.o.Clock.Now().Add(retryPause)
 	}
 	delete(l.ops, op.plan.RegionID)
 	s.mu.history = append(s.mu.history, op.info)
@@ -375,11 +374,13 @@ func (s *Service) move(ctx context.Context, l *leadership, region, from, to uint
 	if peerOn(e.region, from) == nil {
 		return &ErrRefused{fmt.Sprintf("region %d has no peer on store %d", region, from)}
 	}
-	if peerOn(e.region, to) != nil {
+	switch p := peerOn(e.region, to); {
+	case p == nil:
+		if err := s.addLearner(ctx, l, region, to); err != nil {
+			return err
+		}
+	case p.Role != metapb.PeerRole_LEARNER:
 		return &ErrRefused{fmt.Sprintf("region %d has a peer on store %d already", region, to)}
-	}
-	if err := s.addLearner(ctx, l, region, to); err != nil {
-		return err
 	}
 	if e, err = s.lookup(l, region); err != nil {
 		return err
@@ -510,11 +511,13 @@ func (s *Service) Operate(ctx context.Context, req *placementpb.OperateRequest) 
 		}
 		if req.Kind == "cancel" {
 			defer s.mu.Unlock()
-			if running := l.ops[req.RegionId]; running != nil {
-				running.cancel()
-				return proto.Clone(running.info).(*placementpb.Operator), nil, nil
+			for _, running := range l.ops {
+				if running.info.Id == req.OperatorId || req.OperatorId == 0 && running.info.RegionId == req.RegionId {
+					running.cancel()
+					return proto.Clone(running.info).(*placementpb.Operator), nil, nil
+				}
 			}
-			return nil, nil, fmt.Errorf("no operator runs on region %d", req.RegionId)
+			return nil, nil, &ErrRefused{fmt.Sprintf("operator %d does not run (any more)", req.OperatorId)}
 		}
 		busy := l.ops[req.RegionId]
 		if busy == nil {
@@ -579,6 +582,9 @@ func (s *Service) orderLocked(l *leadership, req *placementpb.OperateRequest) (*
 		if st.silent {
 			return &ErrRefused{fmt.Sprintf("node %d is not live", id)}
 		}
+		if state := st.rec.Store.State; state != metapb.StoreState_UP {
+			return &ErrRefused{fmt.Sprintf("node %d is %s", id, strings.ToLower(state.String()))}
+		}
 		return nil
 	}
 	switch plan.Kind {
@@ -618,7 +624,7 @@ func (s *Service) orderLocked(l *leadership, req *placementpb.OperateRequest) (*
 	default:
 		return nil, fmt.Errorf("unknown kind of operator %q", req.Kind)
 	}
-	if plan.Kind == scheduler.TransferLeader {
+	if plan.Kind != kindSplit {
 		l.heldUntil[req.RegionId] = s.o.Clock.Now().Add(handHold)
 	}
 	op := &operator{plan: plan, keys: req.Keys}

@@ -88,6 +88,25 @@ func (r *rpc) Operate(ctx context.Context, req *placementpb.OperateRequest) (*pl
 	return &placementpb.OperateResponse{Error: r.fail(err), Operator: op, Regions: regions, Refused: errors.As(err, &refused)}, nil
 }
 
+func (r *rpc) Alarms(ctx context.Context, req *placementpb.AlarmsRequest) (*placementpb.AlarmsResponse, error) {
+	list, err := r.s.Alarms(ctx, req.Add, req.ClearRegion)
+	return &placementpb.AlarmsResponse{Error: r.fail(err), Alarms: list}, nil
+}
+
+func (r *rpc) SetStore(ctx context.Context, req *placementpb.SetStoreRequest) (*placementpb.SetStoreResponse, error) {
+	resp, err := r.s.SetStore(ctx, req)
+	if err != nil {
+		var refused *ErrRefused
+		return &placementpb.SetStoreResponse{Error: r.fail(err), Refused: errors.As(err, &refused)}, nil
+	}
+	return resp, nil
+}
+
+func (r *rpc) Schedulers(ctx context.Context, req *placementpb.SchedulersRequest) (*placementpb.SchedulersResponse, error) {
+	list, err := r.s.Schedulers(ctx, req)
+	return &placementpb.SchedulersResponse{Error: r.fail(err), Schedulers: list}, nil
+}
+
 func (r *rpc) SchemaLease(ctx context.Context, req *placementpb.SchemaLeaseRequest) (*placementpb.SchemaLeaseResponse, error) {
 	resp, err := r.s.SchemaLease(ctx, req)
 	if err != nil {

@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -60,6 +61,9 @@ type Options struct {
 	AddressOf func(store uint64) string
 	Clock     env.Clock
 	Logger    *slog.Logger
+	// DownAfter is zero (DefaultDownAfter) or another time for tests: how long a store
+	// is silent before its replicas are replaced.
+	DownAfter time.Duration
 	// Retention is zero (DefaultRetention) or another time for tests: how long old
 	// versions are kept.
 	Retention time.Duration
@@ -113,6 +117,8 @@ type storeState struct {
 	lastSeen time.Time // zero: not in this term
 	full     bool      // sent a full report in this term
 	silent   bool      // has not reported for storeLiveFor
+	silentAt time.Time // when that was noticed
+	ending   bool      // it is being made REMOVED
 	// oldest is the oldest transaction that runs on the node, 0: none.
 	oldest timestamp.Timestamp
 }
@@ -134,8 +140,12 @@ type leadership struct {
 	// heldUntil is when regions whose leader somebody chose by hand may be led
 	// elsewhere again.
 	heldUntil map[uint64]time.Time
-	watchers  map[*watcher]struct{}
-	ended     chan struct{} // closed when the term ends
+	// retryAt is when a region whose operator failed may have another.
+	retryAt  map[uint64]time.Time
+	alarms   map[uint64]*placementpb.Alarm // by region
+	paused   map[string]time.Time          // schedulers, until when
+	watchers map[*watcher]struct{}
+	ended    chan struct{} // closed when the term ends
 }
 
 // Service is the placement service of one node.
@@ -155,6 +165,9 @@ type Service struct {
 
 // New returns a service that does nothing before Start.
 func New(o Options) *Service {
+	if o.DownAfter <= 0 {
+		o.DownAfter = DefaultDownAfter
+	}
 	if o.Retention <= 0 {
 		o.Retention = DefaultRetention
 	}
@@ -245,7 +258,8 @@ func (s *Service) takeOver(ctx context.Context, term uint64) error {
 	now := s.o.Clock.Now()
 	l := &leadership{
 		term: term, since: now, idNext: firstID, idBound: firstID,
-		stores: map[uint64]*storeState{}, dir: newDirectory(), ops: map[uint64]*operator{}, heldUntil: map[uint64]time.Time{},
+		stores: map[uint64]*storeState{}, dir: newDirectory(), ops: map[uint64]*operator{}, heldUntil: map[uint64]time.Time{}, retryAt: map[uint64]time.Time{},
+		alarms: map[uint64]*placementpb.Alarm{}, paused: map[string]time.Time{},
 		watchers: map[*watcher]struct{}{}, ended: make(chan struct{}), extended: make(chan struct{}),
 	}
 	var stored timestamp.Timestamp
@@ -279,6 +293,16 @@ func (s *Service) takeOver(ctx context.Context, term uint64) error {
 				return fmt.Errorf("store record %x: %w", p.Key, err)
 			}
 			l.stores[rec.Store.Id] = &storeState{rec: rec}
+		case bytes.HasPrefix(p.Key, keyAlarms):
+			if err := l.loadAlarm(p); err != nil {
+				return err
+			}
+		case bytes.HasPrefix(p.Key, keyPaused):
+			ms, err := number(p)
+			if err != nil {
+				return err
+			}
+			l.paused[string(p.Key[len(keyPaused):])] = time.UnixMilli(int64(ms))
 		default:
 			return fmt.Errorf("placement state holds a key that this version does not know: %x", p.Key)
 		}

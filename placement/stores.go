@@ -50,6 +50,9 @@ func (s *Service) Join(ctx context.Context, req *placementpb.JoinRequest) (*plac
 	case old != nil:
 		rec.JoinToken = old.JoinToken
 		rec.Store.Id, rec.Store.NodeId, rec.Store.State = old.Store.Id, old.Store.NodeId, old.Store.State
+		if rec.Store.State == metapb.StoreState_DRAINING && rec.Store.StartedUnixMs != old.Store.StartedUnixMs {
+			rec.Store.State = metapb.StoreState_UP // it drained to be restarted
+		}
 		if old.Store.State == metapb.StoreState_REMOVED {
 			return nil, fmt.Errorf("store %d was removed from the cluster; start it with an empty directory to join anew", old.Store.Id)
 		}
@@ -103,7 +106,7 @@ func (l *leadership) storeList() []*metapb.Store {
 	out := make([]*metapb.Store, 0, len(l.stores))
 	for _, st := range l.stores {
 		s := st.rec.Store
-		if s.State == metapb.StoreState_UP && st.silent {
+		if (s.State == metapb.StoreState_UP || s.State == metapb.StoreState_DRAINING) && st.silent {
 			s = cloneStore(s)
 			s.State = metapb.StoreState_SUSPECT
 		}
@@ -166,7 +169,8 @@ func (s *Service) snapshotLocked(l *leadership) *scheduler.Snapshot {
 	replicas, leaders := map[uint64]int{}, map[uint64]int{}
 	for _, e := range l.dir.order {
 		r := scheduler.Region{ID: e.region.Id, Epoch: e.region.Epoch, Peers: e.region.Peers, Leader: e.leader,
-			Pending: map[uint64]bool{}, Down: map[uint64]bool{}, Busy: l.ops[e.region.Id] != nil,
+			Pending: map[uint64]bool{}, Down: map[uint64]bool{}, Size: e.size,
+			Busy: l.ops[e.region.Id] != nil || now.Before(l.retryAt[e.region.Id]),
 			Held: now.Before(l.heldUntil[e.region.Id]), Costly: e.region.Id == groupRegion}
 		for _, p := range e.pending {
 			r.Pending[p] = true
@@ -180,11 +184,22 @@ func (s *Service) snapshotLocked(l *leadership) *scheduler.Snapshot {
 		leaders[e.leader]++
 		snap.Regions = append(snap.Regions, r)
 	}
+	incoming := map[uint64]int{}
+	for _, op := range l.ops {
+		if op.plan.Kind == scheduler.AddPeer || op.plan.Kind == scheduler.MovePeer {
+			incoming[op.plan.To]++
+		}
+	}
 	for _, m := range l.storeList() {
+		if m.State == metapb.StoreState_REMOVED {
+			continue
+		}
 		st := l.stores[m.Id]
 		live := !st.lastSeen.IsZero() && now.Sub(st.lastSeen) < storeLiveFor
 		snap.Stores = append(snap.Stores, scheduler.Store{ID: m.Id, Live: live,
-			Accepts: m.State == metapb.StoreState_UP || m.State == metapb.StoreState_SUSPECT, Replicas: replicas[m.Id], Leaders: leaders[m.Id]})
+			Accepts: m.State == metapb.StoreState_UP || m.State == metapb.StoreState_SUSPECT, Replicas: replicas[m.Id], Leaders: leaders[m.Id],
+			Down:     st.silent && now.Sub(st.silentAt) >= s.o.DownAfter,
+			Draining: m.State == metapb.StoreState_DRAINING, Leaving: m.State == metapb.StoreState_DECOMMISSIONING, Incoming: incoming[m.Id]})
 	}
 	return snap
 }

@@ -367,10 +367,13 @@ func (a *admin) Status(ctx context.Context, _ *adminpb.StatusRequest) (*adminpb.
 	}
 	live := 0
 	for _, s := range n.nodes() {
+		if s.Store.State == metapb.StoreState_REMOVED {
+			continue
+		}
 		st.NodesTotal++
-		if s.Live {
+		if s.Live || s.Store.State == metapb.StoreState_DECOMMISSIONING {
 			live++
-		} else if s.Store.State != metapb.StoreState_REMOVED {
+		} else {
 			problem(fmt.Sprintf("node %d is %s", s.Store.NodeId, s.Store.State), "it has not reported for some seconds", fmt.Sprintf("start it again: quorate start --store DIR (it listened on %s)", s.Store.RpcAddress))
 		}
 	}
@@ -406,6 +409,13 @@ func (a *admin) Status(ctx context.Context, _ *adminpb.StatusRequest) (*adminpb.
 	ops, err := n.client.Operators(probe, true)
 	if err != nil {
 		problem("placement does not answer", err.Error(), "quorate node ls")
+	}
+	alarms, alarmErr := n.client.Alarms(probe, nil, 0)
+	if alarmErr != nil && err == nil {
+		problem("the alarms of the cluster are not known", alarmErr.Error(), "quorate status")
+	}
+	for _, a := range alarms {
+		problem(a.Text, "noticed at "+time.UnixMilli(a.SinceUnixMs).UTC().Format(time.DateTime)+" UTC", fmt.Sprintf("quorate debug check-replicas --region %d", a.RegionId))
 	}
 	for _, op := range ops {
 		if op.State == "running" {

@@ -33,6 +33,9 @@ type Config struct {
 	Local *LocalCluster
 	// SplitSizeBytes is the size at which regions split, 0 for the default.
 	SplitSizeBytes int64
+	// DownAfter is how long a node is silent before its replicas are replaced, 0 for the
+	// default.
+	DownAfter time.Duration
 	// Retention is how long old versions are kept, 0 for the default. All nodes must
 	// have the same.
 	Retention time.Duration

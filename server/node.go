@@ -77,8 +77,9 @@ type Node struct {
 	group   *stop.Group
 	// built is closed when all of the above are set: the store calls back
 	// while it is being opened.
-	built  chan struct{}
-	serves atomic.Bool
+	built   chan struct{}
+	serves  atomic.Bool
+	retired atomic.Bool // removed from the cluster: serves nobody any more
 
 	fatal struct {
 		sync.Once
@@ -255,7 +256,7 @@ func (n *Node) build() error {
 	n.placement = placement.New(placement.Options{
 		StoreID: n.ident.StoreID, ClusterID: n.ident.ClusterID, Group: placementGroup{n.store.Local(placementRegion)},
 		Admin: regionAdmin{n}, AddressOf: n.book.rpc, Clock: n.cfg.Env.Clock, Logger: n.log,
-		Retention: n.cfg.Retention,
+		Retention: n.cfg.Retention, DownAfter: n.cfg.DownAfter,
 	})
 	n.client = client.New(client.Options{
 		StoreID: n.ident.StoreID, ClusterID: n.ident.ClusterID, Local: n.placement.Local(), Dial: n.dial.store,
@@ -328,6 +329,7 @@ func (n *Node) serve(ctx context.Context) error {
 	n.group.Go("schema lease", n.lease.run)
 	n.group.Go("greet", n.greetLoop)
 	n.group.Go("garbage", n.garbageLoop)
+	n.group.Go("check replicas", n.checkLoop)
 	n.group.Go("http", func(context.Context) {
 		if err := n.http.Serve(n.httpLis); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			n.fail(fmt.Errorf("serve HTTP: %w", err))
@@ -427,11 +429,33 @@ func (n *Node) directoryUpdate(u *placementpb.DirectoryUpdate) {
 			n.log.Warn("keep the address book", "err", err)
 		}
 	}
+	for _, s := range u.Stores {
+		if s.Id == n.ident.StoreID && s.State == metapb.StoreState_REMOVED {
+			n.retire()
+		}
+	}
 	routes := n.dir.update(u)
 	n.router.Update(routes, false)
 	if u.SchemaVersion > 0 {
 		n.lease.heard(u.SchemaVersion)
 	}
+}
+
+// retire makes the node refuse work: it was removed from the cluster and holds
+// nothing any more. Its process stays for whoever looks.
+func (n *Node) retire() {
+	if !n.retired.CompareAndSwap(false, true) {
+		return
+	}
+	n.serves.Store(false)
+	n.log.Info("this node was removed from the cluster: it holds nothing and serves nobody; stop it, and delete its store")
+	n.group.Go("retire", func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+		defer cancel()
+		if err := n.pg.Shutdown(ctx); err != nil {
+			n.log.Debug("clients of the removed node", "err", err)
+		}
+	})
 }
 
 // SQLAddr, RPCAddr and HTTPAddr are where the node listens.
@@ -474,6 +498,14 @@ func (n *Node) Stop(ctx context.Context) error {
 	n.stopOnce.Do(func() {
 		n.serves.Store(false)
 		dctx, cancel := context.WithTimeout(ctx, drainTimeout)
+		// Placement gives it no leader back meanwhile. The next start ends that.
+		if len(n.members()) > 1 {
+			mark, done := context.WithTimeout(dctx, drainTimeout/6)
+			if _, err := n.client.SetStore(mark, &placementpb.SetStoreRequest{StoreId: n.ident.StoreID, State: metapb.StoreState_DRAINING}); err != nil {
+				n.log.Debug("say that this node drains", "err", err)
+			}
+			done()
+		}
 		if err := n.pg.Shutdown(dctx); err != nil {
 			n.log.Debug("drain SQL clients", "err", err)
 		}

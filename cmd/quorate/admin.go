@@ -227,9 +227,7 @@ func newNode(g *globals) *cobra.Command {
 	outputFlag(ls, g)
 	timeoutFlag(ls, g, 10*time.Second)
 	node.AddCommand(ls)
-	for _, verb := range []string{"describe", "drain", "decommission", "recommission"} {
-		node.AddCommand(notBuilt(verb + " N"))
-	}
+	node.AddCommand(notBuilt("describe N"), newDrain(g), newDecommission(g), newRecommission(g))
 	return node
 }
 
@@ -461,7 +459,7 @@ func newRegion(g *globals) *cobra.Command {
 		order("add-peer ID --to N", "Give a node a replica of a region", "add-peer", toFlag),
 		order("remove-peer ID --from N", "Take a node's replica of a region away", "remove-peer", fromFlag),
 		order("move-peer ID --from N --to N", "Move a replica to another node", "move-peer", func(c *cobra.Command) { fromFlag(c); toFlag(c) }),
-		notBuilt("map [TABLE]"), notBuilt("why ID"), notBuilt("merge ID"), notBuilt("scatter [TABLE]"))
+		notBuilt("map [TABLE]"), notBuilt("why ID"), notBuilt("merge ID"), newScatter(g))
 	return region
 }
 
@@ -591,6 +589,6 @@ func newOperator(g *globals) *cobra.Command {
 	ls.Flags().BoolVar(&history, "history", false, "those that ended too")
 	outputFlag(ls, g)
 	timeoutFlag(ls, g, 10*time.Second)
-	operator.AddCommand(ls, notBuilt("cancel ID"))
+	operator.AddCommand(ls, newCancel(g))
 	return operator
 }

@@ -112,7 +112,7 @@ func newRoot() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&g.host, "host", host, "RPC address of any node of the cluster (QUORATE_HOST)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageFault{err} })
-	root.AddCommand(newDemo(), newStart(), newSQL(g), newStatus(g), newWait(g), newNode(g), newRegion(g), newOperator(g), newVersion())
+	root.AddCommand(newDemo(), newStart(), newSQL(g), newStatus(g), newWait(g), newNode(g), newRegion(g), newOperator(g), newScheduler(g), newDebug(g), newVersion())
 	return root
 }
 

@@ -74,6 +74,7 @@ func newStart() *cobra.Command {
 	f.StringVar(&pidFile, "pid-file", "", "write the process id here before listening")
 	f.StringVar(&memory, "memory-limit", "", "memory to use, such as 2GiB (default: no limit)")
 	f.DurationVar(&cfg.Retention, "gc-retention", 0, "how long old versions are kept, the same on all nodes (default 10m)")
+	f.DurationVar(&cfg.DownAfter, "replace-after", 0, "how long a node is silent before its replicas are replaced (default 5m)")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return cmd
 }

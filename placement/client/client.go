@@ -257,6 +257,40 @@ func (c *Client) Operators(ctx context.Context, history bool) (ops []*placementp
 	return ops, err
 }
 
+// Alarms adds an alarm (nil: none), clears those of a region (0: none), and lists all.
+func (c *Client) Alarms(ctx context.Context, add *placementpb.Alarm, clear uint64) (list []*placementpb.Alarm, err error) {
+	err = c.call(ctx, "alarms", func(ctx context.Context, pc placementpb.PlacementClient) (*placementpb.Error, error) {
+		r, err := pc.Alarms(ctx, &placementpb.AlarmsRequest{Add: add, ClearRegion: clear})
+		list = r.GetAlarms()
+		return r.GetError(), err
+	})
+	return list, err
+}
+
+// SetStore changes the state of a store, or looks how far a change is. A refusal
+// comes in the answer.
+func (c *Client) SetStore(ctx context.Context, req *placementpb.SetStoreRequest) (resp *placementpb.SetStoreResponse, err error) {
+	err = c.call(ctx, "set the state of a store", func(ctx context.Context, pc placementpb.PlacementClient) (*placementpb.Error, error) {
+		var err error
+		resp, err = pc.SetStore(ctx, req)
+		if resp.GetRefused() {
+			return nil, err
+		}
+		return resp.GetError(), err
+	})
+	return resp, err
+}
+
+// Schedulers pauses or resumes a scheduler, if asked to, and lists all.
+func (c *Client) Schedulers(ctx context.Context, req *placementpb.SchedulersRequest) (list []*placementpb.Scheduler, err error) {
+	err = c.call(ctx, "schedulers", func(ctx context.Context, pc placementpb.PlacementClient) (*placementpb.Error, error) {
+		r, err := pc.Schedulers(ctx, req)
+		list = r.GetSchedulers()
+		return r.GetError(), err
+	})
+	return list, err
+}
+
 // watch follows the directory, at whichever store leads.
 func (c *Client) watch(ctx context.Context) {
 	for ctx.Err() == nil {

@@ -1733,6 +1733,7 @@ type OperateRequest struct {
 	ToStore       uint64                 `protobuf:"varint,4,opt,name=to_store,json=toStore,proto3" json:"to_store,omitempty"`
 	Keys          [][]byte               `protobuf:"bytes,5,rep,name=keys,proto3" json:"keys,omitempty"`
 	Wait          bool                   `protobuf:"varint,6,opt,name=wait,proto3" json:"wait,omitempty"`
+	OperatorId    uint64                 `protobuf:"varint,7,opt,name=operator_id,json=operatorId,proto3" json:"operator_id,omitempty"` // cancel
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1807,6 +1808,13 @@ func (x *OperateRequest) GetWait() bool {
 		return x.Wait
 	}
 	return false
+}
+
+func (x *OperateRequest) GetOperatorId() uint64 {
+	if x != nil {
+		return x.OperatorId
+	}
+	return 0
 }
 
 type OperateResponse struct {
@@ -2148,7 +2156,7 @@ const file_placementpb_placement_proto_rawDesc = "" +
 	"\ahistory\x18\x01 \x01(\bR\ahistory\"~\n" +
 	"\x11OperatorsResponse\x12.\n" +
 	"\x05error\x18\x01 \x01(\v2\x18.quorate.placement.ErrorR\x05error\x129\n" +
-	"\toperators\x18\x02 \x03(\v2\x1b.quorate.placement.OperatorR\toperators\"\xa3\x01\n" +
+	"\toperators\x18\x02 \x03(\v2\x1b.quorate.placement.OperatorR\toperators\"\xc4\x01\n" +
 	"\x0eOperateRequest\x12\x1b\n" +
 	"\tregion_id\x18\x01 \x01(\x04R\bregionId\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1d\n" +
@@ -2156,7 +2164,9 @@ const file_placementpb_placement_proto_rawDesc = "" +
 	"from_store\x18\x03 \x01(\x04R\tfromStore\x12\x19\n" +
 	"\bto_store\x18\x04 \x01(\x04R\atoStore\x12\x12\n" +
 	"\x04keys\x18\x05 \x03(\fR\x04keys\x12\x12\n" +
-	"\x04wait\x18\x06 \x01(\bR\x04wait\"\xc4\x01\n" +
+	"\x04wait\x18\x06 \x01(\bR\x04wait\x12\x1f\n" +
+	"\voperator_id\x18\a \x01(\x04R\n" +
+	"operatorId\"\xc4\x01\n" +
 	"\x0fOperateResponse\x12.\n" +
 	"\x05error\x18\x01 \x01(\v2\x18.quorate.placement.ErrorR\x05error\x127\n" +
 	"\boperator\x18\x02 \x01(\v2\x1b.quorate.placement.OperatorR\boperator\x12.\n" +
