@@ -81,6 +81,14 @@ func Unavailable(why string) *kvpb.RegionError {
 	}
 }
 
+// DiskFull says that the store takes no write that needs more space.
+func DiskFull(availBytes, totalBytes uint64) *kvpb.RegionError {
+	return &kvpb.RegionError{
+		Message: fmt.Sprintf("the disk is full: %d MB of %d MB are left", availBytes>>20, totalBytes>>20),
+		Kind:    &kvpb.RegionError_DiskFull{DiskFull: &kvpb.DiskFull{}},
+	}
+}
+
 // Refused is a region error without a kind: the request itself is wrong, nothing
 // ran, and sending it again will not help.
 func Refused(format string, args ...any) *kvpb.RegionError {

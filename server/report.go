@@ -100,6 +100,7 @@ func (r *reporter) report(ctx context.Context) {
 		req.Regions = r.n.store.Report()
 	}
 	st := r.n.store.Stats()
+	req.Stats.AvailableBytes, req.Stats.CapacityBytes = r.n.store.DiskSpace()
 	req.Stats.Replicas, req.Stats.Leaders = uint32(st.Replicas), uint32(st.Leaders)
 	req.OldestStartTs = uint64(r.n.txn.OldestActive())
 	resp, err := r.n.client.Report(ctx, req)

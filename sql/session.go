@@ -457,6 +457,9 @@ func (s *Session) mapErr(err error) error {
 	case errors.As(err, &large):
 		return sqlerr.New(sqlerr.ProgramLimitExceeded, "transaction is too large").
 			WithDetail("It has %d bytes of writes, the limit is %d.", large.Bytes, large.Limit).WithCause(err)
+	case txn.DiskFull(err) != "":
+		return sqlerr.New(sqlerr.DiskFull, "could not write: no space left on device").WithDetail("%s.", txn.DiskFull(err)).
+			WithHint("Free space on that disk, or delete data: reads, DELETE, TRUNCATE and DROP go on.").WithCause(err)
 	case errors.As(err, &below):
 		return sqlerr.New(sqlerr.SnapshotTooOld, "snapshot too old").WithDetail("%v", below).WithCause(err)
 	case errors.As(err, &nope):

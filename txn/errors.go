@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/quorate-db/quorate/internal/timestamp"
+	"github.com/quorate-db/quorate/region/router"
 )
 
 var (
@@ -108,6 +109,17 @@ type ReadBelowGCError struct {
 
 func (e *ReadBelowGCError) Error() string {
 	return fmt.Sprintf("snapshot at %s is too old: versions below %s were removed", e.ReadTS, e.GCTS)
+}
+
+// DiskFull says where a write was refused because the disk has no space for it
+// (53100), "" if err is another error. The transaction did not commit.
+func DiskFull(err error) string {
+	var unknown *UnknownOutcomeError
+	var refused *router.RegionError
+	if errors.As(err, &unknown) || !errors.As(err, &refused) || !refused.DiskFull {
+		return ""
+	}
+	return refused.Error()
 }
 
 // UnsupportedError names something that is not built (0A000).

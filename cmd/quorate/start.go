@@ -96,11 +96,12 @@ func runNode(ctx context.Context, cfg server.Config, cmd *cobra.Command) error {
 	failure := n.Err()
 	sctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
-	err = n.Stop(sctx)
 	if failure != nil {
+		// Nothing can be handed over, and nothing may be acknowledged any more.
+		_ = n.StopNow(sctx)
 		return fmt.Errorf("the node stopped: %w", failure)
 	}
-	return err
+	return n.Stop(sctx)
 }
 
 func readyLine(n *server.Node) string {

@@ -817,6 +817,7 @@ type RegionError struct {
 	//	*RegionError_StoreNotMatch
 	//	*RegionError_EntryTooLarge
 	//	*RegionError_Unavailable
+	//	*RegionError_DiskFull
 	Kind          isRegionError_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -947,6 +948,15 @@ func (x *RegionError) GetUnavailable() *Unavailable {
 	return nil
 }
 
+func (x *RegionError) GetDiskFull() *DiskFull {
+	if x != nil {
+		if x, ok := x.Kind.(*RegionError_DiskFull); ok {
+			return x.DiskFull
+		}
+	}
+	return nil
+}
+
 type isRegionError_Kind interface {
 	isRegionError_Kind()
 }
@@ -987,6 +997,10 @@ type RegionError_Unavailable struct {
 	Unavailable *Unavailable `protobuf:"bytes,10,opt,name=unavailable,proto3,oneof"`
 }
 
+type RegionError_DiskFull struct {
+	DiskFull *DiskFull `protobuf:"bytes,11,opt,name=disk_full,json=diskFull,proto3,oneof"`
+}
+
 func (*RegionError_NotLeader) isRegionError_Kind() {}
 
 func (*RegionError_EpochNotMatch) isRegionError_Kind() {}
@@ -1004,6 +1018,8 @@ func (*RegionError_StoreNotMatch) isRegionError_Kind() {}
 func (*RegionError_EntryTooLarge) isRegionError_Kind() {}
 
 func (*RegionError_Unavailable) isRegionError_Kind() {}
+
+func (*RegionError_DiskFull) isRegionError_Kind() {}
 
 type NotLeader struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1429,6 +1445,43 @@ func (*Unavailable) Descriptor() ([]byte, []int) {
 	return file_kvpb_kv_proto_rawDescGZIP(), []int{12}
 }
 
+// DiskFull: the store has too little space left to take a write that adds to it.
+type DiskFull struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiskFull) Reset() {
+	*x = DiskFull{}
+	mi := &file_kvpb_kv_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiskFull) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiskFull) ProtoMessage() {}
+
+func (x *DiskFull) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiskFull.ProtoReflect.Descriptor instead.
+func (*DiskFull) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{13}
+}
+
 // LockInfo describes a transaction's lock that stands in the way.
 type LockInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1445,7 +1498,7 @@ type LockInfo struct {
 
 func (x *LockInfo) Reset() {
 	*x = LockInfo{}
-	mi := &file_kvpb_kv_proto_msgTypes[13]
+	mi := &file_kvpb_kv_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1457,7 +1510,7 @@ func (x *LockInfo) String() string {
 func (*LockInfo) ProtoMessage() {}
 
 func (x *LockInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[13]
+	mi := &file_kvpb_kv_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1470,7 +1523,7 @@ func (x *LockInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LockInfo.ProtoReflect.Descriptor instead.
 func (*LockInfo) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{13}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *LockInfo) GetKey() []byte {
@@ -1543,7 +1596,7 @@ type KeyError struct {
 
 func (x *KeyError) Reset() {
 	*x = KeyError{}
-	mi := &file_kvpb_kv_proto_msgTypes[14]
+	mi := &file_kvpb_kv_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1555,7 +1608,7 @@ func (x *KeyError) String() string {
 func (*KeyError) ProtoMessage() {}
 
 func (x *KeyError) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[14]
+	mi := &file_kvpb_kv_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1568,7 +1621,7 @@ func (x *KeyError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyError.ProtoReflect.Descriptor instead.
 func (*KeyError) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{14}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *KeyError) GetKind() isKeyError_Kind {
@@ -1730,7 +1783,7 @@ type WriteConflict struct {
 
 func (x *WriteConflict) Reset() {
 	*x = WriteConflict{}
-	mi := &file_kvpb_kv_proto_msgTypes[15]
+	mi := &file_kvpb_kv_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1742,7 +1795,7 @@ func (x *WriteConflict) String() string {
 func (*WriteConflict) ProtoMessage() {}
 
 func (x *WriteConflict) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[15]
+	mi := &file_kvpb_kv_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1755,7 +1808,7 @@ func (x *WriteConflict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteConflict.ProtoReflect.Descriptor instead.
 func (*WriteConflict) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{15}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WriteConflict) GetKey() []byte {
@@ -1803,7 +1856,7 @@ type AlreadyExists struct {
 
 func (x *AlreadyExists) Reset() {
 	*x = AlreadyExists{}
-	mi := &file_kvpb_kv_proto_msgTypes[16]
+	mi := &file_kvpb_kv_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1815,7 +1868,7 @@ func (x *AlreadyExists) String() string {
 func (*AlreadyExists) ProtoMessage() {}
 
 func (x *AlreadyExists) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[16]
+	mi := &file_kvpb_kv_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1828,7 +1881,7 @@ func (x *AlreadyExists) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlreadyExists.ProtoReflect.Descriptor instead.
 func (*AlreadyExists) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{16}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AlreadyExists) GetKey() []byte {
@@ -1855,7 +1908,7 @@ type TxnAborted struct {
 
 func (x *TxnAborted) Reset() {
 	*x = TxnAborted{}
-	mi := &file_kvpb_kv_proto_msgTypes[17]
+	mi := &file_kvpb_kv_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1867,7 +1920,7 @@ func (x *TxnAborted) String() string {
 func (*TxnAborted) ProtoMessage() {}
 
 func (x *TxnAborted) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[17]
+	mi := &file_kvpb_kv_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1880,7 +1933,7 @@ func (x *TxnAborted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TxnAborted.ProtoReflect.Descriptor instead.
 func (*TxnAborted) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{17}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TxnAborted) GetKey() []byte {
@@ -1908,7 +1961,7 @@ type TxnCommitted struct {
 
 func (x *TxnCommitted) Reset() {
 	*x = TxnCommitted{}
-	mi := &file_kvpb_kv_proto_msgTypes[18]
+	mi := &file_kvpb_kv_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1920,7 +1973,7 @@ func (x *TxnCommitted) String() string {
 func (*TxnCommitted) ProtoMessage() {}
 
 func (x *TxnCommitted) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[18]
+	mi := &file_kvpb_kv_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1933,7 +1986,7 @@ func (x *TxnCommitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TxnCommitted.ProtoReflect.Descriptor instead.
 func (*TxnCommitted) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{18}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TxnCommitted) GetKey() []byte {
@@ -1967,7 +2020,7 @@ type CommitTsTooSmall struct {
 
 func (x *CommitTsTooSmall) Reset() {
 	*x = CommitTsTooSmall{}
-	mi := &file_kvpb_kv_proto_msgTypes[19]
+	mi := &file_kvpb_kv_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1979,7 +2032,7 @@ func (x *CommitTsTooSmall) String() string {
 func (*CommitTsTooSmall) ProtoMessage() {}
 
 func (x *CommitTsTooSmall) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[19]
+	mi := &file_kvpb_kv_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1992,7 +2045,7 @@ func (x *CommitTsTooSmall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitTsTooSmall.ProtoReflect.Descriptor instead.
 func (*CommitTsTooSmall) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{19}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CommitTsTooSmall) GetKey() []byte {
@@ -2019,7 +2072,7 @@ type CommitTsTooLarge struct {
 
 func (x *CommitTsTooLarge) Reset() {
 	*x = CommitTsTooLarge{}
-	mi := &file_kvpb_kv_proto_msgTypes[20]
+	mi := &file_kvpb_kv_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2031,7 +2084,7 @@ func (x *CommitTsTooLarge) String() string {
 func (*CommitTsTooLarge) ProtoMessage() {}
 
 func (x *CommitTsTooLarge) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[20]
+	mi := &file_kvpb_kv_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2044,7 +2097,7 @@ func (x *CommitTsTooLarge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitTsTooLarge.ProtoReflect.Descriptor instead.
 func (*CommitTsTooLarge) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{20}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CommitTsTooLarge) GetCommitTs() uint64 {
@@ -2071,7 +2124,7 @@ type TxnNotFound struct {
 
 func (x *TxnNotFound) Reset() {
 	*x = TxnNotFound{}
-	mi := &file_kvpb_kv_proto_msgTypes[21]
+	mi := &file_kvpb_kv_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2083,7 +2136,7 @@ func (x *TxnNotFound) String() string {
 func (*TxnNotFound) ProtoMessage() {}
 
 func (x *TxnNotFound) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[21]
+	mi := &file_kvpb_kv_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2096,7 +2149,7 @@ func (x *TxnNotFound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TxnNotFound.ProtoReflect.Descriptor instead.
 func (*TxnNotFound) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{21}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TxnNotFound) GetKey() []byte {
@@ -2123,7 +2176,7 @@ type ReadBelowGC struct {
 
 func (x *ReadBelowGC) Reset() {
 	*x = ReadBelowGC{}
-	mi := &file_kvpb_kv_proto_msgTypes[22]
+	mi := &file_kvpb_kv_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2135,7 +2188,7 @@ func (x *ReadBelowGC) String() string {
 func (*ReadBelowGC) ProtoMessage() {}
 
 func (x *ReadBelowGC) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[22]
+	mi := &file_kvpb_kv_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2148,7 +2201,7 @@ func (x *ReadBelowGC) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadBelowGC.ProtoReflect.Descriptor instead.
 func (*ReadBelowGC) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{22}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReadBelowGC) GetTs() uint64 {
@@ -2180,7 +2233,7 @@ type ReadContext struct {
 
 func (x *ReadContext) Reset() {
 	*x = ReadContext{}
-	mi := &file_kvpb_kv_proto_msgTypes[23]
+	mi := &file_kvpb_kv_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2192,7 +2245,7 @@ func (x *ReadContext) String() string {
 func (*ReadContext) ProtoMessage() {}
 
 func (x *ReadContext) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[23]
+	mi := &file_kvpb_kv_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2205,7 +2258,7 @@ func (x *ReadContext) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadContext.ProtoReflect.Descriptor instead.
 func (*ReadContext) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{23}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReadContext) GetReadTs() uint64 {
@@ -2239,7 +2292,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[24]
+	mi := &file_kvpb_kv_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2251,7 +2304,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[24]
+	mi := &file_kvpb_kv_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2264,7 +2317,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{24}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetRequest) GetRead() *ReadContext {
@@ -2293,7 +2346,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[25]
+	mi := &file_kvpb_kv_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2305,7 +2358,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[25]
+	mi := &file_kvpb_kv_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2318,7 +2371,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{25}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetResponse) GetError() *KeyError {
@@ -2359,7 +2412,7 @@ type BatchGetRequest struct {
 
 func (x *BatchGetRequest) Reset() {
 	*x = BatchGetRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[26]
+	mi := &file_kvpb_kv_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2371,7 +2424,7 @@ func (x *BatchGetRequest) String() string {
 func (*BatchGetRequest) ProtoMessage() {}
 
 func (x *BatchGetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[26]
+	mi := &file_kvpb_kv_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2384,7 +2437,7 @@ func (x *BatchGetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{26}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BatchGetRequest) GetRead() *ReadContext {
@@ -2413,7 +2466,7 @@ type Pair struct {
 
 func (x *Pair) Reset() {
 	*x = Pair{}
-	mi := &file_kvpb_kv_proto_msgTypes[27]
+	mi := &file_kvpb_kv_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2425,7 +2478,7 @@ func (x *Pair) String() string {
 func (*Pair) ProtoMessage() {}
 
 func (x *Pair) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[27]
+	mi := &file_kvpb_kv_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2438,7 +2491,7 @@ func (x *Pair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pair.ProtoReflect.Descriptor instead.
 func (*Pair) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{27}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Pair) GetKey() []byte {
@@ -2480,7 +2533,7 @@ type BatchGetResponse struct {
 
 func (x *BatchGetResponse) Reset() {
 	*x = BatchGetResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[28]
+	mi := &file_kvpb_kv_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2492,7 +2545,7 @@ func (x *BatchGetResponse) String() string {
 func (*BatchGetResponse) ProtoMessage() {}
 
 func (x *BatchGetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[28]
+	mi := &file_kvpb_kv_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2505,7 +2558,7 @@ func (x *BatchGetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{28}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *BatchGetResponse) GetPairs() []*Pair {
@@ -2532,7 +2585,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[29]
+	mi := &file_kvpb_kv_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2544,7 +2597,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[29]
+	mi := &file_kvpb_kv_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2557,7 +2610,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{29}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ScanRequest) GetRead() *ReadContext {
@@ -2624,7 +2677,7 @@ type ScanResponse struct {
 
 func (x *ScanResponse) Reset() {
 	*x = ScanResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[30]
+	mi := &file_kvpb_kv_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2636,7 +2689,7 @@ func (x *ScanResponse) String() string {
 func (*ScanResponse) ProtoMessage() {}
 
 func (x *ScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[30]
+	mi := &file_kvpb_kv_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2649,7 +2702,7 @@ func (x *ScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanResponse.ProtoReflect.Descriptor instead.
 func (*ScanResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{30}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ScanResponse) GetPairs() []*Pair {
@@ -2693,7 +2746,7 @@ type Mutation struct {
 
 func (x *Mutation) Reset() {
 	*x = Mutation{}
-	mi := &file_kvpb_kv_proto_msgTypes[31]
+	mi := &file_kvpb_kv_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2705,7 +2758,7 @@ func (x *Mutation) String() string {
 func (*Mutation) ProtoMessage() {}
 
 func (x *Mutation) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[31]
+	mi := &file_kvpb_kv_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2718,7 +2771,7 @@ func (x *Mutation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mutation.ProtoReflect.Descriptor instead.
 func (*Mutation) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{31}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Mutation) GetOp() MutationOp {
@@ -2776,7 +2829,7 @@ type PrewriteRequest struct {
 
 func (x *PrewriteRequest) Reset() {
 	*x = PrewriteRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[32]
+	mi := &file_kvpb_kv_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2788,7 +2841,7 @@ func (x *PrewriteRequest) String() string {
 func (*PrewriteRequest) ProtoMessage() {}
 
 func (x *PrewriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[32]
+	mi := &file_kvpb_kv_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2801,7 +2854,7 @@ func (x *PrewriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrewriteRequest.ProtoReflect.Descriptor instead.
 func (*PrewriteRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{32}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PrewriteRequest) GetStartTs() uint64 {
@@ -2871,7 +2924,7 @@ type PrewriteResponse struct {
 
 func (x *PrewriteResponse) Reset() {
 	*x = PrewriteResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[33]
+	mi := &file_kvpb_kv_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2883,7 +2936,7 @@ func (x *PrewriteResponse) String() string {
 func (*PrewriteResponse) ProtoMessage() {}
 
 func (x *PrewriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[33]
+	mi := &file_kvpb_kv_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2896,7 +2949,7 @@ func (x *PrewriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrewriteResponse.ProtoReflect.Descriptor instead.
 func (*PrewriteResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{33}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PrewriteResponse) GetErrors() []*KeyError {
@@ -2931,7 +2984,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[34]
+	mi := &file_kvpb_kv_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2943,7 +2996,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[34]
+	mi := &file_kvpb_kv_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2956,7 +3009,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{34}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CommitRequest) GetStartTs() uint64 {
@@ -2989,7 +3042,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[35]
+	mi := &file_kvpb_kv_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3001,7 +3054,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[35]
+	mi := &file_kvpb_kv_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3014,7 +3067,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{35}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CommitResponse) GetError() *KeyError {
@@ -3034,7 +3087,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[36]
+	mi := &file_kvpb_kv_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3046,7 +3099,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[36]
+	mi := &file_kvpb_kv_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3059,7 +3112,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{36}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RollbackRequest) GetStartTs() uint64 {
@@ -3085,7 +3138,7 @@ type RollbackResponse struct {
 
 func (x *RollbackResponse) Reset() {
 	*x = RollbackResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[37]
+	mi := &file_kvpb_kv_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3097,7 +3150,7 @@ func (x *RollbackResponse) String() string {
 func (*RollbackResponse) ProtoMessage() {}
 
 func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[37]
+	mi := &file_kvpb_kv_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3110,7 +3163,7 @@ func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
 func (*RollbackResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{37}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RollbackResponse) GetError() *KeyError {
@@ -3137,7 +3190,7 @@ type CheckTxnStatusRequest struct {
 
 func (x *CheckTxnStatusRequest) Reset() {
 	*x = CheckTxnStatusRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[38]
+	mi := &file_kvpb_kv_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3149,7 +3202,7 @@ func (x *CheckTxnStatusRequest) String() string {
 func (*CheckTxnStatusRequest) ProtoMessage() {}
 
 func (x *CheckTxnStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[38]
+	mi := &file_kvpb_kv_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3162,7 +3215,7 @@ func (x *CheckTxnStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTxnStatusRequest.ProtoReflect.Descriptor instead.
 func (*CheckTxnStatusRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{38}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CheckTxnStatusRequest) GetPrimary() []byte {
@@ -3213,7 +3266,7 @@ type CheckTxnStatusResponse struct {
 
 func (x *CheckTxnStatusResponse) Reset() {
 	*x = CheckTxnStatusResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[39]
+	mi := &file_kvpb_kv_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3225,7 +3278,7 @@ func (x *CheckTxnStatusResponse) String() string {
 func (*CheckTxnStatusResponse) ProtoMessage() {}
 
 func (x *CheckTxnStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[39]
+	mi := &file_kvpb_kv_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3238,7 +3291,7 @@ func (x *CheckTxnStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTxnStatusResponse.ProtoReflect.Descriptor instead.
 func (*CheckTxnStatusResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{39}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CheckTxnStatusResponse) GetState() TxnState {
@@ -3291,7 +3344,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[40]
+	mi := &file_kvpb_kv_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3303,7 +3356,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[40]
+	mi := &file_kvpb_kv_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3316,7 +3369,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{40}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ResolveRequest) GetStartTs() uint64 {
@@ -3363,7 +3416,7 @@ type ResolveResponse struct {
 
 func (x *ResolveResponse) Reset() {
 	*x = ResolveResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[41]
+	mi := &file_kvpb_kv_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3375,7 +3428,7 @@ func (x *ResolveResponse) String() string {
 func (*ResolveResponse) ProtoMessage() {}
 
 func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[41]
+	mi := &file_kvpb_kv_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3388,7 +3441,7 @@ func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveResponse.ProtoReflect.Descriptor instead.
 func (*ResolveResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{41}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ResolveResponse) GetError() *KeyError {
@@ -3409,7 +3462,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[42]
+	mi := &file_kvpb_kv_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3421,7 +3474,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[42]
+	mi := &file_kvpb_kv_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3434,7 +3487,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{42}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *HeartbeatRequest) GetPrimary() []byte {
@@ -3468,7 +3521,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[43]
+	mi := &file_kvpb_kv_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3480,7 +3533,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[43]
+	mi := &file_kvpb_kv_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3493,7 +3546,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{43}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *HeartbeatResponse) GetError() *KeyError {
@@ -3522,7 +3575,7 @@ type ScanLocksRequest struct {
 
 func (x *ScanLocksRequest) Reset() {
 	*x = ScanLocksRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[44]
+	mi := &file_kvpb_kv_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3534,7 +3587,7 @@ func (x *ScanLocksRequest) String() string {
 func (*ScanLocksRequest) ProtoMessage() {}
 
 func (x *ScanLocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[44]
+	mi := &file_kvpb_kv_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3547,7 +3600,7 @@ func (x *ScanLocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanLocksRequest.ProtoReflect.Descriptor instead.
 func (*ScanLocksRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{44}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ScanLocksRequest) GetStartKey() []byte {
@@ -3589,7 +3642,7 @@ type ScanLocksResponse struct {
 
 func (x *ScanLocksResponse) Reset() {
 	*x = ScanLocksResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[45]
+	mi := &file_kvpb_kv_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3601,7 +3654,7 @@ func (x *ScanLocksResponse) String() string {
 func (*ScanLocksResponse) ProtoMessage() {}
 
 func (x *ScanLocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[45]
+	mi := &file_kvpb_kv_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3614,7 +3667,7 @@ func (x *ScanLocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanLocksResponse.ProtoReflect.Descriptor instead.
 func (*ScanLocksResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{45}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ScanLocksResponse) GetLocks() []*LockInfo {
@@ -3651,7 +3704,7 @@ type DeleteRangeRequest struct {
 
 func (x *DeleteRangeRequest) Reset() {
 	*x = DeleteRangeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[46]
+	mi := &file_kvpb_kv_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3663,7 +3716,7 @@ func (x *DeleteRangeRequest) String() string {
 func (*DeleteRangeRequest) ProtoMessage() {}
 
 func (x *DeleteRangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[46]
+	mi := &file_kvpb_kv_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3676,7 +3729,7 @@ func (x *DeleteRangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRangeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRangeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{46}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *DeleteRangeRequest) GetStartKey() []byte {
@@ -3701,7 +3754,7 @@ type DeleteRangeResponse struct {
 
 func (x *DeleteRangeResponse) Reset() {
 	*x = DeleteRangeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[47]
+	mi := &file_kvpb_kv_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3713,7 +3766,7 @@ func (x *DeleteRangeResponse) String() string {
 func (*DeleteRangeResponse) ProtoMessage() {}
 
 func (x *DeleteRangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[47]
+	mi := &file_kvpb_kv_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3726,7 +3779,7 @@ func (x *DeleteRangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRangeResponse.ProtoReflect.Descriptor instead.
 func (*DeleteRangeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{47}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{48}
 }
 
 type AdminRequest struct {
@@ -3745,7 +3798,7 @@ type AdminRequest struct {
 
 func (x *AdminRequest) Reset() {
 	*x = AdminRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[48]
+	mi := &file_kvpb_kv_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3757,7 +3810,7 @@ func (x *AdminRequest) String() string {
 func (*AdminRequest) ProtoMessage() {}
 
 func (x *AdminRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[48]
+	mi := &file_kvpb_kv_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3770,7 +3823,7 @@ func (x *AdminRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdminRequest.ProtoReflect.Descriptor instead.
 func (*AdminRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{48}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AdminRequest) GetCmd() isAdminRequest_Cmd {
@@ -3875,7 +3928,7 @@ type AdminResponse struct {
 
 func (x *AdminResponse) Reset() {
 	*x = AdminResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[49]
+	mi := &file_kvpb_kv_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3887,7 +3940,7 @@ func (x *AdminResponse) String() string {
 func (*AdminResponse) ProtoMessage() {}
 
 func (x *AdminResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[49]
+	mi := &file_kvpb_kv_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3900,7 +3953,7 @@ func (x *AdminResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdminResponse.ProtoReflect.Descriptor instead.
 func (*AdminResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{49}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AdminResponse) GetCmd() isAdminResponse_Cmd {
@@ -4003,7 +4056,7 @@ type SplitRequest struct {
 
 func (x *SplitRequest) Reset() {
 	*x = SplitRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[50]
+	mi := &file_kvpb_kv_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4015,7 +4068,7 @@ func (x *SplitRequest) String() string {
 func (*SplitRequest) ProtoMessage() {}
 
 func (x *SplitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[50]
+	mi := &file_kvpb_kv_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4028,7 +4081,7 @@ func (x *SplitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitRequest.ProtoReflect.Descriptor instead.
 func (*SplitRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{50}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *SplitRequest) GetKeys() [][]byte {
@@ -4062,7 +4115,7 @@ type NewRegion struct {
 
 func (x *NewRegion) Reset() {
 	*x = NewRegion{}
-	mi := &file_kvpb_kv_proto_msgTypes[51]
+	mi := &file_kvpb_kv_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4074,7 +4127,7 @@ func (x *NewRegion) String() string {
 func (*NewRegion) ProtoMessage() {}
 
 func (x *NewRegion) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[51]
+	mi := &file_kvpb_kv_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4087,7 +4140,7 @@ func (x *NewRegion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewRegion.ProtoReflect.Descriptor instead.
 func (*NewRegion) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{51}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *NewRegion) GetRegionId() uint64 {
@@ -4113,7 +4166,7 @@ type SplitResponse struct {
 
 func (x *SplitResponse) Reset() {
 	*x = SplitResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[52]
+	mi := &file_kvpb_kv_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4125,7 +4178,7 @@ func (x *SplitResponse) String() string {
 func (*SplitResponse) ProtoMessage() {}
 
 func (x *SplitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[52]
+	mi := &file_kvpb_kv_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4138,7 +4191,7 @@ func (x *SplitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitResponse.ProtoReflect.Descriptor instead.
 func (*SplitResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{52}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SplitResponse) GetRegions() []*metapb.Region {
@@ -4157,7 +4210,7 @@ type TransferLeaderRequest struct {
 
 func (x *TransferLeaderRequest) Reset() {
 	*x = TransferLeaderRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[53]
+	mi := &file_kvpb_kv_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4169,7 +4222,7 @@ func (x *TransferLeaderRequest) String() string {
 func (*TransferLeaderRequest) ProtoMessage() {}
 
 func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[53]
+	mi := &file_kvpb_kv_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4182,7 +4235,7 @@ func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeaderRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{53}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *TransferLeaderRequest) GetToStore() uint64 {
@@ -4200,7 +4253,7 @@ type TransferLeaderResponse struct {
 
 func (x *TransferLeaderResponse) Reset() {
 	*x = TransferLeaderResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[54]
+	mi := &file_kvpb_kv_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4212,7 +4265,7 @@ func (x *TransferLeaderResponse) String() string {
 func (*TransferLeaderResponse) ProtoMessage() {}
 
 func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[54]
+	mi := &file_kvpb_kv_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4225,7 +4278,7 @@ func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeaderResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{54}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{55}
 }
 
 type Change struct {
@@ -4238,7 +4291,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_kvpb_kv_proto_msgTypes[55]
+	mi := &file_kvpb_kv_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4250,7 +4303,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[55]
+	mi := &file_kvpb_kv_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4263,7 +4316,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{55}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Change) GetType() ChangeType {
@@ -4292,7 +4345,7 @@ type ChangePeersRequest struct {
 
 func (x *ChangePeersRequest) Reset() {
 	*x = ChangePeersRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[56]
+	mi := &file_kvpb_kv_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4304,7 +4357,7 @@ func (x *ChangePeersRequest) String() string {
 func (*ChangePeersRequest) ProtoMessage() {}
 
 func (x *ChangePeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[56]
+	mi := &file_kvpb_kv_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4317,7 +4370,7 @@ func (x *ChangePeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePeersRequest.ProtoReflect.Descriptor instead.
 func (*ChangePeersRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{56}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ChangePeersRequest) GetChanges() []*Change {
@@ -4336,7 +4389,7 @@ type ChangePeersResponse struct {
 
 func (x *ChangePeersResponse) Reset() {
 	*x = ChangePeersResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[57]
+	mi := &file_kvpb_kv_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4348,7 +4401,7 @@ func (x *ChangePeersResponse) String() string {
 func (*ChangePeersResponse) ProtoMessage() {}
 
 func (x *ChangePeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[57]
+	mi := &file_kvpb_kv_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4361,7 +4414,7 @@ func (x *ChangePeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePeersResponse.ProtoReflect.Descriptor instead.
 func (*ChangePeersResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{57}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ChangePeersResponse) GetRegion() *metapb.Region {
@@ -4383,7 +4436,7 @@ type ChecksumRequest struct {
 
 func (x *ChecksumRequest) Reset() {
 	*x = ChecksumRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[58]
+	mi := &file_kvpb_kv_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4395,7 +4448,7 @@ func (x *ChecksumRequest) String() string {
 func (*ChecksumRequest) ProtoMessage() {}
 
 func (x *ChecksumRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[58]
+	mi := &file_kvpb_kv_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4408,7 +4461,7 @@ func (x *ChecksumRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecksumRequest.ProtoReflect.Descriptor instead.
 func (*ChecksumRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{58}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ChecksumRequest) GetIndex() uint64 {
@@ -4433,7 +4486,7 @@ type ChecksumResponse struct {
 
 func (x *ChecksumResponse) Reset() {
 	*x = ChecksumResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[59]
+	mi := &file_kvpb_kv_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4445,7 +4498,7 @@ func (x *ChecksumResponse) String() string {
 func (*ChecksumResponse) ProtoMessage() {}
 
 func (x *ChecksumResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[59]
+	mi := &file_kvpb_kv_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4458,7 +4511,7 @@ func (x *ChecksumResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecksumResponse.ProtoReflect.Descriptor instead.
 func (*ChecksumResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{59}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ChecksumResponse) GetIndex() uint64 {
@@ -4518,7 +4571,7 @@ type DescribeRequest struct {
 
 func (x *DescribeRequest) Reset() {
 	*x = DescribeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[60]
+	mi := &file_kvpb_kv_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4530,7 +4583,7 @@ func (x *DescribeRequest) String() string {
 func (*DescribeRequest) ProtoMessage() {}
 
 func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[60]
+	mi := &file_kvpb_kv_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4543,7 +4596,7 @@ func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{60}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{61}
 }
 
 type DescribeResponse struct {
@@ -4560,7 +4613,7 @@ type DescribeResponse struct {
 
 func (x *DescribeResponse) Reset() {
 	*x = DescribeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[61]
+	mi := &file_kvpb_kv_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4572,7 +4625,7 @@ func (x *DescribeResponse) String() string {
 func (*DescribeResponse) ProtoMessage() {}
 
 func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[61]
+	mi := &file_kvpb_kv_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4585,7 +4638,7 @@ func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
 func (*DescribeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{61}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DescribeResponse) GetRegion() *metapb.Region {
@@ -4642,7 +4695,7 @@ type PeerProgress struct {
 
 func (x *PeerProgress) Reset() {
 	*x = PeerProgress{}
-	mi := &file_kvpb_kv_proto_msgTypes[62]
+	mi := &file_kvpb_kv_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4654,7 +4707,7 @@ func (x *PeerProgress) String() string {
 func (*PeerProgress) ProtoMessage() {}
 
 func (x *PeerProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[62]
+	mi := &file_kvpb_kv_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4667,7 +4720,7 @@ func (x *PeerProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerProgress.ProtoReflect.Descriptor instead.
 func (*PeerProgress) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{62}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *PeerProgress) GetPeerId() uint64 {
@@ -4743,7 +4796,7 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"scan_locks\x18\v \x01(\v2\x1d.quorate.kv.ScanLocksResponseH\x00R\tscanLocks\x12D\n" +
 	"\fdelete_range\x18\f \x01(\v2\x1f.quorate.kv.DeleteRangeResponseH\x00R\vdeleteRange\x121\n" +
 	"\x05admin\x18\x14 \x01(\v2\x19.quorate.kv.AdminResponseH\x00R\x05adminB\x05\n" +
-	"\x03cmd\"\xf6\x04\n" +
+	"\x03cmd\"\xab\x05\n" +
 	"\vRegionError\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x126\n" +
 	"\n" +
@@ -4757,7 +4810,8 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x0fstore_not_match\x18\b \x01(\v2\x19.quorate.kv.StoreNotMatchH\x00R\rstoreNotMatch\x12C\n" +
 	"\x0fentry_too_large\x18\t \x01(\v2\x19.quorate.kv.EntryTooLargeH\x00R\rentryTooLarge\x12;\n" +
 	"\vunavailable\x18\n" +
-	" \x01(\v2\x17.quorate.kv.UnavailableH\x00R\vunavailableB\x06\n" +
+	" \x01(\v2\x17.quorate.kv.UnavailableH\x00R\vunavailable\x123\n" +
+	"\tdisk_full\x18\v \x01(\v2\x14.quorate.kv.DiskFullH\x00R\bdiskFullB\x06\n" +
 	"\x04kind\"h\n" +
 	"\tNotLeader\x12\x1b\n" +
 	"\tregion_id\x18\x01 \x01(\x04R\bregionId\x12*\n" +
@@ -4781,7 +4835,9 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\rEntryTooLarge\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x04R\x05limit\"\r\n" +
-	"\vUnavailable\"\xcf\x01\n" +
+	"\vUnavailable\"\n" +
+	"\n" +
+	"\bDiskFull\"\xcf\x01\n" +
 	"\bLockInfo\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x18\n" +
 	"\aprimary\x18\x02 \x01(\fR\aprimary\x12\x19\n" +
@@ -5042,7 +5098,7 @@ func file_kvpb_kv_proto_rawDescGZIP() []byte {
 }
 
 var file_kvpb_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_kvpb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_kvpb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
 var file_kvpb_kv_proto_goTypes = []any{
 	(MutationOp)(0),                // 0: quorate.kv.MutationOp
 	(Existence)(0),                 // 1: quorate.kv.Existence
@@ -5061,88 +5117,89 @@ var file_kvpb_kv_proto_goTypes = []any{
 	(*StoreNotMatch)(nil),          // 14: quorate.kv.StoreNotMatch
 	(*EntryTooLarge)(nil),          // 15: quorate.kv.EntryTooLarge
 	(*Unavailable)(nil),            // 16: quorate.kv.Unavailable
-	(*LockInfo)(nil),               // 17: quorate.kv.LockInfo
-	(*KeyError)(nil),               // 18: quorate.kv.KeyError
-	(*WriteConflict)(nil),          // 19: quorate.kv.WriteConflict
-	(*AlreadyExists)(nil),          // 20: quorate.kv.AlreadyExists
-	(*TxnAborted)(nil),             // 21: quorate.kv.TxnAborted
-	(*TxnCommitted)(nil),           // 22: quorate.kv.TxnCommitted
-	(*CommitTsTooSmall)(nil),       // 23: quorate.kv.CommitTsTooSmall
-	(*CommitTsTooLarge)(nil),       // 24: quorate.kv.CommitTsTooLarge
-	(*TxnNotFound)(nil),            // 25: quorate.kv.TxnNotFound
-	(*ReadBelowGC)(nil),            // 26: quorate.kv.ReadBelowGC
-	(*ReadContext)(nil),            // 27: quorate.kv.ReadContext
-	(*GetRequest)(nil),             // 28: quorate.kv.GetRequest
-	(*GetResponse)(nil),            // 29: quorate.kv.GetResponse
-	(*BatchGetRequest)(nil),        // 30: quorate.kv.BatchGetRequest
-	(*Pair)(nil),                   // 31: quorate.kv.Pair
-	(*BatchGetResponse)(nil),       // 32: quorate.kv.BatchGetResponse
-	(*ScanRequest)(nil),            // 33: quorate.kv.ScanRequest
-	(*ScanResponse)(nil),           // 34: quorate.kv.ScanResponse
-	(*Mutation)(nil),               // 35: quorate.kv.Mutation
-	(*PrewriteRequest)(nil),        // 36: quorate.kv.PrewriteRequest
-	(*PrewriteResponse)(nil),       // 37: quorate.kv.PrewriteResponse
-	(*CommitRequest)(nil),          // 38: quorate.kv.CommitRequest
-	(*CommitResponse)(nil),         // 39: quorate.kv.CommitResponse
-	(*RollbackRequest)(nil),        // 40: quorate.kv.RollbackRequest
-	(*RollbackResponse)(nil),       // 41: quorate.kv.RollbackResponse
-	(*CheckTxnStatusRequest)(nil),  // 42: quorate.kv.CheckTxnStatusRequest
-	(*CheckTxnStatusResponse)(nil), // 43: quorate.kv.CheckTxnStatusResponse
-	(*ResolveRequest)(nil),         // 44: quorate.kv.ResolveRequest
-	(*ResolveResponse)(nil),        // 45: quorate.kv.ResolveResponse
-	(*HeartbeatRequest)(nil),       // 46: quorate.kv.HeartbeatRequest
-	(*HeartbeatResponse)(nil),      // 47: quorate.kv.HeartbeatResponse
-	(*ScanLocksRequest)(nil),       // 48: quorate.kv.ScanLocksRequest
-	(*ScanLocksResponse)(nil),      // 49: quorate.kv.ScanLocksResponse
-	(*DeleteRangeRequest)(nil),     // 50: quorate.kv.DeleteRangeRequest
-	(*DeleteRangeResponse)(nil),    // 51: quorate.kv.DeleteRangeResponse
-	(*AdminRequest)(nil),           // 52: quorate.kv.AdminRequest
-	(*AdminResponse)(nil),          // 53: quorate.kv.AdminResponse
-	(*SplitRequest)(nil),           // 54: quorate.kv.SplitRequest
-	(*NewRegion)(nil),              // 55: quorate.kv.NewRegion
-	(*SplitResponse)(nil),          // 56: quorate.kv.SplitResponse
-	(*TransferLeaderRequest)(nil),  // 57: quorate.kv.TransferLeaderRequest
-	(*TransferLeaderResponse)(nil), // 58: quorate.kv.TransferLeaderResponse
-	(*Change)(nil),                 // 59: quorate.kv.Change
-	(*ChangePeersRequest)(nil),     // 60: quorate.kv.ChangePeersRequest
-	(*ChangePeersResponse)(nil),    // 61: quorate.kv.ChangePeersResponse
-	(*ChecksumRequest)(nil),        // 62: quorate.kv.ChecksumRequest
-	(*ChecksumResponse)(nil),       // 63: quorate.kv.ChecksumResponse
-	(*DescribeRequest)(nil),        // 64: quorate.kv.DescribeRequest
-	(*DescribeResponse)(nil),       // 65: quorate.kv.DescribeResponse
-	(*PeerProgress)(nil),           // 66: quorate.kv.PeerProgress
-	(*metapb.Epoch)(nil),           // 67: quorate.meta.Epoch
-	(*metapb.Peer)(nil),            // 68: quorate.meta.Peer
-	(*metapb.Region)(nil),          // 69: quorate.meta.Region
+	(*DiskFull)(nil),               // 17: quorate.kv.DiskFull
+	(*LockInfo)(nil),               // 18: quorate.kv.LockInfo
+	(*KeyError)(nil),               // 19: quorate.kv.KeyError
+	(*WriteConflict)(nil),          // 20: quorate.kv.WriteConflict
+	(*AlreadyExists)(nil),          // 21: quorate.kv.AlreadyExists
+	(*TxnAborted)(nil),             // 22: quorate.kv.TxnAborted
+	(*TxnCommitted)(nil),           // 23: quorate.kv.TxnCommitted
+	(*CommitTsTooSmall)(nil),       // 24: quorate.kv.CommitTsTooSmall
+	(*CommitTsTooLarge)(nil),       // 25: quorate.kv.CommitTsTooLarge
+	(*TxnNotFound)(nil),            // 26: quorate.kv.TxnNotFound
+	(*ReadBelowGC)(nil),            // 27: quorate.kv.ReadBelowGC
+	(*ReadContext)(nil),            // 28: quorate.kv.ReadContext
+	(*GetRequest)(nil),             // 29: quorate.kv.GetRequest
+	(*GetResponse)(nil),            // 30: quorate.kv.GetResponse
+	(*BatchGetRequest)(nil),        // 31: quorate.kv.BatchGetRequest
+	(*Pair)(nil),                   // 32: quorate.kv.Pair
+	(*BatchGetResponse)(nil),       // 33: quorate.kv.BatchGetResponse
+	(*ScanRequest)(nil),            // 34: quorate.kv.ScanRequest
+	(*ScanResponse)(nil),           // 35: quorate.kv.ScanResponse
+	(*Mutation)(nil),               // 36: quorate.kv.Mutation
+	(*PrewriteRequest)(nil),        // 37: quorate.kv.PrewriteRequest
+	(*PrewriteResponse)(nil),       // 38: quorate.kv.PrewriteResponse
+	(*CommitRequest)(nil),          // 39: quorate.kv.CommitRequest
+	(*CommitResponse)(nil),         // 40: quorate.kv.CommitResponse
+	(*RollbackRequest)(nil),        // 41: quorate.kv.RollbackRequest
+	(*RollbackResponse)(nil),       // 42: quorate.kv.RollbackResponse
+	(*CheckTxnStatusRequest)(nil),  // 43: quorate.kv.CheckTxnStatusRequest
+	(*CheckTxnStatusResponse)(nil), // 44: quorate.kv.CheckTxnStatusResponse
+	(*ResolveRequest)(nil),         // 45: quorate.kv.ResolveRequest
+	(*ResolveResponse)(nil),        // 46: quorate.kv.ResolveResponse
+	(*HeartbeatRequest)(nil),       // 47: quorate.kv.HeartbeatRequest
+	(*HeartbeatResponse)(nil),      // 48: quorate.kv.HeartbeatResponse
+	(*ScanLocksRequest)(nil),       // 49: quorate.kv.ScanLocksRequest
+	(*ScanLocksResponse)(nil),      // 50: quorate.kv.ScanLocksResponse
+	(*DeleteRangeRequest)(nil),     // 51: quorate.kv.DeleteRangeRequest
+	(*DeleteRangeResponse)(nil),    // 52: quorate.kv.DeleteRangeResponse
+	(*AdminRequest)(nil),           // 53: quorate.kv.AdminRequest
+	(*AdminResponse)(nil),          // 54: quorate.kv.AdminResponse
+	(*SplitRequest)(nil),           // 55: quorate.kv.SplitRequest
+	(*NewRegion)(nil),              // 56: quorate.kv.NewRegion
+	(*SplitResponse)(nil),          // 57: quorate.kv.SplitResponse
+	(*TransferLeaderRequest)(nil),  // 58: quorate.kv.TransferLeaderRequest
+	(*TransferLeaderResponse)(nil), // 59: quorate.kv.TransferLeaderResponse
+	(*Change)(nil),                 // 60: quorate.kv.Change
+	(*ChangePeersRequest)(nil),     // 61: quorate.kv.ChangePeersRequest
+	(*ChangePeersResponse)(nil),    // 62: quorate.kv.ChangePeersResponse
+	(*ChecksumRequest)(nil),        // 63: quorate.kv.ChecksumRequest
+	(*ChecksumResponse)(nil),       // 64: quorate.kv.ChecksumResponse
+	(*DescribeRequest)(nil),        // 65: quorate.kv.DescribeRequest
+	(*DescribeResponse)(nil),       // 66: quorate.kv.DescribeResponse
+	(*PeerProgress)(nil),           // 67: quorate.kv.PeerProgress
+	(*metapb.Epoch)(nil),           // 68: quorate.meta.Epoch
+	(*metapb.Peer)(nil),            // 69: quorate.meta.Peer
+	(*metapb.Region)(nil),          // 70: quorate.meta.Region
 }
 var file_kvpb_kv_proto_depIdxs = []int32{
-	67, // 0: quorate.kv.Header.epoch:type_name -> quorate.meta.Epoch
+	68, // 0: quorate.kv.Header.epoch:type_name -> quorate.meta.Epoch
 	4,  // 1: quorate.kv.Request.header:type_name -> quorate.kv.Header
-	28, // 2: quorate.kv.Request.get:type_name -> quorate.kv.GetRequest
-	30, // 3: quorate.kv.Request.batch_get:type_name -> quorate.kv.BatchGetRequest
-	33, // 4: quorate.kv.Request.scan:type_name -> quorate.kv.ScanRequest
-	36, // 5: quorate.kv.Request.prewrite:type_name -> quorate.kv.PrewriteRequest
-	38, // 6: quorate.kv.Request.commit:type_name -> quorate.kv.CommitRequest
-	40, // 7: quorate.kv.Request.rollback:type_name -> quorate.kv.RollbackRequest
-	42, // 8: quorate.kv.Request.check_txn_status:type_name -> quorate.kv.CheckTxnStatusRequest
-	44, // 9: quorate.kv.Request.resolve:type_name -> quorate.kv.ResolveRequest
-	46, // 10: quorate.kv.Request.heartbeat:type_name -> quorate.kv.HeartbeatRequest
-	48, // 11: quorate.kv.Request.scan_locks:type_name -> quorate.kv.ScanLocksRequest
-	50, // 12: quorate.kv.Request.delete_range:type_name -> quorate.kv.DeleteRangeRequest
-	52, // 13: quorate.kv.Request.admin:type_name -> quorate.kv.AdminRequest
+	29, // 2: quorate.kv.Request.get:type_name -> quorate.kv.GetRequest
+	31, // 3: quorate.kv.Request.batch_get:type_name -> quorate.kv.BatchGetRequest
+	34, // 4: quorate.kv.Request.scan:type_name -> quorate.kv.ScanRequest
+	37, // 5: quorate.kv.Request.prewrite:type_name -> quorate.kv.PrewriteRequest
+	39, // 6: quorate.kv.Request.commit:type_name -> quorate.kv.CommitRequest
+	41, // 7: quorate.kv.Request.rollback:type_name -> quorate.kv.RollbackRequest
+	43, // 8: quorate.kv.Request.check_txn_status:type_name -> quorate.kv.CheckTxnStatusRequest
+	45, // 9: quorate.kv.Request.resolve:type_name -> quorate.kv.ResolveRequest
+	47, // 10: quorate.kv.Request.heartbeat:type_name -> quorate.kv.HeartbeatRequest
+	49, // 11: quorate.kv.Request.scan_locks:type_name -> quorate.kv.ScanLocksRequest
+	51, // 12: quorate.kv.Request.delete_range:type_name -> quorate.kv.DeleteRangeRequest
+	53, // 13: quorate.kv.Request.admin:type_name -> quorate.kv.AdminRequest
 	7,  // 14: quorate.kv.Response.region_error:type_name -> quorate.kv.RegionError
-	29, // 15: quorate.kv.Response.get:type_name -> quorate.kv.GetResponse
-	32, // 16: quorate.kv.Response.batch_get:type_name -> quorate.kv.BatchGetResponse
-	34, // 17: quorate.kv.Response.scan:type_name -> quorate.kv.ScanResponse
-	37, // 18: quorate.kv.Response.prewrite:type_name -> quorate.kv.PrewriteResponse
-	39, // 19: quorate.kv.Response.commit:type_name -> quorate.kv.CommitResponse
-	41, // 20: quorate.kv.Response.rollback:type_name -> quorate.kv.RollbackResponse
-	43, // 21: quorate.kv.Response.check_txn_status:type_name -> quorate.kv.CheckTxnStatusResponse
-	45, // 22: quorate.kv.Response.resolve:type_name -> quorate.kv.ResolveResponse
-	47, // 23: quorate.kv.Response.heartbeat:type_name -> quorate.kv.HeartbeatResponse
-	49, // 24: quorate.kv.Response.scan_locks:type_name -> quorate.kv.ScanLocksResponse
-	51, // 25: quorate.kv.Response.delete_range:type_name -> quorate.kv.DeleteRangeResponse
-	53, // 26: quorate.kv.Response.admin:type_name -> quorate.kv.AdminResponse
+	30, // 15: quorate.kv.Response.get:type_name -> quorate.kv.GetResponse
+	33, // 16: quorate.kv.Response.batch_get:type_name -> quorate.kv.BatchGetResponse
+	35, // 17: quorate.kv.Response.scan:type_name -> quorate.kv.ScanResponse
+	38, // 18: quorate.kv.Response.prewrite:type_name -> quorate.kv.PrewriteResponse
+	40, // 19: quorate.kv.Response.commit:type_name -> quorate.kv.CommitResponse
+	42, // 20: quorate.kv.Response.rollback:type_name -> quorate.kv.RollbackResponse
+	44, // 21: quorate.kv.Response.check_txn_status:type_name -> quorate.kv.CheckTxnStatusResponse
+	46, // 22: quorate.kv.Response.resolve:type_name -> quorate.kv.ResolveResponse
+	48, // 23: quorate.kv.Response.heartbeat:type_name -> quorate.kv.HeartbeatResponse
+	50, // 24: quorate.kv.Response.scan_locks:type_name -> quorate.kv.ScanLocksResponse
+	52, // 25: quorate.kv.Response.delete_range:type_name -> quorate.kv.DeleteRangeResponse
+	54, // 26: quorate.kv.Response.admin:type_name -> quorate.kv.AdminResponse
 	8,  // 27: quorate.kv.RegionError.not_leader:type_name -> quorate.kv.NotLeader
 	9,  // 28: quorate.kv.RegionError.epoch_not_match:type_name -> quorate.kv.EpochNotMatch
 	10, // 29: quorate.kv.RegionError.region_not_found:type_name -> quorate.kv.RegionNotFound
@@ -5152,65 +5209,66 @@ var file_kvpb_kv_proto_depIdxs = []int32{
 	14, // 33: quorate.kv.RegionError.store_not_match:type_name -> quorate.kv.StoreNotMatch
 	15, // 34: quorate.kv.RegionError.entry_too_large:type_name -> quorate.kv.EntryTooLarge
 	16, // 35: quorate.kv.RegionError.unavailable:type_name -> quorate.kv.Unavailable
-	68, // 36: quorate.kv.NotLeader.leader:type_name -> quorate.meta.Peer
-	69, // 37: quorate.kv.EpochNotMatch.current:type_name -> quorate.meta.Region
-	69, // 38: quorate.kv.KeyNotInRegion.region:type_name -> quorate.meta.Region
-	0,  // 39: quorate.kv.LockInfo.op:type_name -> quorate.kv.MutationOp
-	17, // 40: quorate.kv.KeyError.locked:type_name -> quorate.kv.LockInfo
-	19, // 41: quorate.kv.KeyError.conflict:type_name -> quorate.kv.WriteConflict
-	20, // 42: quorate.kv.KeyError.already_exists:type_name -> quorate.kv.AlreadyExists
-	21, // 43: quorate.kv.KeyError.aborted:type_name -> quorate.kv.TxnAborted
-	22, // 44: quorate.kv.KeyError.committed:type_name -> quorate.kv.TxnCommitted
-	23, // 45: quorate.kv.KeyError.commit_ts_too_small:type_name -> quorate.kv.CommitTsTooSmall
-	24, // 46: quorate.kv.KeyError.commit_ts_too_large:type_name -> quorate.kv.CommitTsTooLarge
-	25, // 47: quorate.kv.KeyError.txn_not_found:type_name -> quorate.kv.TxnNotFound
-	26, // 48: quorate.kv.KeyError.read_below_gc:type_name -> quorate.kv.ReadBelowGC
-	27, // 49: quorate.kv.GetRequest.read:type_name -> quorate.kv.ReadContext
-	18, // 50: quorate.kv.GetResponse.error:type_name -> quorate.kv.KeyError
-	27, // 51: quorate.kv.BatchGetRequest.read:type_name -> quorate.kv.ReadContext
-	18, // 52: quorate.kv.Pair.error:type_name -> quorate.kv.KeyError
-	31, // 53: quorate.kv.BatchGetResponse.pairs:type_name -> quorate.kv.Pair
-	27, // 54: quorate.kv.ScanRequest.read:type_name -> quorate.kv.ReadContext
-	31, // 55: quorate.kv.ScanResponse.pairs:type_name -> quorate.kv.Pair
-	18, // 56: quorate.kv.ScanResponse.error:type_name -> quorate.kv.KeyError
-	0,  // 57: quorate.kv.Mutation.op:type_name -> quorate.kv.MutationOp
-	1,  // 58: quorate.kv.Mutation.existence:type_name -> quorate.kv.Existence
-	35, // 59: quorate.kv.PrewriteRequest.mutations:type_name -> quorate.kv.Mutation
-	18, // 60: quorate.kv.PrewriteResponse.errors:type_name -> quorate.kv.KeyError
-	18, // 61: quorate.kv.CommitResponse.error:type_name -> quorate.kv.KeyError
-	18, // 62: quorate.kv.RollbackResponse.error:type_name -> quorate.kv.KeyError
-	2,  // 63: quorate.kv.CheckTxnStatusResponse.state:type_name -> quorate.kv.TxnState
-	17, // 64: quorate.kv.CheckTxnStatusResponse.lock:type_name -> quorate.kv.LockInfo
-	18, // 65: quorate.kv.ResolveResponse.error:type_name -> quorate.kv.KeyError
-	18, // 66: quorate.kv.HeartbeatResponse.error:type_name -> quorate.kv.KeyError
-	17, // 67: quorate.kv.ScanLocksResponse.locks:type_name -> quorate.kv.LockInfo
-	54, // 68: quorate.kv.AdminRequest.split:type_name -> quorate.kv.SplitRequest
-	57, // 69: quorate.kv.AdminRequest.transfer_leader:type_name -> quorate.kv.TransferLeaderRequest
-	60, // 70: quorate.kv.AdminRequest.change_peers:type_name -> quorate.kv.ChangePeersRequest
-	64, // 71: quorate.kv.AdminRequest.describe:type_name -> quorate.kv.DescribeRequest
-	62, // 72: quorate.kv.AdminRequest.checksum:type_name -> quorate.kv.ChecksumRequest
-	56, // 73: quorate.kv.AdminResponse.split:type_name -> quorate.kv.SplitResponse
-	58, // 74: quorate.kv.AdminResponse.transfer_leader:type_name -> quorate.kv.TransferLeaderResponse
-	61, // 75: quorate.kv.AdminResponse.change_peers:type_name -> quorate.kv.ChangePeersResponse
-	65, // 76: quorate.kv.AdminResponse.describe:type_name -> quorate.kv.DescribeResponse
-	63, // 77: quorate.kv.AdminResponse.checksum:type_name -> quorate.kv.ChecksumResponse
-	55, // 78: quorate.kv.SplitRequest.new_regions:type_name -> quorate.kv.NewRegion
-	69, // 79: quorate.kv.SplitResponse.regions:type_name -> quorate.meta.Region
-	3,  // 80: quorate.kv.Change.type:type_name -> quorate.kv.ChangeType
-	68, // 81: quorate.kv.Change.peer:type_name -> quorate.meta.Peer
-	59, // 82: quorate.kv.ChangePeersRequest.changes:type_name -> quorate.kv.Change
-	69, // 83: quorate.kv.ChangePeersResponse.region:type_name -> quorate.meta.Region
-	69, // 84: quorate.kv.ChecksumResponse.region:type_name -> quorate.meta.Region
-	69, // 85: quorate.kv.DescribeResponse.region:type_name -> quorate.meta.Region
-	68, // 86: quorate.kv.DescribeResponse.leader:type_name -> quorate.meta.Peer
-	66, // 87: quorate.kv.DescribeResponse.progress:type_name -> quorate.kv.PeerProgress
-	5,  // 88: quorate.kv.KV.Send:input_type -> quorate.kv.Request
-	6,  // 89: quorate.kv.KV.Send:output_type -> quorate.kv.Response
-	89, // [89:90] is the sub-list for method output_type
-	88, // [88:89] is the sub-list for method input_type
-	88, // [88:88] is the sub-list for extension type_name
-	88, // [88:88] is the sub-list for extension extendee
-	0,  // [0:88] is the sub-list for field type_name
+	17, // 36: quorate.kv.RegionError.disk_full:type_name -> quorate.kv.DiskFull
+	69, // 37: quorate.kv.NotLeader.leader:type_name -> quorate.meta.Peer
+	70, // 38: quorate.kv.EpochNotMatch.current:type_name -> quorate.meta.Region
+	70, // 39: quorate.kv.KeyNotInRegion.region:type_name -> quorate.meta.Region
+	0,  // 40: quorate.kv.LockInfo.op:type_name -> quorate.kv.MutationOp
+	18, // 41: quorate.kv.KeyError.locked:type_name -> quorate.kv.LockInfo
+	20, // 42: quorate.kv.KeyError.conflict:type_name -> quorate.kv.WriteConflict
+	21, // 43: quorate.kv.KeyError.already_exists:type_name -> quorate.kv.AlreadyExists
+	22, // 44: quorate.kv.KeyError.aborted:type_name -> quorate.kv.TxnAborted
+	23, // 45: quorate.kv.KeyError.committed:type_name -> quorate.kv.TxnCommitted
+	24, // 46: quorate.kv.KeyError.commit_ts_too_small:type_name -> quorate.kv.CommitTsTooSmall
+	25, // 47: quorate.kv.KeyError.commit_ts_too_large:type_name -> quorate.kv.CommitTsTooLarge
+	26, // 48: quorate.kv.KeyError.txn_not_found:type_name -> quorate.kv.TxnNotFound
+	27, // 49: quorate.kv.KeyError.read_below_gc:type_name -> quorate.kv.ReadBelowGC
+	28, // 50: quorate.kv.GetRequest.read:type_name -> quorate.kv.ReadContext
+	19, // 51: quorate.kv.GetResponse.error:type_name -> quorate.kv.KeyError
+	28, // 52: quorate.kv.BatchGetRequest.read:type_name -> quorate.kv.ReadContext
+	19, // 53: quorate.kv.Pair.error:type_name -> quorate.kv.KeyError
+	32, // 54: quorate.kv.BatchGetResponse.pairs:type_name -> quorate.kv.Pair
+	28, // 55: quorate.kv.ScanRequest.read:type_name -> quorate.kv.ReadContext
+	32, // 56: quorate.kv.ScanResponse.pairs:type_name -> quorate.kv.Pair
+	19, // 57: quorate.kv.ScanResponse.error:type_name -> quorate.kv.KeyError
+	0,  // 58: quorate.kv.Mutation.op:type_name -> quorate.kv.MutationOp
+	1,  // 59: quorate.kv.Mutation.existence:type_name -> quorate.kv.Existence
+	36, // 60: quorate.kv.PrewriteRequest.mutations:type_name -> quorate.kv.Mutation
+	19, // 61: quorate.kv.PrewriteResponse.errors:type_name -> quorate.kv.KeyError
+	19, // 62: quorate.kv.CommitResponse.error:type_name -> quorate.kv.KeyError
+	19, // 63: quorate.kv.RollbackResponse.error:type_name -> quorate.kv.KeyError
+	2,  // 64: quorate.kv.CheckTxnStatusResponse.state:type_name -> quorate.kv.TxnState
+	18, // 65: quorate.kv.CheckTxnStatusResponse.lock:type_name -> quorate.kv.LockInfo
+	19, // 66: quorate.kv.ResolveResponse.error:type_name -> quorate.kv.KeyError
+	19, // 67: quorate.kv.HeartbeatResponse.error:type_name -> quorate.kv.KeyError
+	18, // 68: quorate.kv.ScanLocksResponse.locks:type_name -> quorate.kv.LockInfo
+	55, // 69: quorate.kv.AdminRequest.split:type_name -> quorate.kv.SplitRequest
+	58, // 70: quorate.kv.AdminRequest.transfer_leader:type_name -> quorate.kv.TransferLeaderRequest
+	61, // 71: quorate.kv.AdminRequest.change_peers:type_name -> quorate.kv.ChangePeersRequest
+	65, // 72: quorate.kv.AdminRequest.describe:type_name -> quorate.kv.DescribeRequest
+	63, // 73: quorate.kv.AdminRequest.checksum:type_name -> quorate.kv.ChecksumRequest
+	57, // 74: quorate.kv.AdminResponse.split:type_name -> quorate.kv.SplitResponse
+	59, // 75: quorate.kv.AdminResponse.transfer_leader:type_name -> quorate.kv.TransferLeaderResponse
+	62, // 76: quorate.kv.AdminResponse.change_peers:type_name -> quorate.kv.ChangePeersResponse
+	66, // 77: quorate.kv.AdminResponse.describe:type_name -> quorate.kv.DescribeResponse
+	64, // 78: quorate.kv.AdminResponse.checksum:type_name -> quorate.kv.ChecksumResponse
+	56, // 79: quorate.kv.SplitRequest.new_regions:type_name -> quorate.kv.NewRegion
+	70, // 80: quorate.kv.SplitResponse.regions:type_name -> quorate.meta.Region
+	3,  // 81: quorate.kv.Change.type:type_name -> quorate.kv.ChangeType
+	69, // 82: quorate.kv.Change.peer:type_name -> quorate.meta.Peer
+	60, // 83: quorate.kv.ChangePeersRequest.changes:type_name -> quorate.kv.Change
+	70, // 84: quorate.kv.ChangePeersResponse.region:type_name -> quorate.meta.Region
+	70, // 85: quorate.kv.ChecksumResponse.region:type_name -> quorate.meta.Region
+	70, // 86: quorate.kv.DescribeResponse.region:type_name -> quorate.meta.Region
+	69, // 87: quorate.kv.DescribeResponse.leader:type_name -> quorate.meta.Peer
+	67, // 88: quorate.kv.DescribeResponse.progress:type_name -> quorate.kv.PeerProgress
+	5,  // 89: quorate.kv.KV.Send:input_type -> quorate.kv.Request
+	6,  // 90: quorate.kv.KV.Send:output_type -> quorate.kv.Response
+	90, // [90:91] is the sub-list for method output_type
+	89, // [89:90] is the sub-list for method input_type
+	89, // [89:89] is the sub-list for extension type_name
+	89, // [89:89] is the sub-list for extension extendee
+	0,  // [0:89] is the sub-list for field type_name
 }
 
 func init() { file_kvpb_kv_proto_init() }
@@ -5256,8 +5314,9 @@ func file_kvpb_kv_proto_init() {
 		(*RegionError_StoreNotMatch)(nil),
 		(*RegionError_EntryTooLarge)(nil),
 		(*RegionError_Unavailable)(nil),
+		(*RegionError_DiskFull)(nil),
 	}
-	file_kvpb_kv_proto_msgTypes[14].OneofWrappers = []any{
+	file_kvpb_kv_proto_msgTypes[15].OneofWrappers = []any{
 		(*KeyError_Locked)(nil),
 		(*KeyError_Conflict)(nil),
 		(*KeyError_AlreadyExists)(nil),
@@ -5268,14 +5327,14 @@ func file_kvpb_kv_proto_init() {
 		(*KeyError_TxnNotFound)(nil),
 		(*KeyError_ReadBelowGc)(nil),
 	}
-	file_kvpb_kv_proto_msgTypes[48].OneofWrappers = []any{
+	file_kvpb_kv_proto_msgTypes[49].OneofWrappers = []any{
 		(*AdminRequest_Split)(nil),
 		(*AdminRequest_TransferLeader)(nil),
 		(*AdminRequest_ChangePeers)(nil),
 		(*AdminRequest_Describe)(nil),
 		(*AdminRequest_Checksum)(nil),
 	}
-	file_kvpb_kv_proto_msgTypes[49].OneofWrappers = []any{
+	file_kvpb_kv_proto_msgTypes[50].OneofWrappers = []any{
 		(*AdminResponse_Split)(nil),
 		(*AdminResponse_TransferLeader)(nil),
 		(*AdminResponse_ChangePeers)(nil),
@@ -5288,7 +5347,7 @@ func file_kvpb_kv_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kvpb_kv_proto_rawDesc), len(file_kvpb_kv_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   63,
+			NumMessages:   64,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

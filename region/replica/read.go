@@ -121,7 +121,7 @@ func (r *Replica) readSnapshot(rd *reading, l *leadership) {
 		}
 		err = errors.Join(err, snap.Close())
 		if err != nil {
-			r.log.Error("read failed", "error", err)
+			r.damaged("read", err)
 			resp = region.Response(region.Unavailable(err.Error()))
 		}
 		rd.c.finish(resp)

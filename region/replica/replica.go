@@ -18,6 +18,7 @@ import (
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region"
 	"github.com/quorate-db/quorate/storage/engine"
+	"github.com/quorate-db/quorate/storage/mvcc"
 	"github.com/quorate-db/quorate/storage/raftlog"
 )
 
@@ -419,6 +420,16 @@ func (r *Replica) barrier(round *multiraft.Round, hs *raftpb.HardState, f func()
 	round.Append(multiraft.Append{
 		Group: r.cfg.RegionID, HardState: hs, MustSync: hs != nil, Responses: []*raftpb.Message{marker},
 	})
+}
+
+// damaged notes a failure of the state engine. One that comes from damaged data ends
+// the store: what else it would answer cannot be trusted, and the other replicas hold
+// what this one has lost.
+func (r *Replica) damaged(what string, err error) {
+	r.log.Error(what+" failed", "error", err)
+	if errors.Is(err, mvcc.ErrCorrupt) {
+		r.fatal(what, err)
+	}
 }
 
 func (r *Replica) fatal(what string, err error) {

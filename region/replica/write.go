@@ -75,7 +75,7 @@ func (r *Replica) evaluate(c *Call, l *leadership, desc *metapb.Region, g *latch
 	ev := &evaluation{r: r, l: l, guard: g, state: r.cfg.State, batch: batch}
 	resp, err := w.eval(ev)
 	if err != nil {
-		r.log.Error("evaluation failed", "error", err)
+		r.damaged("evaluate", err)
 		r.giveUp(c, l, g, region.Unavailable(err.Error()))
 		return
 	}

@@ -53,6 +53,7 @@ type RegionError struct {
 	RegionID uint64
 	StoreID  uint64
 	Message  string
+	DiskFull bool // the store has no space for a write
 }
 
 func (e *RegionError) Error() string {

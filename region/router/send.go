@@ -161,7 +161,7 @@ func (r *Router) attempt(ctx context.Context, store uint64, rt Route, req *kvpb.
 // ends the call.
 func (r *Router) learn(rt Route, store uint64, re *kvpb.RegionError, read bool, st *attempts) (wait time.Duration, err error) {
 	id := rt.Region.GetId()
-	st.last = &RegionError{RegionID: id, StoreID: store, Message: regionErrorText(re)}
+	st.last = &RegionError{RegionID: id, StoreID: store, Message: regionErrorText(re), DiskFull: re.GetDiskFull() != nil}
 	switch k := re.GetKind().(type) {
 	case *kvpb.RegionError_NotLeader:
 		if r.hint(rt, store, k.NotLeader) && st.hints < hintsInARow {

@@ -57,6 +57,7 @@ type node struct {
 	tr    *filterTransport
 	clock env.Clock
 	fatal error
+	wrap  func(engine.FS) engine.FS // nil: none
 }
 
 // filterTransport loses messages.
@@ -111,7 +112,11 @@ func (c *cluster) timestamp() timestamp.Timestamp {
 }
 
 func (n *node) openEngines() {
-	eng, err := OpenEngines(EngineOptions{Dir: "store", FS: n.fs, DeterministicForSim: true, MemTableBytes: 1 << 20})
+	var fs engine.FS = n.fs
+	if n.wrap != nil {
+		fs = n.wrap(fs)
+	}
+	eng, err := OpenEngines(EngineOptions{Dir: "store", FS: fs, DeterministicForSim: true, MemTableBytes: 1 << 20})
 	if err != nil {
 		n.c.t.Fatalf("store %d: %v", n.id, err)
 	}

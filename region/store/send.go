@@ -57,6 +57,9 @@ func (s *Store) route(req *kvpb.Request) (*replica.Replica, *kvpb.RegionError) {
 	if r == nil {
 		return nil, region.NotFound(h.GetRegionId())
 	}
+	if e := s.space.refuses(req); e != nil {
+		return nil, e
+	}
 	return r, nil
 }
 

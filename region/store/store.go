@@ -59,6 +59,7 @@ type Store struct {
 		point GCPoint
 	}
 	gcDeleted atomic.Uint64
+	space     space
 
 	reports struct {
 		sync.Mutex

@@ -178,6 +178,7 @@ func (s *Store) SyncState() error {
 			d.r.Compact(d.index)
 		}
 	}
+	s.checkSpace()
 	s.checkSizes()
 	s.checkGarbage()
 	return nil

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -99,4 +101,53 @@ func TestFlushErrorIsFatal(t *testing.T) {
 		t.Errorf("flush: %v", err)
 	}
 	e.Close()
+}
+
+// A block that does not match its checksum stops the engine: no read returns what it
+// holds, and none goes on as if it were not there.
+func TestCorruptBlockIsFatal(t *testing.T) {
+	fs := NewMemFS()
+	e, err := Open("s", Options{FS: fs, Kind: StateEngine})
+	must(t, err)
+	for i := range 200 {
+		set(t, e, false, fmt.Sprintf("key%03d", i), strings.Repeat("value", 50))
+	}
+	must(t, e.Flush())
+	must(t, e.Close())
+	names, err := fs.List("s")
+	must(t, err)
+	for _, name := range names {
+		if strings.HasSuffix(name, ".sst") {
+			damage(t, fs, fs.PathJoin("s", name))
+		}
+	}
+	var hooks atomic.Int32
+	e, err = Open("s", Options{FS: fs, Kind: StateEngine, OnFatal: func(error) { hooks.Add(1) }})
+	must(t, err)
+	defer e.Close()
+	v, found, err := e.Get(lock("key000"))
+	if err == nil {
+		t.Fatalf("read %q (found %v) from a damaged block", v, found)
+	}
+	if _, _, err := e.Get(lock("key000")); !errors.Is(err, ErrFatal) {
+		t.Errorf("the next read: %v", err)
+	}
+	if hooks.Load() != 1 {
+		t.Errorf("hook was called %d times", hooks.Load())
+	}
+}
+
+// damage flips a byte near the beginning of a file, in its first block.
+func damage(t *testing.T, fs *MemFS, path string) {
+	t.Helper()
+	f, err := fs.Open(path)
+	must(t, err)
+	b, err := io.ReadAll(f)
+	must(t, err)
+	must(t, f.Close())
+	b[20] ^= 0xff
+	w, err := fs.Create(path, WriteCategory)
+	must(t, err)
+	_, err = w.Write(b)
+	must(t, errors.Join(err, w.Sync(), w.Close()))
 }

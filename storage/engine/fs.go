@@ -13,6 +13,9 @@ type FS = vfs.FS
 // MemFS is a file system in memory.
 type MemFS = vfs.MemFS
 
+// DiskUsage is what FS.GetDiskUsage tells.
+type DiskUsage = vfs.DiskUsage
+
 // File is an open file of an FS.
 type File = vfs.File
 
