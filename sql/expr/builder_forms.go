@@ -484,7 +484,7 @@ func (b *Builder) ArraySubquery(sub Subquery, args []Expr, typ types.Type) (Expr
 	if !ok {
 		return nil, sqlerr.New(sqlerr.UndefinedObject, "could not find array type for data type %s", typ)
 	}
-	return &SubqueryExpr{Kind: SubqueryArray, Sub: sub, Args: args, Typ: arr}, nil
+	return &SubqueryExpr{Kind: SubqueryArray, Sub: sub, Args: args, Nested: typ.IsArray(), Typ: arr}, nil
 }
 
 // QuantifiedSubquery makes left op ANY (subquery), or ALL; cols are the types of

@@ -322,15 +322,19 @@ func (e *SubqueryExpr) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
 		}
 		return v, nil
 	case SubqueryArray:
-		var items []types.Datum
-		err := e.Sub.Rows(ctx, args, 0, func(r Row) (bool, error) {
-			items = append(items, r[0])
-			return true, nil
-		})
+		s := &arrayAgg{result: e.Typ, of: e.Typ.Elem()}
+		if e.Nested {
+			s.of = e.Typ // arrays become a further dimension
+		}
+		err := e.Sub.Rows(ctx, args, 0, func(r Row) (bool, error) { return true, s.Add(ctx, r[:1]) })
 		if err != nil {
 			return types.Null, err
 		}
-		return types.NewArray(types.NewArrayOf(e.Typ.Elem().Bare(), items)), nil
+		d, err := s.Result(ctx)
+		if err == nil && d.IsNull() {
+			d = types.NewArray(&types.Array{Elem: e.Typ.Elem().Bare()})
+		}
+		return d, err
 	}
 	for i, l := range e.Left {
 		d, err := l.Eval(ctx, row)

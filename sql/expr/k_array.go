@@ -372,8 +372,16 @@ func catArrays(a, b datum) (datum, error) {
 		return a, nil
 	}
 	bad := func() (datum, error) {
-		return types.Null, sqlerr.New(sqlerr.ArraySubscriptError, "cannot concatenate incompatible arrays").
-			WithDetail("Arrays with differing dimensions are not compatible for concatenation.")
+		e := sqlerr.New(sqlerr.ArraySubscriptError, "cannot concatenate incompatible arrays")
+		switch len(x.Dims) - len(y.Dims) {
+		case 0:
+			e.WithDetail("Arrays with differing element dimensions are not compatible for concatenation.")
+		case 1, -1:
+			e.WithDetail("Arrays with differing dimensions are not compatible for concatenation.")
+		default:
+			e.WithDetail("Arrays of %d and %d dimensions are not compatible for concatenation.", len(x.Dims), len(y.Dims))
+		}
+		return types.Null, e
 	}
 	same := func(p, q []types.Dim) bool {
 		if len(p) != len(q) {

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"bytes"
 	"crypto/md5"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -137,6 +138,10 @@ func decodeBase64(s string) (datum, error) {
 			_, n := utf8.DecodeRuneInString(s[i:])
 			return types.Null, sqlerr.New(sqlerr.InvalidParameterValue, "invalid symbol \"%s\" found while decoding base64 sequence", s[i:i+n])
 		}
+	}
+	// Padding is only due behind the second digit of a group of four.
+	if at := bytes.IndexByte(clean, '='); at >= 0 && at%4 < 2 {
+		return types.Null, sqlerr.New(sqlerr.InvalidParameterValue, "unexpected \"=\" while decoding base64 sequence")
 	}
 	out, err := base64.StdEncoding.DecodeString(string(clean))
 	if err != nil {

@@ -476,7 +476,7 @@ func formatText(ctx *EvalContext, sig *Signature, a []datum) (datum, error) {
 		if conv != 's' && conv != 'I' && conv != 'L' {
 			_, n := utf8.DecodeRuneInString(f[i:])
 			return types.Null, sqlerr.New(sqlerr.InvalidParameterValue, "unrecognized format() type specifier \"%s\"", f[i:i+n]).
-				WithHint("For a single \"%%\" use \"%%%%\".")
+				WithHint("%s", "For a single \"%\" use \"%%\".")
 		}
 		if arg < 0 {
 			arg = next

@@ -66,5 +66,6 @@ func allKernels() kernels {
 	k.degrees()
 	k.more()
 	k.regexps()
+	k.identifiers()
 	return k
 }

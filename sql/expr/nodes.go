@@ -64,6 +64,8 @@ type SubqueryExpr struct {
 	// values…). Both are empty for the other kinds.
 	Left    []Expr
 	Compare Expr
+	// Nested marks ARRAY(SELECT …) over a column that holds arrays.
+	Nested bool
 	// Negate is for NOT EXISTS and NOT IN.
 	Negate bool
 	Typ    types.Type

@@ -156,8 +156,12 @@ func translateRegex(p string, expanded, stop, lines bool) (string, error) {
 			switch e := p[i]; {
 			case e >= '1' && e <= '9':
 				return "", sqlerr.Unsupported("back references in regular expressions")
+			case e == 'm' && wordFollows(p[i+1:]) || e == 'M' && wordPrecedes(p[:i-1]):
+				// Between a word character and something else there is one kind of
+				// boundary only.
+				b.WriteString(`\b`)
 			case e == 'm', e == 'M':
-				return "", sqlerr.Unsupported("the regular expression escape \\%c", e)
+				return "", sqlerr.Unsupported("the regular expression escape \\%c in this place", e)
 			case e == 'y':
 				b.WriteString(`\b`)
 			case e == 'Y':
@@ -238,6 +242,33 @@ func translateRegex(p string, expanded, stop, lines bool) (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+// wordFollows reports whether a pattern surely begins with a word character.
+func wordFollows(p string) bool {
+	n := 1
+	if strings.HasPrefix(p, `\w`) || strings.HasPrefix(p, `\d`) {
+		n = 2
+	} else if p == "" || !isWordByte(p[0]) {
+		return false
+	}
+	return n == len(p) || strings.IndexByte("*?{", p[n]) < 0
+}
+
+// wordPrecedes reports whether a pattern surely ends with a word character.
+func wordPrecedes(p string) bool {
+	p = strings.TrimSuffix(p, "+")
+	if strings.HasSuffix(p, `\w`) || strings.HasSuffix(p, `\d`) {
+		return !strings.HasSuffix(p, `\\w`) && !strings.HasSuffix(p, `\\d`)
+	}
+	if p == "" || !isWordByte(p[len(p)-1]) {
+		return false
+	}
+	return len(p) == 1 || p[len(p)-2] != '\\'
+}
+
+func isWordByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_'
 }
 
 // translateClass rewrites a bracket expression that starts at i and returns the

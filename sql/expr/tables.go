@@ -171,6 +171,8 @@ var procRows = []procRow{
 	{477, "int84gt", "int8,int4", 16, 'f', "s", "", "", ""},
 	{478, "int84le", "int8,int4", 16, 'f', "s", "", "", ""},
 	{479, "int84ge", "int8,int4", 16, 'f', "s", "", "", ""},
+	{515, "array_larger", "anyarray,anyarray", 2277, 'f', "s", "", "", ""},
+	{516, "array_smaller", "anyarray,anyarray", 2277, 'f', "s", "", "", ""},
 	{619, "oidvectorne", "oidvector,oidvector", 16, 'f', "s", "", "", ""},
 	{638, "pg_index_column_has_property", "regclass,int4,text", 16, 'f', "sS", "", "", ""},
 	{655, "namelt", "name,name", 16, 'f', "s", "", "", ""},
@@ -327,6 +329,7 @@ var procRows = []procRow{
 	{1257, "textlen", "text", 23, 'f', "s", "", "", ""},
 	{1258, "textcat", "text,text", 25, 'f', "s", "", "", ""},
 	{1264, "pg_char_to_encoding", "name", 23, 'f', "sS", "", "", ""},
+	{1268, "parse_ident", "text,bool", 1009, 'f', "s", "true", "", "str,strict"},
 	{1272, "datetime_pl", "date,time", 1114, 'f', "s", "", "", ""},
 	{1273, "date_part", "text,timetz", 701, 'f', "s", "", "", ""},
 	{1274, "int84pl", "int8,int4", 20, 'f', "s", "", "", ""},
@@ -1118,6 +1121,8 @@ var procRows = []procRow{
 	{4053, "array_agg", "anyarray", 2277, 'a', "", "", "", ""},
 	{4086, "to_regnamespace", "text", 4089, 'f', "sS", "", "", ""},
 	{4093, "to_regrole", "text", 4096, 'f', "sS", "", "", ""},
+	{4350, "normalize", "text,text", 25, 'f', "s", "'NFC'::text", "", ""},
+	{4351, "is_normalized", "text,text", 16, 'f', "s", "'NFC'::text", "", ""},
 	{5042, "min_scale", "numeric", 23, 'f', "s", "", "", ""},
 	{5043, "trim_scale", "numeric", 1700, 'f', "s", "", "", ""},
 	{5044, "gcd", "int4,int4", 23, 'f', "s", "", "", ""},
@@ -1808,14 +1813,14 @@ anycompatiblearray_send anycompatiblemultirange_in anycompatiblemultirange_out a
 anycompatiblenonarray_out anycompatiblerange_in anycompatiblerange_out anyelement_in anyelement_out 
 anyenum_in anyenum_out anymultirange_in anymultirange_out anynonarray_in anynonarray_out anyrange_in 
 anyrange_out area areajoinsel areasel array_agg_array_finalfn array_agg_array_transfn array_agg_finalfn 
-array_agg_transfn array_in array_larger array_out array_recv array_send array_smaller array_subscript_handler 
-array_to_tsvector array_typanalyze array_unnest_support arraycontjoinsel arraycontsel bernoulli 
-big5_to_euc_tw big5_to_mic big5_to_utf8 bit bit_in bit_out bit_recv bit_send bitcmp bittypmodin bittypmodout 
-bool bool_accum bool_accum_inv bool_alltrue bool_anytrue booland_statefunc boolin boolor_statefunc boolout 
-boolrecv boolsend bound_box box box_above box_above_eq box_add box_below box_below_eq box_center box_contain 
-box_contain_pt box_contained box_distance box_div box_eq box_ge box_gt box_in box_intersect box_le box_left 
-box_lt box_mul box_out box_overabove box_overbelow box_overlap box_overleft box_overright box_recv box_right 
-box_same box_send box_sub bpchar bpchar_larger bpchar_smaller bpchar_sortsupport bpcharcmp bpcharin bpcharout 
+array_agg_transfn array_in array_out array_recv array_send array_subscript_handler array_to_tsvector 
+array_typanalyze array_unnest_support arraycontjoinsel arraycontsel bernoulli big5_to_euc_tw big5_to_mic 
+big5_to_utf8 bit bit_in bit_out bit_recv bit_send bitcmp bittypmodin bittypmodout bool bool_accum 
+bool_accum_inv bool_alltrue bool_anytrue booland_statefunc boolin boolor_statefunc boolout boolrecv boolsend 
+bound_box box box_above box_above_eq box_add box_below box_below_eq box_center box_contain box_contain_pt 
+box_contained box_distance box_div box_eq box_ge box_gt box_in box_intersect box_le box_left box_lt box_mul 
+box_out box_overabove box_overbelow box_overlap box_overleft box_overright box_recv box_right box_same 
+box_send box_sub bpchar bpchar_larger bpchar_smaller bpchar_sortsupport bpcharcmp bpcharin bpcharout 
 bpcharrecv bpcharsend bpchartypmodin bpchartypmodout brin_bloom_add_value brin_bloom_consistent 
 brin_bloom_opcinfo brin_bloom_options brin_bloom_summary_in brin_bloom_summary_out brin_bloom_summary_recv 
 brin_bloom_summary_send brin_bloom_union brin_desummarize_range brin_inclusion_add_value 
@@ -1897,30 +1902,30 @@ int8inc_float8_float8 int8inc_support int8larger int8multirange int8out int8pl_i
 int8range_canonical int8range_subdiff int8recv int8send int8smaller inter_lb inter_sb inter_sl internal_in 
 internal_out interval interval_accum interval_accum_inv interval_avg interval_combine interval_hash 
 interval_hash_extended interval_in interval_larger interval_out interval_recv interval_send interval_smaller 
-interval_support intervaltypmodin intervaltypmodout is_normalized isclosed isempty ishorizontal 
-iso8859_1_to_utf8 iso8859_to_utf8 iso_to_koi8r iso_to_mic iso_to_win1251 iso_to_win866 isopen isparallel 
-isperp isvertical johab_to_utf8 json_agg_finalfn json_agg_transfn json_in json_object_agg_finalfn 
-json_object_agg_transfn json_out json_populate_record json_populate_recordset json_recv json_send 
-json_to_tsvector jsonb_agg_finalfn jsonb_agg_transfn jsonb_hash jsonb_hash_extended jsonb_in 
-jsonb_object_agg_finalfn jsonb_object_agg_transfn jsonb_out jsonb_populate_record jsonb_populate_recordset 
-jsonb_recv jsonb_send jsonb_subscript_handler jsonb_to_tsvector jsonpath_in jsonpath_out jsonpath_recv 
-jsonpath_send koi8r_to_iso koi8r_to_mic koi8r_to_utf8 koi8r_to_win1251 koi8r_to_win866 koi8u_to_utf8 
-language_handler_in language_handler_out latin1_to_mic latin2_to_mic latin2_to_win1250 latin3_to_mic 
-latin4_to_mic likejoinsel likesel line line_distance line_eq line_horizontal line_in line_interpt 
-line_intersect line_out line_parallel line_perp line_recv line_send line_vertical lo_close lo_creat lo_create 
-lo_export lo_from_bytea lo_get lo_import lo_lseek lo_lseek64 lo_open lo_put lo_tell lo_tell64 lo_truncate 
-lo_truncate64 lo_unlink loread lower_inc lower_inf lowrite lseg lseg_center lseg_distance lseg_eq lseg_ge 
-lseg_gt lseg_horizontal lseg_in lseg_interpt lseg_intersect lseg_le lseg_length lseg_lt lseg_ne lseg_out 
-lseg_parallel lseg_perp lseg_recv lseg_send lseg_vertical macaddr macaddr8 macaddr8_and macaddr8_cmp 
-macaddr8_eq macaddr8_ge macaddr8_gt macaddr8_in macaddr8_le macaddr8_lt macaddr8_ne macaddr8_not macaddr8_or 
-macaddr8_out macaddr8_recv macaddr8_send macaddr8_set7bit macaddr_and macaddr_cmp macaddr_eq macaddr_ge 
-macaddr_gt macaddr_in macaddr_le macaddr_lt macaddr_ne macaddr_not macaddr_or macaddr_out macaddr_recv 
-macaddr_send macaddr_sortsupport makeaclitem masklen matchingjoinsel matchingsel mic_to_big5 mic_to_euc_cn 
-mic_to_euc_jp mic_to_euc_kr mic_to_euc_tw mic_to_iso mic_to_koi8r mic_to_latin1 mic_to_latin2 mic_to_latin3 
-mic_to_latin4 mic_to_sjis mic_to_win1250 mic_to_win1251 mic_to_win866 mode_final money multirange 
-multirange_adjacent_multirange multirange_adjacent_range multirange_after_multirange multirange_after_range 
-multirange_agg_finalfn multirange_agg_transfn multirange_before_multirange multirange_before_range 
-multirange_cmp multirange_contained_by_multirange multirange_contained_by_range multirange_contains_elem 
+interval_support intervaltypmodin intervaltypmodout isclosed isempty ishorizontal iso8859_1_to_utf8 
+iso8859_to_utf8 iso_to_koi8r iso_to_mic iso_to_win1251 iso_to_win866 isopen isparallel isperp isvertical 
+johab_to_utf8 json_agg_finalfn json_agg_transfn json_in json_object_agg_finalfn json_object_agg_transfn 
+json_out json_populate_record json_populate_recordset json_recv json_send json_to_tsvector jsonb_agg_finalfn 
+jsonb_agg_transfn jsonb_hash jsonb_hash_extended jsonb_in jsonb_object_agg_finalfn jsonb_object_agg_transfn 
+jsonb_out jsonb_populate_record jsonb_populate_recordset jsonb_recv jsonb_send jsonb_subscript_handler 
+jsonb_to_tsvector jsonpath_in jsonpath_out jsonpath_recv jsonpath_send koi8r_to_iso koi8r_to_mic 
+koi8r_to_utf8 koi8r_to_win1251 koi8r_to_win866 koi8u_to_utf8 language_handler_in language_handler_out 
+latin1_to_mic latin2_to_mic latin2_to_win1250 latin3_to_mic latin4_to_mic likejoinsel likesel line 
+line_distance line_eq line_horizontal line_in line_interpt line_intersect line_out line_parallel line_perp 
+line_recv line_send line_vertical lo_close lo_creat lo_create lo_export lo_from_bytea lo_get lo_import 
+lo_lseek lo_lseek64 lo_open lo_put lo_tell lo_tell64 lo_truncate lo_truncate64 lo_unlink loread lower_inc 
+lower_inf lowrite lseg lseg_center lseg_distance lseg_eq lseg_ge lseg_gt lseg_horizontal lseg_in lseg_interpt 
+lseg_intersect lseg_le lseg_length lseg_lt lseg_ne lseg_out lseg_parallel lseg_perp lseg_recv lseg_send 
+lseg_vertical macaddr macaddr8 macaddr8_and macaddr8_cmp macaddr8_eq macaddr8_ge macaddr8_gt macaddr8_in 
+macaddr8_le macaddr8_lt macaddr8_ne macaddr8_not macaddr8_or macaddr8_out macaddr8_recv macaddr8_send 
+macaddr8_set7bit macaddr_and macaddr_cmp macaddr_eq macaddr_ge macaddr_gt macaddr_in macaddr_le macaddr_lt 
+macaddr_ne macaddr_not macaddr_or macaddr_out macaddr_recv macaddr_send macaddr_sortsupport makeaclitem 
+masklen matchingjoinsel matchingsel mic_to_big5 mic_to_euc_cn mic_to_euc_jp mic_to_euc_kr mic_to_euc_tw 
+mic_to_iso mic_to_koi8r mic_to_latin1 mic_to_latin2 mic_to_latin3 mic_to_latin4 mic_to_sjis mic_to_win1250 
+mic_to_win1251 mic_to_win866 mode_final money multirange multirange_adjacent_multirange 
+multirange_adjacent_range multirange_after_multirange multirange_after_range multirange_agg_finalfn 
+multirange_agg_transfn multirange_before_multirange multirange_before_range multirange_cmp 
+multirange_contained_by_multirange multirange_contained_by_range multirange_contains_elem 
 multirange_contains_multirange multirange_contains_range multirange_eq multirange_ge multirange_gist_compress 
 multirange_gist_consistent multirange_gt multirange_in multirange_intersect multirange_intersect_agg_transfn 
 multirange_le multirange_lt multirange_minus multirange_ne multirange_out multirange_overlaps_multirange 
@@ -1930,50 +1935,50 @@ multirange_typanalyze multirange_union multirangesel mxid_age name nameconcatoid
 namesend neqjoinsel neqsel netmask network network_cmp network_eq network_ge network_gt network_larger 
 network_le network_lt network_ne network_overlap network_smaller network_sortsupport network_sub 
 network_subeq network_subset_support network_sup network_supeq networkjoinsel networksel nlikejoinsel 
-nlikesel normalize npoints numeric numeric_accum numeric_accum_inv numeric_avg numeric_avg_accum 
-numeric_avg_combine numeric_avg_deserialize numeric_avg_serialize numeric_combine numeric_deserialize 
-numeric_exp numeric_in numeric_inc numeric_larger numeric_ln numeric_log numeric_out numeric_pl_pg_lsn 
-numeric_poly_avg numeric_poly_combine numeric_poly_deserialize numeric_poly_serialize numeric_poly_stddev_pop 
+nlikesel npoints numeric numeric_accum numeric_accum_inv numeric_avg numeric_avg_accum numeric_avg_combine 
+numeric_avg_deserialize numeric_avg_serialize numeric_combine numeric_deserialize numeric_exp numeric_in 
+numeric_inc numeric_larger numeric_ln numeric_log numeric_out numeric_pl_pg_lsn numeric_poly_avg 
+numeric_poly_combine numeric_poly_deserialize numeric_poly_serialize numeric_poly_stddev_pop 
 numeric_poly_stddev_samp numeric_poly_sum numeric_poly_var_pop numeric_poly_var_samp numeric_recv 
 numeric_send numeric_serialize numeric_smaller numeric_sortsupport numeric_sqrt numeric_stddev_pop 
 numeric_stddev_samp numeric_sum numeric_support numeric_var_pop numeric_var_samp numerictypmodin 
 numerictypmodout nummultirange numnode numrange numrange_subdiff oid oidin oidlarger oidout oidrecv oidsend 
 oidsmaller oidvectorin oidvectorout oidvectorrecv oidvectorsend oidvectortypes on_pb on_pl on_ppath on_ps 
-on_sb on_sl ordered_set_transition ordered_set_transition_multi overlaps parse_ident path path_add 
-path_add_pt path_contain_pt path_distance path_div_pt path_in path_inter path_length path_mul_pt path_n_eq 
-path_n_ge path_n_gt path_n_le path_n_lt path_npoints path_out path_recv path_send path_sub_pt pclose 
-percent_rank_final percentile_cont_float8_final percentile_cont_float8_multi_final 
-percentile_cont_interval_final percentile_cont_interval_multi_final percentile_disc_final 
-percentile_disc_multi_final pg_advisory_xact_lock_shared pg_available_extension_versions 
-pg_available_extensions pg_backup_start pg_backup_stop pg_collation_actual_version pg_collation_for 
-pg_column_compression pg_column_is_updatable pg_column_size pg_config pg_control_checkpoint pg_control_init 
-pg_control_recovery pg_control_system pg_copy_logical_replication_slot pg_copy_physical_replication_slot 
-pg_create_logical_replication_slot pg_create_physical_replication_slot pg_create_restore_point 
-pg_current_logfile pg_current_snapshot pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_current_wal_lsn 
-pg_current_xact_id pg_cursor pg_database_collation_actual_version pg_ddl_command_in pg_ddl_command_out 
-pg_ddl_command_recv pg_ddl_command_send pg_dependencies_in pg_dependencies_out pg_dependencies_recv 
-pg_dependencies_send pg_describe_object pg_drop_replication_slot pg_encoding_max_length 
-pg_event_trigger_ddl_commands pg_event_trigger_dropped_objects pg_event_trigger_table_rewrite_oid 
-pg_event_trigger_table_rewrite_reason pg_extension_config_dump pg_extension_update_paths pg_filenode_relation 
-pg_get_backend_memory_contexts pg_get_catalog_foreign_keys pg_get_function_arg_default pg_get_keywords 
-pg_get_multixact_members pg_get_object_address pg_get_partition_constraintdef pg_get_publication_tables 
-pg_get_replica_identity_index pg_get_replication_slots pg_get_shmem_allocations 
-pg_get_statisticsobjdef_expressions pg_get_wal_replay_pause_state pg_get_wal_resource_managers 
-pg_hba_file_rules pg_ident_file_mappings pg_identify_object pg_identify_object_as_address 
-pg_import_system_collations pg_index_has_property pg_indexam_has_property pg_indexam_progress_phasename 
-pg_is_wal_replay_paused pg_isolation_test_session_is_blocked pg_last_committed_xact pg_last_wal_receive_lsn 
-pg_last_wal_replay_lsn pg_last_xact_replay_timestamp pg_listening_channels pg_lock_status 
-pg_log_backend_memory_contexts pg_logical_emit_message pg_logical_slot_get_binary_changes 
-pg_logical_slot_get_changes pg_logical_slot_peek_binary_changes pg_logical_slot_peek_changes 
-pg_ls_archive_statusdir pg_ls_dir pg_ls_logdir pg_ls_logicalmapdir pg_ls_logicalsnapdir pg_ls_replslotdir 
-pg_ls_tmpdir pg_ls_waldir pg_lsn pg_lsn_cmp pg_lsn_eq pg_lsn_ge pg_lsn_gt pg_lsn_hash pg_lsn_hash_extended 
-pg_lsn_in pg_lsn_larger pg_lsn_le pg_lsn_lt pg_lsn_mi pg_lsn_mii pg_lsn_ne pg_lsn_out pg_lsn_pli pg_lsn_recv 
-pg_lsn_send pg_lsn_smaller pg_mcv_list_in pg_mcv_list_items pg_mcv_list_out pg_mcv_list_recv pg_mcv_list_send 
-pg_ndistinct_in pg_ndistinct_out pg_ndistinct_recv pg_ndistinct_send pg_nextoid pg_node_tree_in 
-pg_node_tree_out pg_node_tree_recv pg_node_tree_send pg_notification_queue_usage pg_options_to_table 
-pg_partition_root pg_partition_tree pg_prepared_statement pg_prepared_xact pg_promote pg_read_binary_file 
-pg_read_file pg_read_file_old pg_relation_filenode pg_relation_filepath pg_relation_is_updatable 
-pg_reload_conf pg_replication_origin_advance pg_replication_origin_create pg_replication_origin_drop 
+on_sb on_sl ordered_set_transition ordered_set_transition_multi overlaps path path_add path_add_pt 
+path_contain_pt path_distance path_div_pt path_in path_inter path_length path_mul_pt path_n_eq path_n_ge 
+path_n_gt path_n_le path_n_lt path_npoints path_out path_recv path_send path_sub_pt pclose percent_rank_final 
+percentile_cont_float8_final percentile_cont_float8_multi_final percentile_cont_interval_final 
+percentile_cont_interval_multi_final percentile_disc_final percentile_disc_multi_final 
+pg_advisory_xact_lock_shared pg_available_extension_versions pg_available_extensions pg_backup_start 
+pg_backup_stop pg_collation_actual_version pg_collation_for pg_column_compression pg_column_is_updatable 
+pg_column_size pg_config pg_control_checkpoint pg_control_init pg_control_recovery pg_control_system 
+pg_copy_logical_replication_slot pg_copy_physical_replication_slot pg_create_logical_replication_slot 
+pg_create_physical_replication_slot pg_create_restore_point pg_current_logfile pg_current_snapshot 
+pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_current_wal_lsn pg_current_xact_id pg_cursor 
+pg_database_collation_actual_version pg_ddl_command_in pg_ddl_command_out pg_ddl_command_recv 
+pg_ddl_command_send pg_dependencies_in pg_dependencies_out pg_dependencies_recv pg_dependencies_send 
+pg_describe_object pg_drop_replication_slot pg_encoding_max_length pg_event_trigger_ddl_commands 
+pg_event_trigger_dropped_objects pg_event_trigger_table_rewrite_oid pg_event_trigger_table_rewrite_reason 
+pg_extension_config_dump pg_extension_update_paths pg_filenode_relation pg_get_backend_memory_contexts 
+pg_get_catalog_foreign_keys pg_get_function_arg_default pg_get_keywords pg_get_multixact_members 
+pg_get_object_address pg_get_partition_constraintdef pg_get_publication_tables pg_get_replica_identity_index 
+pg_get_replication_slots pg_get_shmem_allocations pg_get_statisticsobjdef_expressions 
+pg_get_wal_replay_pause_state pg_get_wal_resource_managers pg_hba_file_rules pg_ident_file_mappings 
+pg_identify_object pg_identify_object_as_address pg_import_system_collations pg_index_has_property 
+pg_indexam_has_property pg_indexam_progress_phasename pg_is_wal_replay_paused 
+pg_isolation_test_session_is_blocked pg_last_committed_xact pg_last_wal_receive_lsn pg_last_wal_replay_lsn 
+pg_last_xact_replay_timestamp pg_listening_channels pg_lock_status pg_log_backend_memory_contexts 
+pg_logical_emit_message pg_logical_slot_get_binary_changes pg_logical_slot_get_changes 
+pg_logical_slot_peek_binary_changes pg_logical_slot_peek_changes pg_ls_archive_statusdir pg_ls_dir 
+pg_ls_logdir pg_ls_logicalmapdir pg_ls_logicalsnapdir pg_ls_replslotdir pg_ls_tmpdir pg_ls_waldir pg_lsn 
+pg_lsn_cmp pg_lsn_eq pg_lsn_ge pg_lsn_gt pg_lsn_hash pg_lsn_hash_extended pg_lsn_in pg_lsn_larger pg_lsn_le 
+pg_lsn_lt pg_lsn_mi pg_lsn_mii pg_lsn_ne pg_lsn_out pg_lsn_pli pg_lsn_recv pg_lsn_send pg_lsn_smaller 
+pg_mcv_list_in pg_mcv_list_items pg_mcv_list_out pg_mcv_list_recv pg_mcv_list_send pg_ndistinct_in 
+pg_ndistinct_out pg_ndistinct_recv pg_ndistinct_send pg_nextoid pg_node_tree_in pg_node_tree_out 
+pg_node_tree_recv pg_node_tree_send pg_notification_queue_usage pg_options_to_table pg_partition_root 
+pg_partition_tree pg_prepared_statement pg_prepared_xact pg_promote pg_read_binary_file pg_read_file 
+pg_read_file_old pg_relation_filenode pg_relation_filepath pg_relation_is_updatable pg_reload_conf 
+pg_replication_origin_advance pg_replication_origin_create pg_replication_origin_drop 
 pg_replication_origin_oid pg_replication_origin_progress pg_replication_origin_session_is_setup 
 pg_replication_origin_session_progress pg_replication_origin_session_reset 
 pg_replication_origin_session_setup pg_replication_origin_xact_reset pg_replication_origin_xact_setup 

@@ -287,7 +287,7 @@ func (r *arrayReader) level(depth int) error {
 			return r.malformed("Unexpected end of input.")
 		case r.peek() == '{':
 			if r.leaf == depth {
-				return uneven()
+				return r.malformed("Unexpected \"{\" character.")
 			}
 			if err := r.level(depth + 1); err != nil {
 				return err
