@@ -262,9 +262,18 @@ func swapPrimary(t *catalog.Table, number uint64) {
 }
 
 func dropRowID(t *catalog.Table) {
+	rowIDNullable(t)
 	for i := range t.Columns {
 		if t.Columns[i].RowID {
-			t.Columns[i].Dropped, t.Columns[i].NotNull = true, false
+			t.Columns[i].Dropped = true
+		}
+	}
+}
+
+func rowIDNullable(t *catalog.Table) {
+	for i := range t.Columns {
+		if t.Columns[i].RowID {
+			t.Columns[i].NotNull = false
 		}
 	}
 }
@@ -330,7 +339,15 @@ func (e *Engine) buildIndex(ctx context.Context, id catalog.ID, primary bool, bu
 	if err != nil {
 		return err
 	}
-	if err := e.setState(ctx, id, old, catalog.DeleteOnly); err != nil {
+	err = e.ddlStep(ctx, id, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
+		n := now.Clone()
+		n.Index(old).State = catalog.DeleteOnly
+		// Nodes of the next version write rows without a row id, which nodes of this
+		// one may read and write back.
+		rowIDNullable(n)
+		return ch.PutTable(ctx, n)
+	})
+	if err != nil {
 		return err
 	}
 	return e.ddlStep(ctx, id, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {

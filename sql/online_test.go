@@ -11,6 +11,7 @@ import (
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/pgwire"
+	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/sqlerr"
 )
 
@@ -292,5 +293,65 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	if got := s.must("select g from generate_series(1, 200000) g order by -g limit 1").rows[0][0]; got != "200000" {
 		t.Errorf("top row is %s", got)
+	}
+}
+
+// recordingLease calls seen after every version that is published.
+type recordingLease struct {
+	fakeLease
+	seen func()
+}
+
+func (l *recordingLease) Publish(ctx context.Context, v uint64) error {
+	l.hear(v)
+	l.seen()
+	return nil
+}
+
+// Two adjacent versions are at work at any time: what the older one takes for NOT
+// NULL the newer one must write.
+func TestOnlineVersionsAgreeOnNotNull(t *testing.T) {
+	var e *Engine
+	var versions []catalog.Table
+	lease := &recordingLease{seen: func() {
+		// Latest is what the last statement saw: look at the new version.
+		ctx := t.Context()
+		r, err := e.o.Store.Begin(TxnOptions{ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Rollback(ctx)
+		if err := r.Start(ctx); err != nil {
+			t.Fatal(err)
+		}
+		snap, err := e.catalog.At(ctx, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range snap.Tables() {
+			if d.Name == "t" {
+				versions = append(versions, *d.Clone())
+			}
+		}
+	}}
+	e, err := New(Options{Store: newMemStore(), Clock: env.SystemClock(), NodeID: 1, Lease: lease, NewRand: func() env.Rand { return env.SeededRand(1) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := e.testSession(t)
+	s.must("create table t (id int, v int)")
+	s.must("insert into t values (1, 1), (2, 2)")
+	s.must("alter table t add primary key (id)")
+	s.must("select 1")
+	if len(versions) < 4 {
+		t.Fatalf("%d versions seen", len(versions))
+	}
+	for i := range len(versions) - 1 {
+		for c := range versions[i].Columns {
+			old, now := &versions[i].Columns[c], &versions[i+1].Columns[c]
+			if old.NotNull && !old.Dropped && now.Dropped {
+				t.Errorf("step %d drops column %q, which step %d takes for NOT NULL", i+1, old.Name, i)
+			}
+		}
 	}
 }
