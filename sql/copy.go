@@ -19,11 +19,8 @@ import (
 const copyLineMax = 1<<30 - 1
 
 func (s *Session) copy(ctx context.Context, p *portal, st *ast.Copy, w pgwire.ResultWriter) error {
-	switch {
-	case st.File != "" || st.Program != "":
+	if st.File != "" || st.Program != "" {
 		return sqlerr.Unsupported("COPY with a file or program of the server")
-	case st.Options.Format == ast.CopyBinary:
-		return sqlerr.Unsupported("COPY in binary format")
 	}
 	if err := s.open(ctx); err != nil {
 		return err
@@ -40,8 +37,9 @@ func (s *Session) copy(ctx context.Context, p *portal, st *ast.Copy, w pgwire.Re
 	return s.copyTo(ctx, p, st, f, w)
 }
 
-// copyFormat is the options of a text or csv copy.
+// copyFormat is the options of a copy.
 type copyFormat struct {
+	binary       bool // and none of what follows
 	csv          bool
 	header       bool
 	matchHeader  bool
@@ -53,6 +51,10 @@ type copyFormat struct {
 
 func newCopyFormat(o ast.CopyOptions) (*copyFormat, error) {
 	f := &copyFormat{csv: o.Format == ast.CopyCSV, header: o.Header, matchHeader: o.HeaderMatch, delim: '\t', null: `\N`, quote: '"', opts: o}
+	if o.Format == ast.CopyBinary {
+		f.binary = true
+		return f, checkBinaryOptions(o)
+	}
 	if f.csv {
 		f.delim, f.null = ',', ""
 	}
@@ -97,6 +99,14 @@ func newCopyFormat(o ast.CopyOptions) (*copyFormat, error) {
 		return nil, sqlerr.Unsupported("COPY with FORCE_NULL or FORCE_NOT_NULL")
 	}
 	return f, nil
+}
+
+// wire is the format that the client is told of.
+func (f *copyFormat) wire() int16 {
+	if f.binary {
+		return pgwire.FormatBinary
+	}
+	return pgwire.FormatText
 }
 
 // copyColumns resolves the column list.
@@ -152,14 +162,18 @@ func (s *Session) copyFrom(ctx context.Context, p *portal, st *ast.Copy, f *copy
 	if err != nil {
 		return err
 	}
-	in, err := w.CopyIn(pgwire.FormatText, len(cols))
+	in, err := w.CopyIn(f.wire(), len(cols))
 	if err != nil {
 		return err
 	}
-	r := &copyReader{in: in, f: f}
 	// What follows a bad row is read and thrown away, or it would be taken for the
 	// next message.
-	n, err := s.copyRows(ctx, r, f, t, cols, bulk)
+	var n int64
+	if f.binary {
+		n, err = s.copyRowsBinary(ctx, &binaryReader{in: in}, t, cols, bulk)
+	} else {
+		n, err = s.copyRows(ctx, &copyReader{in: in, f: f}, f, t, cols, bulk)
+	}
 	if err != nil {
 		return err
 	}
@@ -509,8 +523,16 @@ func (s *Session) copyTo(ctx context.Context, p *portal, st *ast.Copy, f *copyFo
 		return err
 	}
 	defer ex.Close()
-	out, err := w.CopyOut(pgwire.FormatText, len(pl.Columns))
+	out, err := w.CopyOut(f.wire(), len(pl.Columns))
 	if err != nil {
+		return err
+	}
+	if f.binary {
+		ts := make([]types.Type, len(pl.Columns))
+		for i, c := range pl.Columns {
+			ts[i] = c.Type
+		}
+		p.done.rows, err = copyRowsOut(ctx, ex.Next, ts, out, rt.Eval.Format)
 		return err
 	}
 	var line []byte

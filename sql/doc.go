@@ -36,7 +36,7 @@
 //   - Garbage lists storage of dropped, truncated and rewritten tables; the node that
 //     leads placement deletes it once no snapshot can read it.
 //   - systemInfo.Call answers the functions that package expr only declares.
-//   - copyFormat holds the text and csv formats; binary belongs beside it.
+//   - copyFormat holds the text and csv formats, copy_binary.go the binary one.
 //   - testdata/logic has the logic tests; TestLogicAgainstPostgres compares them with
 //     a real server, TestLogicWithoutRules with plans as they were bound.
 //
