@@ -165,6 +165,9 @@ func (s *Session) Bind(ctx context.Context, b *pgwire.BindRequest) error {
 			return sqlerr.New(sqlerr.ProtocolViolation, "bind message supplies %d parameters, but prepared statement %q requires %d",
 				len(b.Params), b.Statement, len(p.params))
 		}
+		if p.plan != nil && p.plan.Doomed != nil {
+			return p.plan.Doomed
+		}
 		if err := pgwire.CheckResultFormats(b.ResultFormats, len(p.cols)); err != nil {
 			return err
 		}

@@ -146,6 +146,9 @@ func (s *Session) startQuery(ctx context.Context, p *portal) error {
 		return err
 	}
 	pl := p.prep.plan
+	if pl.Doomed != nil {
+		return pl.Doomed
+	}
 	s.tx.queried = true
 	if pl.Writes && s.tx.readOnly {
 		return sqlerr.New(sqlerr.ReadOnlySQLTransaction, "cannot execute %s in a read-only transaction", pl.Verb)

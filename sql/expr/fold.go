@@ -14,6 +14,33 @@ func Fold(e Expr, ctx *EvalContext) (Expr, error) {
 	return Transform(e, func(n Expr) (Expr, error) { return foldNode(n, ctx), nil })
 }
 
+// ConstantError returns the error of a part of e, folded before, that is immutable
+// and constant and cannot be computed, nil if there is none. Parts that need not be
+// reached (of CASE, COALESCE, AND, OR, subqueries) are left out.
+func ConstantError(e Expr, ctx *EvalContext) error {
+	if ctx == nil {
+		ctx = &EvalContext{}
+	}
+	switch e.(type) {
+	case *OpCall, *FuncCall, *Cast:
+	default:
+		return nil
+	}
+	constant := true
+	for _, c := range e.Children() {
+		if err := ConstantError(c, ctx); err != nil {
+			return err
+		}
+		_, ok := c.(*Const)
+		constant = constant && ok
+	}
+	if !constant || ownVolatility(e) != Immutable {
+		return nil
+	}
+	_, err := e.Eval(ctx, nil)
+	return err
+}
+
 func foldNode(n Expr, ctx *EvalContext) Expr {
 	switch x := n.(type) {
 	case *Const, *Column, *Param, *OuterParam, *AggCall, *WindowCall, *SetCall, *SubqueryExpr:

@@ -378,6 +378,9 @@ type Plan struct {
 	// Settings says that constants depend on settings as they were when it was made
 	// (time zone, search path): such a plan is not used after a change of them.
 	Verb string // SELECT, INSERT, UPDATE, DELETE
+	// Doomed is the error of a constant in the result of a query without FROM: nothing
+	// of its answer, nor a portal, is made first.
+	Doomed error
 	// Modifying are the WITH queries that write, in their order.
 	Modifying []*CTE
 }

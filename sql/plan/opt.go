@@ -18,10 +18,28 @@ func (b *binder) optimize(p *Plan) error {
 		return err
 	}
 	p.Root = root
+	p.Doomed = o.doomed(root)
 	for _, c := range p.Modifying {
 		o.cte(c)
 	}
 	return o.err
+}
+
+// doomed finds what PostgreSQL finds when it plans: SELECT 1/0.
+func (o *optimizer) doomed(root Node) error {
+	p, ok := root.(*Project)
+	if !ok {
+		return nil
+	}
+	if v, ok := p.Input.(*Values); !ok || len(v.Rows) != 1 {
+		return nil
+	}
+	for _, e := range p.Exprs {
+		if err := expr.ConstantError(e, o.eval); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type optimizer struct {
