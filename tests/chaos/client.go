@@ -16,6 +16,10 @@ const (
 	// attemptTimeout bounds one operation of a client. It is below the longest
 	// pause of a process, so that clients of a node that stands still move on.
 	attemptTimeout = 5 * time.Second
+	// hastyTimeout is the statement_timeout of every fourth client: it makes the
+	// server give up on a commit, find out what became of it, or say that it does
+	// not know, before the client has lost its patience.
+	hastyTimeout = 700 * time.Millisecond
 	// wander is how often a client moves to another node without a reason, one in
 	// so many operations: else all would gather on the nodes that were never hurt.
 	wander = 100
@@ -96,7 +100,11 @@ func (c *client) connect() bool {
 		return false
 	}
 	// Statements by themselves have the level, too.
-	if _, err := c.conn.Exec(ctx, "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL "+c.r.level.sql); err != nil {
+	settings := []string{"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL " + c.r.level.sql}
+	if c.id%4 == 3 {
+		settings = append(settings, fmt.Sprintf("SET statement_timeout = %d", hastyTimeout.Milliseconds()))
+	}
+	if executeAll(ctx, c.conn, settings...) != nil {
 		c.leave()
 		return false
 	}

@@ -50,9 +50,10 @@ func TestLoadsOnPostgres(t *testing.T) {
 				r := &run{setting: setting{l.name, lev.name, "none", length, 1}, level: lev, load: l.make(), log: t.Logf}
 				r.servers = func() []server { return []server{{1, p.DSN}} }
 				must(t, r.load.setup(ctx, conn))
-				stop := r.startClients(ctx)
+				stop, wait := r.startClients(ctx)
 				idle(ctx, length)
 				stop()
+				wait()
 				if err := r.judge(ctx); err != nil {
 					t.Error(err)
 				}

@@ -119,34 +119,36 @@ func (r *run) now() int64 { return int64(time.Since(r.began)) }
 // execute does the run: clients work, nemeses hurt, all is mended, each key is
 // written to, the final state is read, the history is judged.
 func (r *run) execute(ctx context.Context, ns []nemesis) error {
-	stop := r.startClients(ctx)
+	stop, wait := r.startClients(ctx)
+	defer wait()
 	defer stop()
 	hurt := r.hurt(ctx, ns)
 	mended := time.Now()
+	// Clients finish what they are at, and what a fault has left of it may be in the
+	// way, but they begin nothing: to lose against them again and again would not
+	// say that a key cannot be written.
+	stop()
 	if err := r.writable(ctx, mended); err != nil {
 		hurt = errors.Join(hurt, err)
 	}
-	stop()
+	wait()
 	return errors.Join(hurt, r.judge(ctx))
 }
 
-// startClients begins the run. The function it returns stops the clients, each
-// after the operation it is at; it may be called twice.
-func (r *run) startClients(ctx context.Context) (stop func()) {
+// startClients begins the run. stop has each client end after the operation it is
+// at, wait waits for that.
+func (r *run) startClients(ctx context.Context) (stop, wait func()) {
 	r.began = time.Now()
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, stop = context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	for i := range clients {
 		wg.Add(1)
-		go func() { // ends with the returned function
+		go func() { // ends with ctx
 			defer wg.Done()
 			newClient(r, i).work(ctx)
 		}()
 	}
-	return func() {
-		cancel()
-		wg.Wait()
-	}
+	return stop, wg.Wait
 }
 
 // judge reads the end state and gives the verdict.
@@ -189,18 +191,19 @@ func (r *run) writable(ctx context.Context, mended time.Time) error {
 	errs := make([]error, len(nodes))
 	took := make([]time.Duration, len(nodes))
 	var wg sync.WaitGroup
-	for i, n := range nodes {
+	for i, node := range nodes {
 		wg.Add(1)
 		go func() { // ends with ctx
 			defer wg.Done()
 			c := newClient(r, clients+i)
 			c.fixed, c.at = true, i
 			defer c.leave()
-			for key := range r.load.keys() {
+			for n := range r.load.keys() {
+				key := (n + i*r.load.keys()/len(nodes)) % r.load.keys() // none where another node is
 				last := "no connection"
 				for done := false; !done; {
 					if ctx.Err() != nil {
-						errs[i] = fmt.Errorf("key %d was not writable through node %d within %v: %s", key, n.id, time.Since(mended), last)
+						errs[i] = fmt.Errorf("key %d was not writable through node %d within %v: %s", key, node.id, time.Since(mended), last)
 						return
 					}
 					if !c.connect() {
@@ -213,7 +216,7 @@ func (r *run) writable(ctx context.Context, mended time.Time) error {
 			}
 			took[i] = time.Since(mended)
 			if took[i] > writableWithin {
-				errs[i] = fmt.Errorf("every key was writable through node %d only %v after the faults stopped, the bar is %v", n.id, took[i].Round(time.Millisecond), writableWithin)
+				errs[i] = fmt.Errorf("every key was writable through node %d only %v after the faults stopped, the bar is %v", node.id, took[i].Round(time.Millisecond), writableWithin)
 			}
 		}()
 	}
