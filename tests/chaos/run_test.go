@@ -97,8 +97,9 @@ func choose(t *testing.T, flag string, all []string) []string {
 	return names
 }
 
-// oneRun does one run as a subtest. If it fails, the history is kept.
-func oneRun(t *testing.T, s setting) {
+// oneRun does one run as a subtest. If it fails, the history is kept. It reports
+// whether the server offers the level.
+func oneRun(t *testing.T, s setting) (offered bool) {
 	t.Run(strings.Join([]string{s.Workload, s.Level, s.Nemesis}, "/"), func(t *testing.T) {
 		t.Logf("repeat with: go test ./tests/chaos -run TestRuns -v %v", s)
 		r := &run{setting: s, log: t.Logf, level: levels[slices.Index(levelNames(), s.Level)]}
@@ -117,6 +118,7 @@ func oneRun(t *testing.T, s setting) {
 		if err := r.level.offered(ctx, conn); err != nil {
 			t.Skip(err)
 		}
+		offered = true
 		must(t, r.load.setup(ctx, conn))
 		must(t, split(ctx, conn, r.load))
 		if err := r.execute(ctx, ns); err != nil {
@@ -124,6 +126,7 @@ func oneRun(t *testing.T, s setting) {
 			keep(t, r)
 		}
 	})
+	return offered
 }
 
 // proxiedCluster is newCluster with a Network between the nodes.
@@ -166,12 +169,16 @@ func runSlice(t *testing.T, budget time.Duration) {
 		if i%3 == day%3 { // a third of the runs under two at once
 			nemesis += "+" + pairs[(day/3+7*i+1)%len(pairs)]
 		}
-		s := setting{w, levelNames()[(day+i)%2], nemesis, sliceSeconds * time.Second, uint64(day)}
-		if left := budget - time.Since(began); left < sliceRunMax {
-			t.Logf("left out, the time is up: %v", s)
-			continue
+		for j := range levels {
+			s := setting{w, levels[(day+i+j)%len(levels)].name, nemesis, sliceSeconds * time.Second, uint64(day)}
+			if left := budget - time.Since(began); left < sliceRunMax {
+				t.Logf("left out, the time is up: %v", s)
+				break
+			}
+			if oneRun(t, s) {
+				break
+			}
 		}
-		oneRun(t, s)
 	}
 }
 
