@@ -45,7 +45,11 @@ func (o *aggOp) next(ctx context.Context, b *Batch) error {
 	for ; o.at < len(o.groups) && !b.full(); o.at++ {
 		out := b.add()
 		g := o.groups[o.at]
-		copy(out, o.keys.store.row(o.at))
+		key := o.keys.store.row(o.at)
+		copy(out, key[:len(o.n.Groups)])
+		if o.n.Sets != nil {
+			out[len(out)-1] = key[len(o.n.Groups)]
+		}
 		for i, s := range g.states {
 			d, err := s.Result(o.ev)
 			if err != nil {
@@ -62,11 +66,22 @@ func (o *aggOp) run(ctx context.Context) error {
 	for i, g := range o.n.Groups {
 		ts[i] = g.Type()
 	}
+	sets := o.n.Sets
+	if sets != nil {
+		ts = append(ts, types.Int4)
+	}
 	o.keys = newRowSet(o.rt, ts)
 	key := make([]types.Datum, len(ts))
 	if len(ts) == 0 {
 		if _, err := o.group(key); err != nil {
 			return err
+		}
+	}
+	for i, set := range sets {
+		if len(set) == 0 {
+			if _, err := o.group(o.masked(key, i)); err != nil {
+				return err
+			}
 		}
 	}
 	r := rowReader{op: o.in}
@@ -79,16 +94,22 @@ func (o *aggOp) run(ctx context.Context) error {
 		if row == nil {
 			break
 		}
-		if err := evalInto(key, o.n.Groups, o.ev, row); err != nil {
+		if err := evalInto(key[:len(o.n.Groups)], o.n.Groups, o.ev, row); err != nil {
 			return err
 		}
-		g, err := o.group(key)
-		if err != nil {
-			return err
-		}
-		for i, call := range o.n.Aggs {
-			if args, err = o.add(g, i, call, row, args); err != nil {
+		for set := range max(1, len(sets)) {
+			k := key
+			if sets != nil {
+				k = o.masked(key, set)
+			}
+			g, err := o.group(k)
+			if err != nil {
 				return err
+			}
+			for i, call := range o.n.Aggs {
+				if args, err = o.add(g, i, call, row, args); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -98,6 +119,17 @@ func (o *aggOp) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// masked is a row's key in a grouping set: NULL for the keys that are not in it,
+// then the number of the set.
+func (o *aggOp) masked(key []types.Datum, set int) []types.Datum {
+	out := make([]types.Datum, len(key))
+	for _, p := range o.n.Sets[set] {
+		out[p] = key[p]
+	}
+	out[len(out)-1] = types.NewInt(int64(set + 1))
+	return out
 }
 
 func (o *aggOp) group(key []types.Datum) (*group, error) {

@@ -131,6 +131,10 @@ func (p *printer) expr(e Expr) {
 		p.aggregate(x)
 	case *WindowCall:
 		p.window(x)
+	case *GroupingCall:
+		p.s("GROUPING(")
+		p.list(x.Args)
+		p.s(")")
 	case *OpCall:
 		p.s("(")
 		if x.Left != nil {

@@ -1,17 +1,20 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/expr"
 	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/sql/types"
 )
 
 // aggregate puts an Aggregate below the select list if one is needed and makes
 // the list, HAVING and the sort keys read its output.
-func (k *core) aggregate(groups []expr.Expr, having expr.Expr, grouped bool) error {
+func (k *core) aggregate(groups *grouping, having expr.Expr, grouped bool) error {
 	need := grouped || having != nil
 	for _, x := range k.exprs {
-		need = need || expr.HasAggregate(x)
+		need = need || expr.HasAggregate(x) || expr.HasGrouping(x)
 	}
 	if !need {
 		return nil
@@ -19,8 +22,8 @@ func (k *core) aggregate(groups []expr.Expr, having expr.Expr, grouped bool) err
 	if err := k.noRecursiveAggregate(having); err != nil {
 		return err
 	}
-	a := &aggregator{k: k, n: &Aggregate{Input: k.node}}
-	for _, g := range groups {
+	a := &aggregator{k: k, n: &Aggregate{Input: k.node, Sets: groups.sets}}
+	for _, g := range groups.exprs {
 		a.group(g)
 	}
 	a.dependent()
@@ -38,9 +41,17 @@ func (k *core) aggregate(groups []expr.Expr, having expr.Expr, grouped bool) err
 	// Group keys may have been added for functionally dependent columns after
 	// aggregates got their places: aggregates count from the end of the keys.
 	n := len(a.n.Groups)
+	for i := range a.n.Sets {
+		// What depends on the keys of every set belongs to every set.
+		for p := len(groups.exprs); p < n; p++ {
+			a.n.Sets[i] = append(slices.Clone(a.n.Sets[i]), p)
+		}
+	}
 	fix := func(x expr.Expr) (expr.Expr, error) {
 		return expr.Transform(x, func(y expr.Expr) (expr.Expr, error) {
-			if c, ok := y.(*expr.Column); ok && c.Index >= aggBase {
+			if c, ok := y.(*expr.Column); ok && c.Index == setColumn {
+				return &expr.Column{Index: n + len(a.n.Aggs), Typ: c.Typ, Name: c.Name}, nil
+			} else if ok && c.Index >= aggBase {
 				return &expr.Column{Index: c.Index - aggBase + n, Typ: c.Typ, Name: c.Name}, nil
 			}
 			return y, nil
@@ -56,6 +67,9 @@ func (k *core) aggregate(groups []expr.Expr, having expr.Expr, grouped bool) err
 	}
 	for _, c := range a.n.Aggs {
 		a.n.Cols = append(a.n.Cols, Column{Name: c.Fn.Name, Type: c.Type()})
+	}
+	if a.n.Sets != nil {
+		a.n.Cols = append(a.n.Cols, Column{Name: "grouping set", Type: types.Int4})
 	}
 	k.node = a.n
 	if having != nil {
@@ -91,6 +105,9 @@ func (k *core) noRecursiveAggregate(having expr.Expr) error {
 // aggBase marks a column that is an aggregate's result until the number of group
 // keys is known.
 const aggBase = 1 << 24
+
+// setColumn marks the column with the number of the grouping set.
+const setColumn = 1 << 25
 
 func columnName(e expr.Expr, _ int) string {
 	if c, ok := e.(*expr.Column); ok {
@@ -130,8 +147,8 @@ func (a *aggregator) dependent() {
 			found := false
 			for _, c := range s.cols {
 				if c.rel == r && c.attnum == pk.Column {
-					for _, g := range a.n.Groups {
-						found = found || expr.Equal(g, c.e)
+					for i, g := range a.n.Groups {
+						found = found || a.inAllSets(i) && expr.Equal(g, c.e)
 					}
 				}
 			}
@@ -145,7 +162,12 @@ func (a *aggregator) dependent() {
 func (a *aggregator) rewrite(x expr.Expr) (expr.Expr, error) {
 	switch x.(type) {
 	case *expr.Const, *expr.Param, *expr.OuterParam:
-		return x, nil
+		if a.n.Sets == nil {
+			return x, nil
+		}
+	}
+	if g, ok := x.(*expr.GroupingCall); ok {
+		return a.groupingBits(g)
 	}
 	for i, g := range a.n.Groups {
 		if expr.Equal(x, g) {
@@ -183,6 +205,16 @@ func (a *aggregator) rewrite(x expr.Expr) (expr.Expr, error) {
 		}
 	}
 	return x.WithChildren(fresh), nil
+}
+
+// inAllSets reports whether a group key is one of every grouping set.
+func (a *aggregator) inAllSets(i int) bool {
+	for _, set := range a.n.Sets {
+		if !slices.Contains(set, i) {
+			return false
+		}
+	}
+	return true
 }
 
 func (a *aggregator) isFree(c *expr.Column) bool {

@@ -151,7 +151,7 @@ func (b *binder) expr1(e ast.Expr, s *scope) (expr.Expr, error) {
 	case *ast.FieldSelect:
 		return b.fieldSelect(e, s)
 	case *ast.Grouping:
-		return nil, unsupported("GROUPING")
+		return b.groupingCall(e, s)
 	case *ast.NamedArg:
 		return b.expr(e.Expr, s)
 	}

@@ -417,6 +417,9 @@ func (b *binder) condition(e ast.Expr, clause string, s *scope) (expr.Expr, erro
 	if err := b.noWindow(x, strings.Replace(clause, "JOIN/ON", "JOIN conditions", 1)); err != nil {
 		return nil, err
 	}
+	if err := b.noGrouping(x, strings.Replace(clause, "JOIN/ON", "JOIN conditions", 1)); err != nil {
+		return nil, err
+	}
 	if expr.HasSet(x) {
 		return nil, b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "set-returning functions are not allowed in %s", clause), e)
 	}
@@ -511,33 +514,6 @@ func (b *binder) outerStar(k *core, table, schema string, ref *ast.ColumnRef) er
 	return b.errAt(sqlerr.New(sqlerr.UndefinedTable, "missing FROM-clause entry for table %q", table), ref)
 }
 
-// groupBy binds the GROUP BY list.
-func (k *core) groupBy(c *ast.SelectCore) ([]expr.Expr, error) {
-	var out []expr.Expr
-	for _, g := range c.GroupBy {
-		items := []ast.Expr{g}
-		switch g := g.(type) {
-		case *ast.GroupingSet:
-			if g.Kind == ast.GroupEmpty && len(c.GroupBy) == 1 {
-				continue
-			}
-			return nil, k.b.errAt(unsupported("grouping sets"), g)
-		case *ast.Row:
-			if !g.Explicit {
-				items = g.Elems
-			}
-		}
-		for _, item := range items {
-			x, err := k.groupItem(item)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, x)
-		}
-	}
-	return out, nil
-}
-
 func (k *core) groupItem(item ast.Expr) (expr.Expr, error) {
 	b := k.b
 	var x expr.Expr
@@ -573,6 +549,9 @@ func (k *core) groupItem(item ast.Expr) (expr.Expr, error) {
 		return nil, b.errAt(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in GROUP BY"), item)
 	}
 	if err := b.noWindow(x, "GROUP BY"); err != nil {
+		return nil, err
+	}
+	if err := b.noGrouping(x, "GROUP BY"); err != nil {
 		return nil, err
 	}
 	if expr.HasSet(x) {

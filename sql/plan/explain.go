@@ -147,6 +147,21 @@ func describe(n Node) (title string, details []string) {
 		if len(n.Groups) == 0 {
 			return "Aggregate", nil
 		}
+		if n.Sets != nil {
+			var lines []string
+			for _, set := range n.Sets {
+				if len(set) == 0 {
+					lines = append(lines, "Group Key: ()")
+					continue
+				}
+				keys := make([]expr.Expr, len(set))
+				for i, p := range set {
+					keys[i] = n.Groups[p]
+				}
+				lines = append(lines, "Hash Key: "+texts(keys))
+			}
+			return "MixedAggregate", lines
+		}
 		return "HashAggregate", []string{"Group Key: " + texts(n.Groups)}
 	case *Window:
 		return "WindowAgg", nil

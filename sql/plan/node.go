@@ -189,7 +189,8 @@ type Aggregate struct {
 	Groups []expr.Expr
 	Aggs   []*expr.AggCall
 	// Sets are the grouping sets as lists of places in Groups; nil is one set of
-	// all. Reserved: the binder refuses them for now.
+	// all. With them the keys that are not in a row's set are NULL, and the set's
+	// number, from 1, is the last column.
 	Sets [][]int
 }
 

@@ -210,7 +210,7 @@ func (o *optimizer) pushInto(n Node, conds []expr.Expr) Node {
 		// Conditions on group keys hold for whole groups.
 		var down, stay []expr.Expr
 		for _, c := range conds {
-			if _, hi := columnRange(c); hi >= 0 && hi < len(n.Groups) && movable(c) {
+			if _, hi := columnRange(c); hi >= 0 && hi < len(n.Groups) && n.Sets == nil && movable(c) {
 				down = append(down, substitute(c, n.Groups))
 			} else {
 				stay = append(stay, c)
