@@ -142,6 +142,9 @@ func (s *Session) copyFrom(ctx context.Context, p *portal, st *ast.Copy, f *copy
 		return sqlerr.Unsupported("COPY FROM … WHERE")
 	}
 	d := &ddl{s: s, text: p.prep.text}
+	if err := d.copyView(*st.Table, true); err != nil {
+		return err
+	}
 	t, err := d.userTable(*st.Table)
 	if err != nil {
 		return err
@@ -583,6 +586,9 @@ func (s *Session) copyTo(ctx context.Context, p *portal, st *ast.Copy, f *copyFo
 func (s *Session) copyQuery(st *ast.Copy, text string) (ast.Statement, error) {
 	if st.Query != nil {
 		return st.Query, nil
+	}
+	if err := (&ddl{s: s, text: text}).copyView(*st.Table, false); err != nil {
+		return nil, err
 	}
 	t, err := s.table(*st.Table, text)
 	if err != nil {

@@ -19,6 +19,8 @@ func (s *Session) ddl(ctx context.Context, st ast.Statement, text string) (ok bo
 	switch st := st.(type) {
 	case *ast.CreateTable:
 		return true, d.createTable(ctx, st)
+	case *ast.CreateView:
+		return true, d.createView(ctx, st)
 	case *ast.CreateSequence:
 		return true, d.createSequence(ctx, st)
 	case *ast.CreateIndex:
@@ -163,7 +165,32 @@ func (d *ddl) drop(ctx context.Context, st *ast.Drop) error {
 	return sqlerr.Unsupported("DROP %s", st.Kind)
 }
 
+// emptySchemas drops what is in schemas and what depends on that.
+func (d *ddl) emptySchemas(ctx context.Context, st *ast.Drop) error {
+	var inside []*catalog.Table
+	for _, n := range st.Names {
+		sc := d.snap().Schema(n.Name)
+		if sc == nil || sc.Virtual {
+			continue
+		}
+		for _, t := range d.snap().Tables() {
+			if t.Schema == sc.ID {
+				inside = append(inside, t)
+			}
+		}
+	}
+	if len(inside) == 0 {
+		return nil
+	}
+	return d.dropAll(ctx, inside, true)
+}
+
 func (d *ddl) dropSchemas(ctx context.Context, st *ast.Drop) error {
+	if st.Cascade {
+		if err := d.emptySchemas(ctx, st); err != nil {
+			return err
+		}
+	}
 	return d.change(ctx, func(ch *catalog.Change) error {
 		for _, n := range st.Names {
 			sc := d.snap().Schema(n.Name)
@@ -187,12 +214,6 @@ func (d *ddl) dropSchemas(ctx context.Context, st *ast.Drop) error {
 				return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop schema %s because other objects depend on it", sc.Name).
 					WithDetail("table %s.%s depends on schema %s", sc.Name, inside[0].Name, sc.Name).
 					WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
-			}
-			for _, t := range inside {
-				// What depends on it from outside the schema is not looked for yet.
-				if err := ch.DropTable(ctx, t); err != nil {
-					return err
-				}
 			}
 			if err := ch.DropSchema(ctx, sc); err != nil {
 				return err

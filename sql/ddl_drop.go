@@ -92,8 +92,8 @@ func (d *ddl) dependents(t *catalog.Table) []dependent {
 	on := t.Kind() + " " + d.relName(t)
 	for _, x := range d.snap().Tables() {
 		if x.View != nil {
-			for _, id := range x.View.Depends {
-				if id == t.ID {
+			for _, r := range x.View.Refs {
+				if r.ID == t.ID {
 					out = append(out, dependent{what: "view " + d.relName(x), on: on, view: x})
 					break
 				}
@@ -111,6 +111,19 @@ func (d *ddl) dependents(t *catalog.Table) []dependent {
 	return out
 }
 
+// copyView refuses a view as the table of COPY.
+func (d *ddl) copyView(n ast.Name, from bool) error {
+	r, ok, err := d.snap().Resolve(n.Schema, n.Name, d.s.path(d.snap(), true))
+	if err != nil || !ok || r.Index != nil || r.Table.View == nil {
+		return nil // whatever is wrong is found later
+	}
+	if from {
+		return sqlerr.New(sqlerr.WrongObjectType, "cannot copy to view %q", n.Name).
+			WithHint("To enable copying to a view, provide an INSTEAD OF INSERT trigger.")
+	}
+	return sqlerr.New(sqlerr.WrongObjectType, "cannot copy from view %q", n.Name).WithHint("Try the COPY (SELECT ...) TO variant.")
+}
+
 // dropAll drops relations with what belongs to them and, with cascade, what
 // depends on them.
 func (d *ddl) dropAll(ctx context.Context, list []*catalog.Table, cascade bool) error {
@@ -126,20 +139,27 @@ func (d *ddl) dropAll(ctx context.Context, list []*catalog.Table, cascade bool) 
 		add(t)
 	}
 	var found []dependent
-	for i := 0; i < len(order); i++ {
-		t := order[i]
+	var follow func(t *catalog.Table)
+	follow = func(t *catalog.Table) {
 		for _, q := range sequencesOf(d.snap(), t.ID) {
-			add(q)
+			if !gone[q.ID] {
+				add(q)
+				follow(q)
+			}
 		}
 		for _, x := range d.dependents(t) {
-			switch {
-			case x.view != nil && gone[x.view.ID], x.table != nil && gone[x.table.ID]:
+			if x.view != nil && gone[x.view.ID] || x.table != nil && gone[x.table.ID] {
 				continue
-			case x.view != nil:
-				add(x.view)
 			}
 			found = append(found, x)
+			if x.view != nil {
+				add(x.view)
+				follow(x.view)
+			}
 		}
+	}
+	for _, t := range list {
+		follow(t)
 	}
 	if len(found) > 0 && !cascade {
 		return d.errDependents(list, found)

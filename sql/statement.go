@@ -283,6 +283,7 @@ func (s *Session) planOptions(text string, params []types.Type) plan.Options {
 		Text:       text,
 		ParamTypes: params,
 		ParseExpr:  parse.ParseExpr,
+		ParseQuery: parseQuery,
 		NoRules:    s.e.noRules || s.settings.noRules,
 	}
 }

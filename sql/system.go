@@ -81,11 +81,20 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 	case "pg_is_in_recovery":
 		return types.False, nil
 	case "obj_description", "col_description", "shobj_description", "pg_get_partkeydef",
-		"pg_get_viewdef", "pg_get_ruledef", "pg_get_triggerdef", "pg_get_statisticsobjdef", "pg_get_statisticsobjdef_columns",
+		"pg_get_ruledef", "pg_get_triggerdef", "pg_get_statisticsobjdef", "pg_get_statisticsobjdef_columns",
 		"pg_tablespace_location", "pg_get_function_sqlbody":
 		return types.Null, nil
 	case "nextval", "currval", "setval", "lastval", "pg_sequence_last_value":
 		return s.sequenceFunc(ctx.Ctx, snap, name, args)
+	case "pg_get_viewdef":
+		oid := args[0].OID()
+		if args[0].Kind() == types.KindString {
+			var err error
+			if oid, err = (objectNames{s}).ObjectOID(types.OIDRegClass, args[0].Str()); err != nil {
+				return types.Null, err
+			}
+		}
+		return viewDef(snap.Table(oid)), nil
 	case "pg_get_serial_sequence":
 		return s.serialSequence(snap, args[0].Str(), args[1].Str())
 	case "pg_get_expr":

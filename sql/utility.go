@@ -100,7 +100,7 @@ func (s *Session) utility(ctx context.Context, p *portal, w pgwire.ResultWriter)
 func writes(st ast.Statement) bool {
 	switch st := st.(type) {
 	case *ast.CreateTable, *ast.CreateTableAs, *ast.CreateIndex, *ast.Drop, *ast.Truncate, *ast.AlterTable, *ast.CreateSchema,
-		*ast.CreateView, *ast.CreateEnum, *ast.CreateRole, *ast.Comment, *ast.Grant:
+		*ast.CreateEnum, *ast.CreateRole, *ast.Comment, *ast.Grant:
 		return true
 	case *ast.Copy:
 		return st.From

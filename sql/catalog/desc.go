@@ -128,10 +128,25 @@ type Sequence struct {
 
 // View describes a view.
 type View struct {
-	// Query is the text of the query, with all names qualified.
+	// Query is the text of the query as it was written.
 	Query string `json:"query"`
-	// Depends are the relations that it reads.
-	Depends []ID `json:"depends,omitempty"`
+	// Refs says what the names of relations in it stand for.
+	Refs []ViewRef `json:"refs,omitempty"`
+}
+
+// ViewRef is a relation that a view reads, under the name that its query has for
+// it, with the columns that it had when the view was created.
+type ViewRef struct {
+	Schema  string       `json:"schema,omitempty"`
+	Name    string       `json:"name"`
+	ID      ID           `json:"id"`
+	Columns []ViewColumn `json:"columns"`
+}
+
+// ViewColumn is a column's number with the name that the view knows it by.
+type ViewColumn struct {
+	ID   int16  `json:"id"`
+	Name string `json:"name"`
 }
 
 // Table describes a table, or a view or sequence, which have no index.

@@ -25,6 +25,8 @@ type Options struct {
 	ParamTypes []types.Type
 	// ParseExpr reads the text of a default or a check.
 	ParseExpr func(text string) (ast.Expr, error)
+	// ParseQuery reads the text of a view.
+	ParseQuery func(text string) (*ast.Select, error)
 	// NoRules leaves the plan as it was bound; for tests.
 	NoRules bool
 }
@@ -49,6 +51,10 @@ type binder struct {
 	modifying []*CTE
 	// future are WITH queries that cannot be referred to yet.
 	future []*ast.CTE
+	// view is the view whose query is being bound; recording gathers what the names
+	// in the query of a new one stand for.
+	view      *catalog.View
+	recording *[]catalog.ViewRef
 	// colPos remembers where references to columns were written, for messages about
 	// grouping.
 	colPos map[*expr.Column]ast.Pos
@@ -164,6 +170,10 @@ func (b *binder) use(t *catalog.Table) { b.tables[t.ID] = t.Version }
 
 // resolveTable finds a table by name.
 func (b *binder) resolveTable(n ast.Name) (*catalog.Table, error) {
+	if b.view != nil {
+		t, _, err := b.viewRef(n)
+		return t, b.errAt(err, n)
+	}
 	r, ok, err := b.o.Catalog.Resolve(n.Schema, n.Name, b.o.Path)
 	if err != nil {
 		return nil, b.errAt(err, n)
@@ -176,6 +186,7 @@ func (b *binder) resolveTable(n ast.Name) (*catalog.Table, error) {
 			WithDetail("This operation is not supported for indexes."), n)
 	}
 	b.use(r.Table)
+	b.record(n, r.Table)
 	return r.Table, nil
 }
 

@@ -140,7 +140,7 @@ func (b *binder) bindTableRef(t *ast.TableRef, e env) (Node, *scope, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	n, err := b.scan(table, alias, false)
+	n, err := b.relation(table, alias, t.Table)
 	if err != nil {
 		return nil, nil, b.errAt(err, t)
 	}
@@ -152,6 +152,41 @@ func (b *binder) bindTableRef(t *ast.TableRef, e env) (Node, *scope, error) {
 	}
 	s, err := b.relScope(n.Columns(), rel, t.Columns, e, t)
 	return n, s, err
+}
+
+// relation reads a table, view or sequence by the name n.
+func (b *binder) relation(t *catalog.Table, alias string, n ast.Name) (Node, error) {
+	var shape []catalog.ViewColumn
+	if b.view != nil {
+		_, r, err := b.viewRef(n)
+		if err != nil {
+			return nil, err
+		}
+		shape = r.Columns
+	}
+	if t.View != nil {
+		v, err := b.bindView(t)
+		if err != nil || shape == nil || len(shape) == len(v.Columns()) {
+			return v, err
+		}
+		p := identity(v)
+		p.Cols, p.Exprs = p.Cols[:len(shape)], p.Exprs[:len(shape)]
+		return p, nil
+	}
+	if shape == nil {
+		return b.scan(t, alias, false)
+	}
+	var cs []Column
+	var wanted []int
+	for _, c := range shape {
+		i := t.ColumnIndex(c.ID)
+		if i < 0 || t.Columns[i].Dropped {
+			return nil, sqlerr.Internal("column %q of table %q is gone", c.Name, t.Name)
+		}
+		cs = append(cs, Column{Name: c.Name, Type: t.Columns[i].Type, TableOID: t.ID, AttNum: c.ID})
+		wanted = append(wanted, i)
+	}
+	return b.scanOf(t, alias, cs, wanted)
 }
 
 // scan reads a table: its visible columns or, with all, every one.
@@ -166,6 +201,10 @@ func (b *binder) scan(t *catalog.Table, alias string, all bool) (Node, error) {
 		cs = append(cs, Column{Name: c.Name, Type: c.Type, TableOID: t.ID, AttNum: c.ID})
 		wanted = append(wanted, i)
 	}
+	return b.scanOf(t, alias, cs, wanted)
+}
+
+func (b *binder) scanOf(t *catalog.Table, alias string, cs []Column, wanted []int) (Node, error) {
 	if t.Virtual || t.Sequence != nil {
 		return &VirtualScan{cols: cols{cs}, Table: t, Alias: alias, Wanted: wanted}, nil
 	}
