@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/quorate-db/quorate/multiraft/liveness"
 )
 
 // The encoding of an envelope. All numbers are unsigned varints; a field of bytes
@@ -16,8 +19,10 @@ import (
 //
 //	version                     1 byte, codecVersion
 //	region, from and to store, from and to peer, conf version, version
-//	flags                       1 byte: range present
+//	flags                       1 byte: range, acknowledgement, liveness present
 //	[start key, end key]
+//	[epoch: supporter, supported, count; commit index]
+//	[liveness message, and nothing more]
 //	message type
 //	present fields              bit set, in the order of the field… constants
 //	the numbers that are present, in that order
@@ -27,10 +32,14 @@ import (
 //
 // Presence is kept because the messages are proto2: what comes out equals what
 // went in. Message.Responses never leaves a store and is refused.
-const codecVersion = 1
+const codecVersion = 2
 
 const (
 	flagRange = 1 << iota
+	flagAck
+	flagLiveness
+
+	flagMask = 1<<3 - 1
 )
 
 // Bits of the present fields. The numbers come first, in the order of encoding.
@@ -68,8 +77,11 @@ var ErrCorruptEnvelope = errors.New("corrupt raft message")
 
 // EnvelopeSizeMax returns an upper bound of the envelope's encoded size.
 func EnvelopeSizeMax(env *Envelope) int {
+	if env.Liveness != nil {
+		return 2 + 20*binary.MaxVarintLen64 + len(env.StartKey) + len(env.EndKey)
+	}
 	m := env.Message
-	n := 1 + 8*binary.MaxVarintLen64 + 2*binary.MaxVarintLen64 + // header, keys' lengths
+	n := 1 + 12*binary.MaxVarintLen64 + 2*binary.MaxVarintLen64 + // header, keys' lengths
 		(numberFields+6)*binary.MaxVarintLen64 +
 		len(env.StartKey) + len(env.EndKey) + len(m.Context)
 	if m.Snapshot != nil {
@@ -85,10 +97,10 @@ func EnvelopeSizeMax(env *Envelope) int {
 // must not leave a store.
 func AppendEnvelope(dst []byte, env *Envelope) ([]byte, error) {
 	m := env.Message
-	if m == nil {
+	if m == nil && env.Liveness == nil {
 		return dst, errors.New("encode raft message: there is none")
 	}
-	if len(m.Responses) > 0 || raft.IsLocalMsg(m.GetType()) {
+	if len(m.GetResponses()) > 0 || (m != nil && raft.IsLocalMsg(m.GetType())) {
 		return dst, fmt.Errorf("encode raft message: %v is local to a store", m.GetType())
 	}
 	dst = append(dst, codecVersion)
@@ -97,14 +109,56 @@ func AppendEnvelope(dst []byte, env *Envelope) ([]byte, error) {
 	} {
 		dst = binary.AppendUvarint(dst, v)
 	}
+	flags := byte(0)
 	if env.HasRange {
-		dst = append(dst, flagRange)
+		flags |= flagRange
+	}
+	ack := !env.Epoch.IsZero() || env.Commit > 0
+	if ack {
+		flags |= flagAck
+	}
+	if env.Liveness != nil {
+		flags |= flagLiveness
+	}
+	dst = append(dst, flags)
+	if env.HasRange {
 		dst = appendBytes(dst, env.StartKey)
 		dst = appendBytes(dst, env.EndKey)
-	} else {
-		dst = append(dst, 0)
+	}
+	if ack {
+		for _, v := range [...]uint64{env.Epoch.Supporter, env.Epoch.Supported, env.Epoch.Count, env.Commit} {
+			dst = binary.AppendUvarint(dst, v)
+		}
+	}
+	if env.Liveness != nil {
+		return appendLiveness(dst, env.Liveness), nil
 	}
 	return appendMessage(dst, m)
+}
+
+// appendLiveness leaves out the stores, which are the envelope's.
+func appendLiveness(dst []byte, m *liveness.Message) []byte {
+	asks := uint64(0)
+	if m.Asks {
+		asks = 1
+	}
+	for _, v := range [...]uint64{m.Boot, m.PeerBoot, uint64(m.SentAt), asks, uint64(m.Echo), m.Count, uint64(m.Base)} {
+		dst = binary.AppendUvarint(dst, v)
+	}
+	return dst
+}
+
+func (r *reader) liveness(env *Envelope) *liveness.Message {
+	m := &liveness.Message{From: env.FromStore, To: env.ToStore}
+	var sent, asks, echo, base uint64
+	for _, p := range [...]*uint64{&m.Boot, &m.PeerBoot, &sent, &asks, &echo, &m.Count, &base} {
+		*p = r.uvarint()
+	}
+	if asks > 1 || max(sent, echo, base) > uint64(liveness.Never) {
+		r.fail("number out of range")
+	}
+	m.Asks, m.SentAt, m.Echo, m.Base = asks == 1, time.Duration(sent), time.Duration(echo), time.Duration(base)
+	return m
 }
 
 func appendMessage(dst []byte, m *raftpb.Message) ([]byte, error) {
@@ -213,22 +267,35 @@ func DecodeEnvelope(b []byte) (*Envelope, error) {
 	} {
 		*p = r.uvarint()
 	}
-	switch flags := r.byte(); {
-	case flags&^flagRange != 0:
+	flags := r.byte()
+	if flags&^byte(flagMask) != 0 {
 		r.fail("unknown flags")
-	case flags&flagRange != 0:
+	}
+	if flags&flagRange != 0 {
 		env.HasRange = true
 		env.StartKey = r.clone(r.uvarint())
 		env.EndKey = r.clone(r.uvarint())
 	}
-	r.message(d)
+	if flags&flagAck != 0 {
+		for _, p := range [...]*uint64{&env.Epoch.Supporter, &env.Epoch.Supported, &env.Epoch.Count, &env.Commit} {
+			*p = r.uvarint()
+		}
+		if e := env.Epoch; e.IsZero() && (env.Commit == 0 || e != (liveness.Epoch{})) {
+			r.fail("acknowledgement of nothing")
+		}
+	}
+	if flags&flagLiveness != 0 {
+		env.Liveness = r.liveness(env)
+	} else {
+		r.message(d)
+		env.Message = &d.msg
+	}
 	if r.err == nil && len(r.b) > 0 {
 		r.fail("bytes behind the end")
 	}
 	if r.err != nil {
 		return nil, r.err
 	}
-	env.Message = &d.msg
 	return env, nil
 }
 

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
+
+	"github.com/quorate-db/quorate/multiraft/liveness"
 )
 
 // equalEnvelopes compares, presence of optional fields included.
@@ -63,6 +66,17 @@ func genEnvelope(t *rapid.T) *Envelope {
 	}
 	if rapid.Bool().Draw(t, "has range") {
 		env.HasRange, env.StartKey, env.EndKey = true, blob("start"), blob("end")
+	}
+	if rapid.Bool().Draw(t, "has epoch") {
+		env.Epoch = liveness.Epoch{Supporter: num("supporter"), Supported: num("supported"), Count: 1 + num("count")}
+	}
+	env.Commit = num("envelope commit")
+	if rapid.Bool().Draw(t, "is liveness") {
+		instant := func(name string) time.Duration { return time.Duration(rapid.Int64Min(0).Draw(t, name)) }
+		env.Message, env.Liveness = nil, &liveness.Message{
+			From: env.FromStore, To: env.ToStore, Boot: num("boot"), PeerBoot: num("peer boot"), SentAt: instant("sent"),
+			Asks: rapid.Bool().Draw(t, "asks"), Echo: instant("echo"), Count: num("grant"), Base: instant("base"),
+		}
 	}
 	return env
 }

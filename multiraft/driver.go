@@ -159,6 +159,12 @@ func (d *Driver) EnqueueAll(groups []uint64, f Flags) { d.sched.enqueueAll(group
 // TickAll gives one tick to every group, as the ticker does in automatic mode.
 func (d *Driver) TickAll() { d.sched.enqueueAll(d.opts.Groups(), 0, 1) }
 
+// SyncLog has done called once a sync of the log has ended that began after the
+// call, together with others that are due, even if there is nothing to write. It
+// never blocks and reports false, without calling done, if the log's queue is full
+// or the driver has stopped.
+func (d *Driver) SyncLog(done func()) bool { return d.log.enqueueSync(done) }
+
 // Fail stops the driver as a failed write of its own does: for a store that finds
 // its disk or its data damaged elsewhere. Options.Fatal is called unless it was
 // before.

@@ -2,6 +2,8 @@ package multiraft
 
 import (
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/quorate-db/quorate/multiraft/liveness"
 )
 
 // Envelope is a Raft message between two peers with what the receiving store
@@ -24,9 +26,25 @@ type Envelope struct {
 	// another region still covers the range.
 	HasRange         bool
 	StartKey, EndKey []byte
-	// Message is never nil and never local to a store (no MsgStorage…, MsgHup
-	// and so on).
+	// Epoch goes with append and heartbeat responses: the support epoch in which
+	// the sender is bound to the receiver as its leader, zero if it is not. Commit is
+	// the sender's commit index then.
+	Epoch  liveness.Epoch
+	Commit uint64
+	// Message is never local to a store (no MsgStorage…, MsgHup and so on). It is nil
+	// if and only if Liveness is set.
 	Message *raftpb.Message
+	// Liveness is a message between stores instead of peers: of the other fields only
+	// FromStore and ToStore are set.
+	Liveness *liveness.Message
+}
+
+// Class returns the class that the envelope travels in.
+func (e *Envelope) Class() Class {
+	if e.Liveness != nil {
+		return ClassStores
+	}
+	return ClassOf(e.Message)
 }
 
 // Class separates traffic so that bulk never delays what keeps a leader alive.
@@ -41,6 +59,9 @@ const (
 	// ClassSnapshot is for raft snapshots, which have streams of their own and
 	// never pass through Transport.Send.
 	ClassSnapshot
+	// ClassStores is for store liveness: a few small messages a second, that must
+	// not stand behind the heartbeats of many thousand regions.
+	ClassStores
 )
 
 // ClassOf returns the class of a message.
@@ -49,7 +70,7 @@ func ClassOf(m *raftpb.Message) Class {
 	case raftpb.MsgHeartbeat, raftpb.MsgHeartbeatResp,
 		raftpb.MsgVote, raftpb.MsgVoteResp,
 		raftpb.MsgPreVote, raftpb.MsgPreVoteResp,
-		raftpb.MsgTimeoutNow:
+		raftpb.MsgTimeoutNow, raftpb.MsgForgetLeader:
 		return ClassLiveness
 	case raftpb.MsgSnap:
 		return ClassSnapshot
@@ -66,6 +87,8 @@ func (c Class) String() string {
 		return "append"
 	case ClassSnapshot:
 		return "snapshot"
+	case ClassStores:
+		return "stores"
 	default:
 		return "unknown"
 	}

@@ -93,6 +93,19 @@ func (w *logWriter) addBytesLocked(n int) {
 	w.d.counters.logQueuedAt.Store(uint64(w.mu.bytes))
 }
 
+// enqueueSync asks for a sync of whatever is in the log, unless the queue is full.
+func (w *logWriter) enqueueSync(done func()) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mu.bytes >= logQueueBytesMax || w.mu.abandoned || w.mu.closed {
+		return false
+	}
+	w.mu.queue = append(w.mu.queue, Append{MustSync: true, Durable: done, size: appendOverheadBytes})
+	w.addBytesLocked(appendOverheadBytes)
+	w.nonEmpty.Signal()
+	return true
+}
+
 // close makes the loops end once everything queued is written.
 func (w *logWriter) close() {
 	w.mu.Lock()
@@ -236,6 +249,9 @@ func (w *logWriter) land(f flight) {
 		sent += len(a.Envelopes)
 		for _, m := range a.Responses {
 			w.d.processor.Deliver(a.Group, m)
+		}
+		if a.Durable != nil {
+			a.Durable()
 		}
 	}
 	if sent > 0 {

@@ -11,11 +11,14 @@ func RaftLog(s *raftlog.LogStore) LogStore { return raftLog{s} }
 
 type raftLog struct{ s *raftlog.LogStore }
 
-func (l raftLog) NewBatch() LogBatch { return &raftLogBatch{b: l.s.NewBatch()} }
+func (l raftLog) NewBatch() LogBatch { return &raftLogBatch{s: l.s, b: l.s.NewBatch()} }
 
 type raftLogBatch struct {
+	s    *raftlog.LogStore
 	b    *raftlog.WriteBatch
 	wait bool
+	// bare: nothing to write, but a sync is wanted.
+	bare bool
 }
 
 func (b *raftLogBatch) Append(group uint64, hs *raftpb.HardState, entries []*raftpb.Entry) error {
@@ -28,6 +31,7 @@ func (b *raftLogBatch) Append(group uint64, hs *raftpb.HardState, entries []*raf
 func (b *raftLogBatch) Commit(sync bool) error {
 	switch {
 	case b.b.Empty():
+		b.bare = sync
 		return nil
 	case sync:
 		b.wait = true
@@ -38,6 +42,9 @@ func (b *raftLogBatch) Commit(sync bool) error {
 }
 
 func (b *raftLogBatch) Wait() error {
+	if b.bare {
+		return b.s.Sync()
+	}
 	if !b.wait {
 		return nil
 	}

@@ -25,6 +25,9 @@ type Append struct {
 	// (votes, acknowledged appends), in their order. They go to the transport
 	// once durable.
 	Envelopes []*Envelope
+	// Durable, if set, is called after all of them, on the log writer's goroutine.
+	// It must not block.
+	Durable func()
 
 	size int // bytes that it counts for in queues, set by Round.Append
 }

@@ -10,7 +10,7 @@ type Transport interface {
 	// and Receiver.ReportUnreachable of the own store is called, possibly before
 	// Send returns. A message to the own store goes straight to its Receiver.
 	// The transport owns env from here on; the caller must not change it.
-	// Requires: ClassOf(env.Message) != ClassSnapshot.
+	// Requires: env.Class() != ClassSnapshot.
 	Send(env *Envelope)
 	// Flush lets the queued messages leave. The driver calls it at the end of
 	// each round and after each batch of responses, so that what belongs

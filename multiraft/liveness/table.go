@@ -82,9 +82,6 @@ type Outcome struct {
 	// Granted: the epoch in which the sender supports this store is another one
 	// than before, or none: leaders must collect acknowledgements of it (rule A8).
 	Granted bool
-	// Renewed: the support in which this store holds the sender was renewed or
-	// begun.
-	Renewed bool
 }
 
 // Table is what one process knows of its liveness and that of others.
@@ -201,7 +198,6 @@ func (t *Table) Receive(now time.Duration, m Message) (out Outcome) {
 	// arriving says nothing about the way back.
 	if m.Asks && m.Echo > now-Support {
 		p.supports, p.expires, p.base, p.extended = true, now+Support, m.SentAt, false
-		out.Renewed = true
 	}
 	var g Grant
 	if m.Count > 0 {

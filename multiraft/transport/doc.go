@@ -5,7 +5,8 @@
 // # Over gRPC
 //
 //	Send ──▶ queue per peer store and class ──▶ one stream each ──▶ Receive
-//	          liveness: heartbeats, votes           (client stream, frames)
+//	          stores:   store liveness              (client stream, frames)
+//	          liveness: heartbeats, votes
 //	          append:   the rest
 //	SendSnapshot ──▶ a stream of its own ──▶ HandleSnapshot
 //

@@ -60,7 +60,7 @@ type GRPC struct {
 
 // peer is what leaves for one store.
 type peer struct {
-	liveness, append *outgoing
+	stores, liveness, append *outgoing
 }
 
 var _ multiraft.Transport = (*GRPC)(nil)
@@ -87,7 +87,7 @@ func (t *GRPC) Close() { t.group.Stop() }
 
 // Send implements multiraft.Transport.
 func (t *GRPC) Send(env *multiraft.Envelope) {
-	class := multiraft.ClassOf(env.Message)
+	class := env.Class()
 	invariants.Assert(class != multiraft.ClassSnapshot,
 		"raft snapshot of region %d among ordinary messages", env.RegionID)
 	if env.ToStore == t.o.StoreID {
@@ -95,9 +95,12 @@ func (t *GRPC) Send(env *multiraft.Envelope) {
 		return
 	}
 	p := t.peer(env.ToStore)
-	if class == multiraft.ClassLiveness {
+	switch class {
+	case multiraft.ClassStores:
+		p.stores.send(env)
+	case multiraft.ClassLiveness:
 		p.liveness.send(env)
-	} else {
+	default:
 		p.append.send(env)
 	}
 }
@@ -107,6 +110,7 @@ func (t *GRPC) Flush() {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	for _, p := range t.mu.peers {
+		p.stores.flush()
 		p.liveness.flush()
 		p.append.flush()
 	}
@@ -128,10 +132,12 @@ func (t *GRPC) peer(store uint64) *peer {
 		return p
 	}
 	p = &peer{
+		stores:   newOutgoing(t, store, multiraft.ClassStores),
 		liveness: newOutgoing(t, store, multiraft.ClassLiveness),
 		append:   newOutgoing(t, store, multiraft.ClassAppend),
 	}
 	t.mu.peers[store] = p
+	t.group.Go("raft-send-stores", p.stores.run)
 	t.group.Go("raft-send-liveness", p.liveness.run)
 	t.group.Go("raft-send-append", p.append.run)
 	return p

@@ -85,7 +85,7 @@ func (t *GRPC) accept(env *multiraft.Envelope) error {
 	if env.ToStore != t.o.StoreID {
 		return errWrongStore(env.ToStore, t.o.StoreID)
 	}
-	if multiraft.ClassOf(env.Message) == multiraft.ClassSnapshot {
+	if env.Class() == multiraft.ClassSnapshot {
 		return errors.New("raft snapshot among ordinary messages")
 	}
 	t.counters.received.Add(1)

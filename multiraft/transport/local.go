@@ -89,7 +89,7 @@ func (l *Local) Close() {
 
 // Send implements multiraft.Transport.
 func (l *Local) Send(env *multiraft.Envelope) {
-	invariants.Assert(multiraft.ClassOf(env.Message) != multiraft.ClassSnapshot,
+	invariants.Assert(env.Class() != multiraft.ClassSnapshot,
 		"raft snapshot of region %d among ordinary messages", env.RegionID)
 	if l.ctx.Err() != nil {
 		return
@@ -163,6 +163,11 @@ func (l *Local) SendSnapshot(ctx context.Context, toStore uint64, header multira
 // unshare copies what the receiver or the sender may still write to.
 func unshare(env *multiraft.Envelope) *multiraft.Envelope {
 	c := *env
+	if env.Liveness != nil {
+		m := *env.Liveness
+		c.Liveness = &m
+		return &c
+	}
 	m := env.Message
 	c.Message = &raftpb.Message{
 		Type: m.Type, To: m.To, From: m.From, Term: m.Term, LogTerm: m.LogTerm, Index: m.Index,

@@ -339,6 +339,9 @@ func (s *LogStore) Tombstone(regionID uint64) (t Tombstone, found bool, err erro
 	return t, found, nil
 }
 
+// Sync makes everything durable that was committed before the call.
+func (s *LogStore) Sync() error { return s.eng.Sync() }
+
 // CachedBytes returns the size of the entry cache.
 func (s *LogStore) CachedBytes() int64 { return s.cached.Load() }
 
