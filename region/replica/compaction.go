@@ -17,7 +17,14 @@ const (
 // Compact drops entries that nobody needs, none beyond durable: the index up to
 // which the state engine would hold their effects after a crash.
 func (r *Replica) Compact(durable uint64) {
-	r.enqueueOp(func(rn *raft.RawNode) {
+	r.mu.Lock()
+	again := r.mu.compacted == durable
+	r.mu.compacted = durable
+	r.mu.Unlock()
+	if again {
+		return // an idle region costs nothing
+	}
+	r.enqueueQuietly(func(rn *raft.RawNode) {
 		first, err := r.group.FirstIndex()
 		if err != nil || durable < first {
 			return

@@ -25,9 +25,11 @@
 //   - What started below the region's fence is refused, and only what is invisible
 //     at its collect point, which lies at or below the fence, is ever deleted. Both
 //     are replicated, the deletions are not (gc.go, DESIGN.md).
-//   - A lease is only ever extended by a quorum that answered in this term; it is
-//     given up for the rest of the term before a transfer starts. DESIGN.md has
-//     the argument.
+//   - A lease rests on stores that support this one and followers that acknowledged
+//     in this term and epoch; it is given up for the rest of the term before a
+//     transfer starts. DESIGN.md has the argument.
+//   - A replica at rest costs nothing: neither a leader that sleeps nor a follower
+//     that is bound wants ticks.
 //
 // # Concurrency and lock order
 //

@@ -1,15 +1,14 @@
 package replica
 
 import (
-	"slices"
-	"sync/atomic"
-	"time"
-
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
+	"slices"
+	"sync/atomic"
 
 	"github.com/quorate-db/quorate/internal/timestamp"
+	"github.com/quorate-db/quorate/multiraft/liveness"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/region"
 	"github.com/quorate-db/quorate/region/latch"
@@ -38,12 +37,17 @@ type leadership struct {
 	inflight map[uint64]*proposal
 	bytes    int // of both
 
-	leaseFrom time.Time // the lease counts from here; zero: none yet
-	noLease   bool      // given up for the rest of the term (rule A3)
-	renew     bool
-	readSeq   uint64
-	asking    []func(ok bool)
-	asked     []readIndex
+	acks    liveness.Acks // of this term; the lease follows from them
+	noLease bool          // given up for the rest of the term (rule A3)
+	asleep  bool          // wants no ticks, see sleep.go
+	refresh bool          // ask the followers to acknowledge, though no read waits
+	ticks   int           // of the leadership, Process only
+	// commits is the commit index that each peer has acknowledged last, Process only.
+	commits map[uint64]uint64
+
+	readSeq uint64
+	asking  []func(ok bool)
+	asked   []readIndex
 
 	down, pending []uint64       // peers; replaced, never changed
 	silent        map[uint64]int // ticks since a peer was heard of, Process only
@@ -71,7 +75,7 @@ type proposal struct {
 }
 
 func newLeadership(term uint64) *leadership {
-	return &leadership{term: term, latches: latch.NewManager(), inflight: make(map[uint64]*proposal), silent: make(map[uint64]int)}
+	return &leadership{term: term, latches: latch.NewManager(), inflight: make(map[uint64]*proposal), silent: make(map[uint64]int), commits: make(map[uint64]uint64)}
 }
 
 // raiseMaxTS makes maxTS at least ts and returns what it was.
@@ -174,7 +178,13 @@ func (r *Replica) lookAround() {
 	}
 	r.mu.Unlock()
 
+	if now.leader != 0 {
+		r.released = 0
+	}
 	if ended != nil {
+		if now.leader == 0 {
+			r.released = ended.term
+		}
 		r.timer.Reset()
 		ended.end(r, "the leadership was lost")
 	}
@@ -242,7 +252,7 @@ func (r *Replica) tickLeader() {
 	r.mu.Lock()
 	var late []func(*kvpb.Response)
 	if l := r.mu.lead; l != nil && l.transferTo != 0 {
-		if l.transferTicks++; l.transferTicks > r.times.electionTicks+1 {
+		if l.transferTicks++; l.transferTicks > r.electionTicks+1 {
 			// The library has given up by now.
 			late, l.transferDone, l.transferTo = l.transferDone, nil, 0
 		}

@@ -8,95 +8,119 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/quorate-db/quorate/multiraft"
+	"github.com/quorate-db/quorate/multiraft/liveness"
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/region"
 )
 
-// leaseTimes are derived from the settings once. See DESIGN.md.
-type leaseTimes struct {
-	// promise is how long a peer that heard from a leader helps nobody else to be
-	// elected, on its own clock from the moment of hearing.
-	promise time.Duration
-	// lease is how long a leader trusts the promises of a quorum, on its own clock
-	// from before it asked.
-	lease time.Duration
-	// renew is the age at which a read renews the lease in the background.
-	renew         time.Duration
-	electionTicks int
-}
-
-// clockSkewMax is how far wall clock and monotonic clock may part during a lease
-// before the lease is given up: the machine was suspended (rule A4).
-const clockSkewMax = 50 * time.Millisecond
-
-func newLeaseTimes(cfg Config) leaseTimes {
-	ticks := cfg.Raft.ElectionTicks
-	if ticks == 0 {
-		ticks = multiraft.ElectionTicks
-	}
-	tick := cfg.TickInterval
-	if tick == 0 {
-		tick = multiraft.TickInterval
-	}
-	t := leaseTimes{promise: time.Duration(ticks) * tick, electionTicks: ticks}
-	t.lease = time.Duration(max(ticks-multiraft.MaxTicks-1, 0)) * tick * 9 / 10
-	t.renew = t.lease * 2 / 3
-	return t
-}
-
-// heard notes that a message of a leader is about to be stepped: this peer will
-// help nobody else for a while.
+// heardLocked notes that a message of a leader is about to be stepped: this peer
+// will help nobody else while its store supports the leader's.
 // Requires: r.mu held.
-func (r *Replica) heardLocked(m *raftpb.Message) {
+func (r *Replica) heardLocked(env *multiraft.Envelope, v *liveness.View) {
+	m := env.Message
 	switch m.GetType() {
 	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
 		if m.GetTerm() >= r.soft.term {
-			if until := r.cfg.Clock.Now().Add(r.times.promise); until.After(r.mu.guardUntil) {
-				r.mu.guardUntil = until
-			}
+			r.mu.bound.Heard(v, env.FromPeer, env.FromStore, m.GetTerm())
 			r.quiet = 0
+			if m.GetTerm() > r.soft.term || !r.mu.bound.Epoch.IsZero() {
+				r.campaignIn = 0
+			}
 		}
 	}
+}
+
+// boundLocked reports whether the replica has promised its leader to help nobody
+// else. A leader that is no voter any more holds nobody (rule A5).
+// Requires: r.mu held.
+func (r *Replica) boundLocked(v *liveness.View) bool {
+	return r.mu.lead == nil && r.mu.bound.Holds(v) && r.mu.desc != nil &&
+		region.IsVoter(region.PeerByID(r.mu.desc, r.mu.bound.Peer).GetRole())
 }
 
 // campaignTransfer is the context of a vote request in a transfer that the leader
 // itself began (raft.campaignTransfer, which the library keeps to itself).
 const campaignTransfer = "CampaignTransfer"
 
-// refusesVote reports whether a vote request must be dropped without an answer.
-// Requires: r.mu held.
-func (r *Replica) refusesVoteLocked(m *raftpb.Message) bool {
-	if t := m.GetType(); t != raftpb.MsgVote && t != raftpb.MsgPreVote {
-		return false
-	}
-	now := r.cfg.Clock.Now()
+// verdict is what to do with a message.
+type verdict int
+
+const (
+	stepIt verdict = iota
+	dropIt
+	holdIt // until the present leader's store is not supported any more (rule A9)
+)
+
+// judgeVoteLocked decides about a vote request.
+// Requires: r.mu held, the message is one.
+func (r *Replica) judgeVoteLocked(m *raftpb.Message, v *liveness.View, now time.Duration, trusted bool) verdict {
 	if r.mu.desc == nil {
-		return true // rule B4: a shell has no say
+		return dropIt // rule B4: a shell has no say
 	}
-	if r.mu.lead != nil && r.leaseValidLocked(r.mu.lead, now) {
-		return true // rule A3
+	if r.mu.lead != nil && r.leaseValidLocked(r.mu.lead, v, now, trusted) {
+		return dropIt // rule A3
 	}
-	forced := m.GetType() == raftpb.MsgVote && string(m.GetContext()) == campaignTransfer
-	return !forced && now.Before(r.mu.guardUntil)
+	if m.GetType() == raftpb.MsgVote && string(m.GetContext()) == campaignTransfer {
+		// Begun by the leader of the term before, who holds no lease in it any more; if
+		// that is a newer term than the one this peer is bound in, it had a leader.
+		r.mu.bound.Released(r.mu.bound.Peer, m.GetTerm()-1)
+		return stepIt
+	}
+	switch {
+	case r.cfg.Clock.Now().Before(r.mu.silentUntil):
+		return dropIt // rule A11
+	case r.boundLocked(v):
+		return holdIt
+	}
+	return stepIt
 }
 
 // leaseValidLocked reports whether l may serve a read without asking anybody.
 // Requires: r.mu held, l == r.mu.lead.
-func (r *Replica) leaseValidLocked(l *leadership, now time.Time) bool {
-	if r.cfg.DisableLeases || l.noLease || l.leaseFrom.IsZero() {
+func (r *Replica) leaseValidLocked(l *leadership, v *liveness.View, now time.Duration, trusted bool) bool {
+	if r.cfg.DisableLeases || l.noLease || !trusted || r.mu.desc == nil {
 		return false
 	}
-	age := now.Sub(l.leaseFrom)
-	if age < 0 || age >= r.times.lease {
-		return false
+	var a, b [8]uint64
+	in, out := a[:0], b[:0]
+	joint := false
+	for _, p := range r.mu.desc.GetPeers() {
+		switch p.GetRole() {
+		case metapb.PeerRole_VOTER:
+			in, out = append(in, p.GetStoreId()), append(out, p.GetStoreId())
+		case metapb.PeerRole_INCOMING_VOTER:
+			in, joint = append(in, p.GetStoreId()), true
+		case metapb.PeerRole_OUTGOING_VOTER:
+			out, joint = append(out, p.GetStoreId()), true
+		}
 	}
-	// Without their monotonic readings the two times are on the wall clock.
-	skew := now.Round(0).Sub(l.leaseFrom.Round(0)) - age
-	return skew <= clockSkewMax && skew >= -clockSkewMax
+	if !joint {
+		out = nil
+	}
+	return l.acks.LeaseEnd(v, r.cfg.StoreID, in, out) > now
+}
+
+// holdsLeaseLocked is leaseValidLocked at this moment.
+// Requires: r.mu held, l == r.mu.lead.
+func (r *Replica) holdsLeaseLocked(l *leadership) bool {
+	v, now, trusted := r.cfg.Host.Liveness()
+	return r.leaseValidLocked(l, v, now, trusted)
+}
+
+// Lease reports whether the replica may serve reads without asking anybody now, and
+// as the leader of which term.
+func (r *Replica) Lease() (term uint64, held bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.lead == nil {
+		return 0, false
+	}
+	return r.mu.lead.term, r.holdsLeaseLocked(r.mu.lead)
 }
 
 // readIndex is one question to the quorum and the reads that wait for its answer.
 type readIndex struct {
 	seq     uint64
-	sentAt  time.Time
 	waiters []func(ok bool)
 }
 
@@ -112,6 +136,7 @@ func (l *leadership) confirmLocked(f func(ok bool)) bool {
 		return false
 	}
 	l.asking = append(l.asking, f)
+	l.asleep = false
 	return true
 }
 
@@ -124,13 +149,13 @@ func (r *Replica) askQuorum() {
 	r.mu.Lock()
 	l := r.mu.lead
 	if l == nil || !l.ready || r.soft.state != raft.StateLeader || len(l.asked) >= readIndexInFlightMax ||
-		(len(l.asking) == 0 && !(l.renew && len(l.asked) == 0)) {
+		(len(l.asking) == 0 && !(l.refresh && len(l.asked) == 0)) {
 		r.mu.Unlock()
 		return
 	}
-	l.renew = false
+	l.refresh = false
 	l.readSeq++
-	q := readIndex{seq: l.readSeq, sentAt: r.cfg.Clock.Now(), waiters: l.asking}
+	q := readIndex{seq: l.readSeq, waiters: l.asking}
 	l.asking = nil
 	l.asked = append(l.asked, q)
 	r.mu.Unlock()
@@ -152,9 +177,6 @@ func (r *Replica) confirmed(states []raft.ReadState) {
 				q := l.asked[0]
 				l.asked = l.asked[1:]
 				waiters = append(waiters, q.waiters...)
-				if !l.noLease && q.sentAt.After(l.leaseFrom) {
-					l.leaseFrom = q.sentAt
-				}
 			}
 		}
 		r.mu.Unlock()

@@ -73,6 +73,10 @@ func (r *Replica) maybeProbe() {
 	if r.quiet%probeTicks != 0 {
 		return
 	}
+	r.askMembers()
+}
+
+func (r *Replica) askMembers() {
 	for _, p := range r.apl.desc.GetPeers() {
 		if p.GetId() == r.cfg.PeerID {
 			continue

@@ -130,33 +130,111 @@ func (r *Replica) stepPeer(env *multiraft.Envelope) {
 	if r.stepMembership(env) {
 		return
 	}
-	r.mu.Lock()
-	drop := r.refusesVoteLocked(m)
-	if !drop {
-		r.heardLocked(m)
-	}
-	r.mu.Unlock()
-	if drop {
+	if !r.admit(env) {
 		return
 	}
 	r.sawVote(m, env.FromStore)
-	r.timer.Stepped(m)
+	if !r.failing(env.FromStore) {
+		r.timer.Stepped(m)
+	}
 	if err := r.rn.Step(m); err != nil {
 		r.log.Debug("message refused", "type", m.GetType(), "from", m.GetFrom(), "error", err)
 	}
 }
 
+// admit decides whether Raft gets to see a message, and notes what follows from
+// its coming.
+func (r *Replica) admit(env *multiraft.Envelope) bool {
+	m := env.Message
+	t := m.GetType()
+	vote := t == raftpb.MsgVote || t == raftpb.MsgPreVote
+	if t == raftpb.MsgForgetLeader {
+		r.stepReleased(env)
+		return false
+	}
+	if vote && m.GetTerm() > r.soft.term && env.FromPeer == r.soft.leader {
+		// Rule A5: who asks for votes in a higher term leads no more.
+		_ = r.rn.ForgetLeader()
+	}
+	v, now, trusted := r.cfg.Host.Liveness()
+	if r.shuns(env, v) {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if vote {
+		r.mu.bound.Asked(env.FromPeer, m.GetTerm())
+		switch r.judgeVoteLocked(m, v, now, trusted) {
+		case holdIt:
+			r.held[env.FromPeer] = heldVote{env, r.cfg.Clock.Now()}
+			return false
+		case dropIt:
+			return false
+		}
+		if lead := r.soft.leader; lead != 0 && m.GetTerm() > r.soft.term && v.Peer(r.storeOf(lead)).Supports.IsZero() {
+			// The library would refuse as long as it hears of the leader, however ill
+			// that one's store is: who is supported decides here.
+			_ = r.rn.ForgetLeader()
+		}
+	}
+	if t == raftpb.MsgTimeoutNow {
+		// The leader has given its lease up for the rest of its term.
+		r.mu.bound.Released(env.FromPeer, m.GetTerm())
+	}
+	if l := r.mu.lead; l != nil {
+		r.noteAckLocked(l, env)
+	}
+	r.heardLocked(env, v)
+	return true
+}
+
+// failing reports whether a store lives, but lost its support: its disk hangs, or it
+// hears nothing. Its leaders do not keep others from campaigning.
+func (r *Replica) failing(store uint64) bool {
+	v, now, _ := r.cfg.Host.Liveness()
+	p := v.Peer(store)
+	return p.Supports.IsZero() && p.Alive(now) && store != r.cfg.StoreID
+}
+
+// noteAckLocked takes from a response what it says about its sender (rule A2).
+// Requires: r.mu held, l == r.mu.lead.
+func (r *Replica) noteAckLocked(l *leadership, env *multiraft.Envelope) {
+	switch env.Message.GetType() {
+	case raftpb.MsgHeartbeatResp:
+	case raftpb.MsgAppResp:
+		l.asleep = false
+	default:
+		l.asleep = false
+		return
+	}
+	if env.Message.GetTerm() != l.term {
+		return
+	}
+	l.acks.Note(env.FromStore, env.Epoch)
+	l.commits[env.FromPeer] = max(l.commits[env.FromPeer], env.Commit)
+}
+
 func (r *Replica) tick() {
 	leads := r.soft.state == raft.StateLeader
+	v, _, _ := r.cfg.Host.Liveness()
 	r.mu.Lock()
-	may := r.mu.desc != nil && !r.cfg.Clock.Now().Before(r.mu.guardUntil)
+	bound := r.boundLocked(v)
+	may := r.mu.desc != nil && !bound && !r.cfg.Clock.Now().Before(r.mu.silentUntil)
 	r.mu.Unlock()
-	r.timer.Tick(r.rn, leads, may)
+	if bound && !leads {
+		r.probeSlowly()
+		return
+	}
+	if r.timer.Tick(r.rn, leads, may) {
+		r.campaignIn = 0
+	}
 	if leads {
 		r.quiet = 0
 		r.tickLeader()
+		r.maybeSleep()
 		return
 	}
+	r.tickFree(may)
 	// What counts is hearing from a leader, not believing in one: a learner that
 	// was removed believes in its last leader for ever.
 	if r.apl.desc != nil {
@@ -230,6 +308,16 @@ func (r *Replica) envelope(m *raftpb.Message) *multiraft.Envelope {
 		env.ToStore = p.GetStoreId()
 	} else if env.ToStore = r.peerOf[m.GetTo()]; env.ToStore == 0 {
 		return nil
+	}
+	switch m.GetType() {
+	case raftpb.MsgAppResp, raftpb.MsgHeartbeatResp:
+		v, _, _ := r.cfg.Host.Liveness()
+		r.mu.Lock()
+		if r.boundLocked(v) {
+			env.Epoch = r.mu.bound.Ack(v, m.GetTo(), m.GetTerm())
+		}
+		r.mu.Unlock()
+		env.Commit = r.rn.BasicStatus().GetCommit()
 	}
 	if desc != nil {
 		env.ConfVer, env.Version = desc.GetEpoch().GetConfVer(), desc.GetEpoch().GetVersion()

@@ -119,6 +119,7 @@ func (r *Replica) propose(l *leadership, desc *metapb.Region, p *proposal) {
 	}
 	p.cmd.payload = nil
 	l.queue = append(l.queue, p)
+	l.asleep = false
 	r.mu.Unlock()
 	r.cfg.Counters.Proposals.Add(1)
 	r.cfg.Host.Enqueue(r.cfg.RegionID, multiraft.Requests)
@@ -135,17 +136,11 @@ func (r *Replica) confirm(c *Call, l *leadership, f func(e errorAnswer)) {
 		f(e)
 		return
 	}
-	now := r.cfg.Clock.Now()
-	if r.leaseValidLocked(l, now) {
-		renew := now.Sub(l.leaseFrom) >= r.times.renew && !l.renew && len(l.asked) == 0
-		l.renew = l.renew || renew
+	if r.holdsLeaseLocked(l) {
 		r.mu.Unlock()
 		r.cfg.Counters.LeaseReads.Add(1)
 		if o := r.cfg.Observer; o != nil {
 			o.LeaseHeld(r.cfg.RegionID, r.cfg.StoreID, l.term)
-		}
-		if renew {
-			r.cfg.Host.Enqueue(r.cfg.RegionID, multiraft.Requests)
 		}
 		f(nil)
 		return

@@ -131,7 +131,7 @@ func (r *Replica) readSnapshot(rd *reading, l *leadership) {
 		return
 	}
 	r.mu.Lock()
-	valid := r.mu.lead == l && r.leaseValidLocked(l, r.cfg.Clock.Now())
+	valid := r.mu.lead == l && r.holdsLeaseLocked(l)
 	r.mu.Unlock()
 	if valid {
 		// The snapshot was taken before this check, as the rule wants it.

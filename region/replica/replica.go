@@ -15,6 +15,7 @@ import (
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/multiraft"
+	"github.com/quorate-db/quorate/multiraft/liveness"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region"
 	"github.com/quorate-db/quorate/storage/engine"
@@ -52,6 +53,10 @@ type Host interface {
 	Removed(r *Replica)
 	// Changed is called when leader, term or descriptor changed.
 	Changed(r *Replica)
+	// Liveness shows which stores support which, the present instant of the lease
+	// clock, and whether the clocks allow to trust what was promised. It may be called
+	// with a replica's mutex held.
+	Liveness() (v *liveness.View, now time.Duration, trusted bool)
 	// Fatal ends the store.
 	Fatal(err error)
 }
@@ -86,11 +91,11 @@ type Config struct {
 // Replica is one member of a region's group. See the package documentation for
 // concurrency.
 type Replica struct {
-	cfg    Config
-	log    *slog.Logger
-	group  *raftlog.GroupLog
-	times  leaseTimes
-	shells atomic.Bool // not initialised
+	cfg           Config
+	log           *slog.Logger
+	group         *raftlog.GroupLog
+	electionTicks int
+	shells        atomic.Bool // not initialised
 	// written counts bytes applied since the replica was loaded.
 	written atomic.Uint64
 	pass    gcPass
@@ -107,7 +112,13 @@ type Replica struct {
 	expects    *Incoming         // snapshot being stepped
 	round      *multiraft.Round  // of the present Process
 	leaveTicks int
-	sent       map[uint64]int // peer → ticks since a raft snapshot was queued for it
+	released   uint64              // term that this peer led and leads no more, while nobody is known to lead; 0: none
+	campaignIn int                 // ticks until it campaigns after a withdrawal; 0: not
+	held       map[uint64]heldVote // by peer: see LetGo
+	// shunned is a store that has just lost its support, until when: see letGo.
+	shunned      uint64
+	shunnedUntil time.Time
+	sent         map[uint64]int // peer → ticks since a raft snapshot was queued for it
 
 	mu struct {
 		sync.Mutex
@@ -120,7 +131,11 @@ type Replica struct {
 		term       uint64
 		leader     uint64 // peer id, 0 unknown
 		lead       *leadership
-		guardUntil time.Time // no votes before, see lease.go
+		bound      liveness.Bound
+		// silentUntil: neither votes nor campaigns before (rule A11).
+		silentUntil time.Time
+		probedAt    time.Time
+		compacted   uint64 // durable index of the last compaction that was asked for
 
 		local    []*raftpb.Message     // storage responses: never dropped
 		inbox    []*multiraft.Envelope // from peers: bounded
@@ -157,14 +172,20 @@ var ErrTombstone = errors.New("replica was removed from this store")
 // now, not found when the store was opened.
 func New(cfg Config, fresh bool) (*Replica, error) {
 	r := &Replica{
-		cfg:    cfg,
-		log:    cfg.Logger.With("region", cfg.RegionID, "peer", cfg.PeerID, "store", cfg.StoreID),
-		times:  newLeaseTimes(cfg),
-		peerOf: make(map[uint64]uint64),
-		sent:   make(map[uint64]int),
+		cfg:           cfg,
+		log:           cfg.Logger.With("region", cfg.RegionID, "peer", cfg.PeerID, "store", cfg.StoreID),
+		electionTicks: cfg.Raft.ElectionTicks,
+		held:          make(map[uint64]heldVote),
+		peerOf:        make(map[uint64]uint64),
+		sent:          make(map[uint64]int),
+	}
+	if r.electionTicks == 0 {
+		r.electionTicks = multiraft.ElectionTicks
 	}
 	r.mu.barriers = make(map[*raftpb.Message]func())
 	r.mu.lostPeer = make(map[uint64]struct{})
+	// Spread over the period.
+	r.mu.probedAt = cfg.Clock.Now().Add(-time.Duration(cfg.RegionID%60) * probePeriod / 60)
 	desc, err := LoadDescriptor(cfg.State, cfg.RegionID)
 	if err != nil {
 		return nil, err
@@ -210,7 +231,7 @@ func New(cfg Config, fresh bool) (*Replica, error) {
 		return nil, err
 	}
 	if desc != nil && !untouched && !alone {
-		r.mu.guardUntil = cfg.Clock.Now().Add(r.times.promise)
+		r.mu.silentUntil = cfg.Clock.Now().Add(liveness.Support)
 	}
 	if desc != nil && alone {
 		r.mu.ops = append(r.mu.ops, func(rn *raft.RawNode) { r.campaign(rn) })
@@ -258,15 +279,33 @@ func (r *Replica) Campaign() { r.enqueueOp(func(rn *raft.RawNode) { r.campaign(r
 // the replica is destroyed.
 func (r *Replica) enqueueOp(f func(*raft.RawNode)) bool {
 	r.mu.Lock()
-	ok := !r.mu.destroyed
-	if ok {
-		r.mu.ops = append(r.mu.ops, f)
+	ok := r.enqueueLocked(f)
+	if ok && r.mu.lead != nil {
+		r.mu.lead.asleep = false
 	}
 	r.mu.Unlock()
 	if ok {
 		r.cfg.Host.Enqueue(r.cfg.RegionID, multiraft.Requests)
 	}
 	return ok
+}
+
+// enqueueQuietly is enqueueOp for what needs no ticks afterwards.
+func (r *Replica) enqueueQuietly(f func(*raft.RawNode)) bool {
+	r.mu.Lock()
+	ok := r.enqueueLocked(f)
+	r.mu.Unlock()
+	if ok {
+		r.cfg.Host.Enqueue(r.cfg.RegionID, multiraft.Requests)
+	}
+	return ok
+}
+
+func (r *Replica) enqueueLocked(f func(*raft.RawNode)) bool {
+	if !r.mu.destroyed {
+		r.mu.ops = append(r.mu.ops, f)
+	}
+	return !r.mu.destroyed
 }
 
 // RegionID returns the region's id.
@@ -285,7 +324,6 @@ type Info struct {
 	Leader       *metapb.Peer // nil while unknown
 	IsLeader     bool
 	Ready        bool // leads and has applied an entry of its term
-	Lease        bool // may serve reads without asking anybody, at this moment
 	Term         uint64
 	AppliedIndex uint64
 	SizeBytes    int64
@@ -307,7 +345,6 @@ func (r *Replica) Info() Info {
 	}
 	if r.mu.lead != nil {
 		i.Ready = r.mu.lead.ready
-		i.Lease = r.leaseValidLocked(r.mu.lead, r.cfg.Clock.Now())
 		i.DownPeers, i.PendingPeers = r.mu.lead.down, r.mu.lead.pending
 	}
 	if r.mu.desc != nil {
@@ -335,7 +372,7 @@ func (r *Replica) AppliedIndex() uint64 {
 
 // SetSize corrects the estimate of the region's size.
 func (r *Replica) SetSize(bytes int64) {
-	r.enqueueOp(func(*raft.RawNode) {
+	r.enqueueQuietly(func(*raft.RawNode) {
 		r.apl.sizeBytes = bytes
 		r.mu.Lock()
 		r.mu.applied.sizeBytes = bytes
@@ -377,6 +414,9 @@ func (r *Replica) ReportUnreachable(peer uint64) {
 	defer r.mu.Unlock()
 	if !r.mu.destroyed {
 		r.mu.lostPeer[peer] = struct{}{}
+		if r.mu.lead != nil {
+			r.mu.lead.asleep = false
+		}
 	}
 }
 

@@ -89,11 +89,11 @@ func (r *Replica) install(in *Incoming, m *raftpb.Message) {
 	if o := r.cfg.Observer; o != nil {
 		o.SnapshotInstalled(r.cfg.RegionID, r.cfg.StoreID, in.state.index, in.state.term)
 	}
-	r.mu.Lock()
 	r.apl = applyCursor{appliedState: in.state, desc: in.desc}
+	own, others := r.splitResponses(m.GetResponses())
+	r.mu.Lock()
 	r.mu.applied, r.mu.desc = in.state, in.desc
 	r.shells.Store(false)
-	own, others := r.splitResponses(m.GetResponses())
 	r.mu.local = append(own, r.mu.local...)
 	r.mu.installing = false
 	r.mu.Unlock()

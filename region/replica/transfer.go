@@ -67,7 +67,7 @@ const transfersMax = 64
 // describe answers with what the replica knows; at the leader with the progress
 // of its peers.
 func (r *Replica) describe(c *Call) {
-	ok := r.enqueueOp(func(rn *raft.RawNode) {
+	ok := r.enqueueQuietly(func(rn *raft.RawNode) {
 		d := &kvpb.DescribeResponse{}
 		r.mu.Lock()
 		desc := r.mu.desc

@@ -51,9 +51,9 @@ func (w *watcher) BecameLeader(region, store, term, lastIndex uint64) {
 		if id == store || n.s == nil {
 			continue
 		}
-		if r := n.s.replica(region); r != nil && r.Info().Lease {
+		if lterm, held := n.s.Lease(region); held && lterm < term {
 			w.t.Errorf("store %d was elected in region %d, term %d, while store %d holds a lease in term %d",
-				store, region, term, id, r.Info().Term)
+				store, region, term, id, lterm)
 		}
 	}
 }
@@ -136,7 +136,7 @@ func (w *watcher) LeaseHeld(region, store, term uint64) {
 		if id == store || n.s == nil {
 			continue
 		}
-		if r := n.s.replica(region); r != nil && r.Info().Lease {
+		if _, held := n.s.Lease(region); held {
 			w.t.Errorf("stores %d and %d hold leases of region %d", store, id, region)
 		}
 	}

@@ -241,6 +241,7 @@ func (c *cluster) tick() {
 	for _, id := range c.storeIDs() {
 		if n := c.stores[id]; n.s != nil {
 			n.s.Tick()
+			n.s.TickLiveness()
 		}
 	}
 	c.settle()

@@ -5,6 +5,7 @@
 //	                                     ▼
 //	Receive (transport) ──▶ Store ── map of replica.Replica ──▶ multiraft.Driver
 //	                          │
+//	                          ├─ liveness: one message per store and period, for all replicas
 //	                          └─ workers: state engine sync, raft snapshots (one sent,
 //	                             one received at a time), size splits, timestamps,
 //	                             garbage collection
@@ -27,6 +28,7 @@
 //   - A durable applied index is published only for what was applied before the
 //     state engine's sync began; no log is compacted beyond it.
 //   - No disk write that waits runs on a scheduler worker.
+//   - A support that ends is published before any replica hears of it.
 //
 // # Concurrency and lock order
 //
@@ -38,6 +40,6 @@
 // # Manual mode
 //
 // With Options.Manual nothing starts a goroutine. A simulation drives the store
-// with Tick, Poll and SyncState, and asks with SendAsync; everything completes
+// with Tick, TickLiveness, Poll and SyncState, and asks with SendAsync; everything completes
 // within these calls, in an order that only depends on its inputs.
 package store

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"time"
+
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/quorate-db/quorate/multiraft"
+	"github.com/quorate-db/quorate/multiraft/liveness"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region"
 	"github.com/quorate-db/quorate/region/replica"
@@ -127,12 +130,19 @@ func (s *Store) addReplica(id uint64, r *replica.Replica) {
 	s.mu.Unlock()
 }
 
-func (h host) Initialised(*replica.Replica) { h.s.releaseHeld() }
+func (h host) Initialised(*replica.Replica) {
+	h.s.live.peersChanged.Store(true)
+	h.s.releaseHeld()
+}
 
 func (h host) Removed(r *replica.Replica) { h.s.remove(r) }
 
+// Liveness implements replica.Host.
+func (h host) Liveness() (*liveness.View, time.Duration, bool) { return h.s.live.look() }
+
 func (h host) Changed(r *replica.Replica) {
 	s := h.s
+	s.live.peersChanged.Store(true)
 	s.mu.RLock()
 	l := s.mu.locals[r.RegionID()]
 	s.mu.RUnlock()

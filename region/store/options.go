@@ -51,6 +51,9 @@ type Options struct {
 	// transactions started below the region's fence, and must be settled by whoever
 	// can. It must not block; what is left is told again. May be nil.
 	OldLocks func(locks []mvcc.KeyLock)
+	// OnWithdrawn hears that a store is not supported any more: it is probably
+	// gone, and what it led is free. It must not block. May be nil.
+	OnWithdrawn func(store uint64)
 	// Observer sees Raft at work, for the simulation; nil in production.
 	Observer replica.Observer
 	// Workers of the scheduler; zero is the driver's default.
@@ -125,5 +128,7 @@ type Stats struct {
 	SnapshotsSent, SnapshotsGot uint64
 	Splits                      uint64
 	Collected                   uint64 // old versions, tombstones and marks deleted
-	Driver                      multiraft.Metrics
+	// Withdrawals counts the supports for other stores that have ended.
+	Withdrawals uint64
+	Driver      multiraft.Metrics
 }

@@ -47,6 +47,10 @@ func (v receiver) Receive(env *multiraft.Envelope) {
 	if env.ToStore != s.ident.StoreID || s.closed.Load() || s.failed.Load() {
 		return
 	}
+	if env.Liveness != nil {
+		s.live.receive(*env.Liveness)
+		return
+	}
 	r := s.replica(env.RegionID)
 	switch {
 	case r == nil:

@@ -1,33 +1,55 @@
 package store
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quorate-db/quorate/proto/placementpb"
 	"github.com/quorate-db/quorate/region"
+	"github.com/quorate-db/quorate/region/replica"
 )
 
 // Report returns a report for each region that this store leads, ordered by id.
 func (s *Store) Report() []*placementpb.RegionReport {
 	var out []*placementpb.RegionReport
 	for _, r := range s.all() {
-		i := r.Info()
-		if !i.IsLeader || !i.Ready || i.Region == nil || i.Destroyed {
-			continue
+		if i := r.Info(); reportable(i) {
+			out = append(out, s.report(i))
 		}
-		rep := &placementpb.RegionReport{
-			Region: region.Clone(i.Region), LeaderStore: s.ident.StoreID, Term: i.Term,
-			SizeBytes: uint64(max(i.SizeBytes, 0)), CleanTs: uint64(i.CleanTS),
-		}
-		for _, id := range i.DownPeers {
-			rep.DownStores = append(rep.DownStores, region.PeerByID(i.Region, id).GetStoreId())
-		}
-		for _, id := range i.PendingPeers {
-			rep.PendingStores = append(rep.PendingStores, region.PeerByID(i.Region, id).GetStoreId())
-		}
-		out = append(out, rep)
 	}
 	return out
+}
+
+func reportable(i replica.Info) bool {
+	return i.IsLeader && i.Ready && i.Region != nil && !i.Destroyed
+}
+
+func (s *Store) report(i replica.Info) *placementpb.RegionReport {
+	rep := &placementpb.RegionReport{
+		Region: region.Clone(i.Region), LeaderStore: s.ident.StoreID, Term: i.Term,
+		SizeBytes: uint64(max(i.SizeBytes, 0)), CleanTs: uint64(i.CleanTS),
+	}
+	for _, id := range i.DownPeers {
+		rep.DownStores = append(rep.DownStores, region.PeerByID(i.Region, id).GetStoreId())
+	}
+	for _, id := range i.PendingPeers {
+		rep.PendingStores = append(rep.PendingStores, region.PeerByID(i.Region, id).GetStoreId())
+	}
+	return rep
+}
+
+// reported is what the reporter was told of a region last, and what it was made of.
+type reported struct {
+	report *placementpb.RegionReport
+	info   replica.Info
+}
+
+// unchanged reports whether a report would be the same again: with a thousand idle
+// regions even to compare reports would be noticed.
+func (o reported) unchanged(i replica.Info) bool {
+	return o.info.Region == i.Region && o.info.Term == i.Term && o.info.SizeBytes == i.SizeBytes && o.info.CleanTS == i.CleanTS &&
+		slices.Equal(o.info.DownPeers, i.DownPeers) && slices.Equal(o.info.PendingPeers, i.PendingPeers)
 }
 
 // reportChanges tells the reporter what is new since the last time.
@@ -35,19 +57,27 @@ func (s *Store) reportChanges() {
 	if s.o.Reporter == nil {
 		return
 	}
-	now := s.Report()
 	s.reports.Lock()
 	last := s.reports.last
-	next := make(map[uint64]*placementpb.RegionReport, len(now))
+	next := make(map[uint64]reported, len(last))
 	var changed []*placementpb.RegionReport
-	for _, rep := range now {
-		id := rep.GetRegion().GetId()
-		if old := last[id]; old != nil && !worthReporting(old, rep) {
-			next[id] = old
+	for _, r := range s.all() {
+		i := r.Info()
+		if !reportable(i) {
 			continue
 		}
-		next[id] = rep
-		changed = append(changed, rep)
+		old, found := last[r.RegionID()]
+		if found && old.unchanged(i) {
+			next[r.RegionID()] = old
+			continue
+		}
+		rep := s.report(i)
+		if !found || worthReporting(old.report, rep) {
+			old.report = rep
+			changed = append(changed, rep)
+		}
+		old.info = i
+		next[r.RegionID()] = old
 	}
 	s.reports.last = next
 	s.reports.Unlock()

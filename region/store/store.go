@@ -14,7 +14,6 @@ import (
 	"github.com/quorate-db/quorate/internal/stop"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/proto/metapb"
-	"github.com/quorate-db/quorate/proto/placementpb"
 	"github.com/quorate-db/quorate/region"
 	"github.com/quorate-db/quorate/region/replica"
 )
@@ -28,12 +27,14 @@ type Store struct {
 	transport multiraft.Transport
 	driver    *multiraft.Driver
 	group     *stop.Group
+	live      *storeLiveness
 	counters  replica.Counters
 	work      queues
 	failed    atomic.Bool
 	closed    atomic.Bool
 
 	snapshotsSent, snapshotsGot atomic.Uint64
+	withdrawals                 atomic.Uint64
 	snapshotSeq                 atomic.Uint64
 
 	rand struct {
@@ -63,7 +64,7 @@ type Store struct {
 
 	reports struct {
 		sync.Mutex
-		last map[uint64]*placementpb.RegionReport
+		last map[uint64]reported
 	}
 }
 
@@ -92,15 +93,20 @@ func Open(e *Engines, o Options) (*Store, error) {
 	s.mu.locals = make(map[uint64]*Local)
 	s.mu.removing = make(map[uint64]bool)
 	s.mu.births = make(map[uint64]*metapb.Region)
-	s.reports.last = make(map[uint64]*placementpb.RegionReport)
+	s.reports.last = make(map[uint64]reported)
 	s.work.init()
+	boot, err := e.nextBoot()
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s.live = newStoreLiveness(s, boot)
 	if s.transport, err = o.Transport(receiver{s}, receiver{s}); err != nil {
 		return nil, fmt.Errorf("open store: transport: %w", err)
 	}
 	s.driver, err = multiraft.New(multiraft.Options{
 		Log: multiraft.RaftLog(e.Logs), State: e.State, Transport: s.transport, Processor: processor{s},
 		Clock: o.Clock, Workers: o.Workers, TickInterval: o.TickInterval, Manual: o.Manual,
-		Groups: s.groups, Logger: s.log, Fatal: s.fatal,
+		Groups: s.awake, Logger: s.log, Fatal: s.fatal,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -111,6 +117,7 @@ func Open(e *Engines, o Options) (*Store, error) {
 	if err := s.driver.Start(); err != nil {
 		return nil, fmt.Errorf("open store %d: %w", ident.StoreID, err)
 	}
+	s.live.open.Store(true)
 	s.driver.EnqueueAll(s.groups(), multiraft.Requests|multiraft.Ready)
 	if !o.Manual {
 		s.startWorkers()
@@ -257,7 +264,8 @@ func (s *Store) Stats() Stats {
 		Proposals: s.counters.Proposals.Load(), ProposalsFailed: s.counters.ProposalsFailed.Load(),
 		LeaseReads: s.counters.LeaseReads.Load(), ReadIndexReads: s.counters.ReadIndexReads.Load(),
 		SnapshotsSent: s.snapshotsSent.Load(), SnapshotsGot: s.snapshotsGot.Load(),
-		Splits: s.counters.Splits.Load(), Collected: s.gcDeleted.Load(), Driver: s.driver.Metrics(),
+		Splits: s.counters.Splits.Load(), Collected: s.gcDeleted.Load(), Withdrawals: s.withdrawals.Load(),
+		Driver: s.driver.Metrics(),
 	}
 	for _, r := range s.all() {
 		st.Replicas++

@@ -72,6 +72,7 @@ func (s *Store) startWorkers() {
 	consume(s, "store-garbage", s.work.garbage, s.collectGarbage)
 	s.group.Go("store-timestamps", s.timestampLoop)
 	s.group.Go("store-sync", s.syncLoop)
+	s.group.Go("store-liveness", s.live.run)
 }
 
 func consume[T any](s *Store, name string, q *queue[T], f func(context.Context, T)) {
@@ -179,6 +180,7 @@ func (s *Store) SyncState() error {
 		}
 	}
 	s.checkSpace()
+	s.live.peersChanged.Store(true)
 	s.checkSizes()
 	s.checkGarbage()
 	return nil

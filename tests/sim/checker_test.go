@@ -120,6 +120,22 @@ func (c *checker) BecameLeader(regionID, store, term, lastIndex uint64) {
 		c.vote(regionID, term, r.peer, r.peer)
 	}
 	c.elected = append(c.elected, slot{regionID, store})
+	for _, n := range w.nodes {
+		c.lease(n, regionID)
+	}
+}
+
+// lease checks that a store holds no lease for a region that is led in a newer term,
+// whether it serves anything under it or not. A process that is stopped may go on at
+// any moment.
+func (c *checker) lease(n *node, regionID uint64) {
+	if n.s == nil || n.dying() {
+		return
+	}
+	if term, held := n.s.Lease(regionID); held && term < c.newest[regionID] {
+		c.w.violate("one valid lease", "store %d holds a lease for region %d of term %d, store %d leads in term %d",
+			n.id, regionID, term, c.leaders[[2]uint64{regionID, c.newest[regionID]}], c.newest[regionID])
+	}
 }
 
 func (c *checker) VoteGranted(regionID, store, term, peer uint64) {
@@ -140,6 +156,9 @@ func (c *checker) vote(regionID, term, voter, candidate uint64) {
 
 // sent looks at a message that leaves a store.
 func (c *checker) sent(env *multiraft.Envelope) {
+	if env.Liveness != nil {
+		return
+	}
 	m := env.Message
 	c.at(env.RegionID, env.FromStore).peer = env.FromPeer
 	if m.GetType() == raftpb.MsgVoteResp && !m.GetReject() {
@@ -422,6 +441,9 @@ func (c *checker) ended(n *node) {
 
 // stepped runs what had to wait for the end of a step.
 func (c *checker) stepped(n *node) {
+	for _, i := range n.s.Leases() {
+		c.lease(n, i)
+	}
 	elected := c.elected
 	c.elected = nil
 	for _, s := range elected {

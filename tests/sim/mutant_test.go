@@ -101,6 +101,9 @@ func (m mutant) opened(n *node) {
 
 // sending may change a message that leaves a store.
 func (m mutant) sending(env *multiraft.Envelope) {
+	if env.Liveness != nil {
+		return
+	}
 	msg := env.Message
 	k := [3]uint64{env.RegionID, msg.GetTerm(), env.FromPeer}
 	if msg.GetType() == raftpb.MsgVote {

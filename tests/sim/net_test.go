@@ -113,7 +113,7 @@ func (p *port) Send(env *multiraft.Envelope) {
 		return
 	}
 	delays := p.net.fate(p.n.id, env.ToStore)
-	if len(delays) == 0 && chance(w.rngNet, 0.3) {
+	if len(delays) == 0 && env.Liveness == nil && chance(w.rngNet, 0.3) {
 		p.recv.ReportUnreachable(env.RegionID, env.ToPeer)
 	}
 	for _, d := range delays {
@@ -133,7 +133,7 @@ func (p *port) receive(b []byte) {
 		return
 	}
 	w.trace.add(hashBytes(b), p.n.id)
-	if w.verbose != nil {
+	if w.verbose != nil && env.Liveness == nil {
 		m := env.Message
 		w.say("%d>%d region %d %v term %d index %d/%d commit %d entries %d reject %v", env.FromStore, env.ToStore, env.RegionID,
 			m.GetType(), m.GetTerm(), m.GetLogTerm(), m.GetIndex(), m.GetCommit(), len(m.GetEntries()), m.GetReject())

@@ -122,6 +122,7 @@ func (n *node) start() {
 	}
 	life := n.life
 	n.tickLater(life, between(w.rngDisk, 0, multiraft.TickInterval))
+	n.livenessLater(life, between(w.rngDisk, 0, 20*time.Millisecond))
 	n.syncLater(life)
 	n.flushLater(life)
 	n.kick()
@@ -155,6 +156,24 @@ func (n *node) tickLater(life uint64, d time.Duration) {
 				next += between(w.rngDisk, 0, 2*multiraft.TickInterval)
 			}
 			n.tickLater(life, next)
+		})
+	})
+}
+
+// livenessLater does what is due of store liveness.
+func (n *node) livenessLater(life uint64, d time.Duration) {
+	w := n.w
+	w.after(n.clock.toReal(max(d, time.Millisecond)), "liveness", func() {
+		n.whenAwake(func() {
+			if !n.alive(life) {
+				return
+			}
+			next := n.s.TickLiveness()
+			n.kick()
+			if !w.quiet && chance(w.rngDisk, w.plan.lateTicks) {
+				next += between(w.rngDisk, 0, 300*time.Millisecond)
+			}
+			n.livenessLater(life, next)
 		})
 	})
 }
