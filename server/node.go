@@ -233,6 +233,7 @@ func (n *Node) build() error {
 		Logger:         n.log,
 		Fatal:          n.fail,
 		Splits:         splitPlanner{n},
+		OnWithdrawn:    n.storeLost,
 		Reporter:       n.reports,
 		SplitSizeBytes: n.cfg.SplitSizeBytes,
 		OldLocks:       n.settleOldLocks,
@@ -305,6 +306,16 @@ func (n *Node) openTransport(r multiraft.Receiver, s multiraft.SnapshotHandler) 
 	t.Register(n.grpc)
 	n.transport = t
 	return t, nil
+}
+
+// storeLost hears that a store is probably gone: what is under way to it fails at
+// once, and what it led is looked for elsewhere.
+func (n *Node) storeLost(store uint64) {
+	select {
+	case <-n.built:
+		n.router.MarkSuspect(store)
+	default: // nothing has been sent yet
+	}
 }
 
 func (n *Node) freshTimestamp(ctx context.Context) (timestamp.Timestamp, error) {
