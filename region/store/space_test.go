@@ -1,6 +1,8 @@
 package store
 
 import (
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/quorate-db/quorate/proto/kvpb"
@@ -90,4 +92,90 @@ func TestDamagedValueStopsTheStore(t *testing.T) {
 	}
 	l.crash()
 	c.leader(2).wantGet(2, "a", "1")
+}
+
+// noSpace gives ENOSPC to whoever makes or writes a file whose path holds part. It is
+// used as a pointer, since Pebble compares file systems.
+type noSpace struct {
+	engine.FS
+	on   func() bool
+	part string
+}
+
+func (d *noSpace) Create(name string, c engine.DiskWriteCategory) (engine.File, error) {
+	if d.on() && strings.Contains(name, d.part) {
+		return nil, syscall.ENOSPC
+	}
+	f, err := d.FS.Create(name, c)
+	if err != nil {
+		return nil, err
+	}
+	return noSpaceFile{f, d, name}, nil
+}
+
+type noSpaceFile struct {
+	engine.File
+	d    *noSpace
+	name string
+}
+
+func (f noSpaceFile) Write(b []byte) (int, error) {
+	if f.d.on() && strings.Contains(f.name, f.d.part) {
+		return 0, syscall.ENOSPC
+	}
+	return f.File.Write(b)
+}
+
+// A raft snapshot that finds no space is thrown away and comes again; the store that
+// could not take it goes on.
+func TestNoSpaceForARaftSnapshot(t *testing.T) {
+	c := newCluster(t, 3)
+	on := true
+	c.stores[3].wrap = func(fs engine.FS) engine.FS { return &noSpace{fs, func() bool { return on }, "staging"} }
+	c.bootstrap(userRegion(1))
+	l := c.leader(2)
+	l.put(2, "a", "1")
+	l.mustChange(2, change(kvpb.ChangeType_ADD_LEARNER, 103, 3))
+	for range 40 {
+		c.tick()
+	}
+	if r := c.stores[3].s.replica(2); r != nil && !r.Shell() {
+		t.Fatal("the snapshot was installed without space for it")
+	}
+	if err := c.stores[3].fatal; err != nil {
+		t.Fatalf("the store failed: %v", err)
+	}
+	on = false
+	c.until("the learner is filled", func() bool {
+		r := c.stores[3].s.replica(2)
+		return r != nil && !r.Shell()
+	})
+	if got := c.stores[3].localGet("a"); got != "1" {
+		t.Errorf("the learner holds %q", got)
+	}
+}
+
+// A log that cannot be written ends the store: it acknowledges nothing any more, and
+// the others go on.
+func TestNoSpaceForTheLog(t *testing.T) {
+	c := newCluster(t, 3)
+	on := false
+	l := uint64(1)
+	for _, id := range c.storeIDs() {
+		c.stores[id].wrap = func(fs engine.FS) engine.FS {
+			return &noSpace{fs, func() bool { return on && id == l }, "/log/"}
+		}
+	}
+	c.bootstrap(userRegion(1, 2, 3))
+	n := c.leader(2)
+	l = n.id
+	n.put(2, "a", "1")
+	on = true
+	n.begin(n.putReq(2, c.timestamp(), "b", "1"))
+	c.settle()
+	c.until("the store has failed", func() bool { return n.fatal != nil })
+	on = false
+	n.crash()
+	c.leader(2).wantGet(2, "a", "1")
+	c.leader(2).put(2, "c", "1")
 }

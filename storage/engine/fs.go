@@ -13,6 +13,9 @@ type FS = vfs.FS
 // MemFS is a file system in memory.
 type MemFS = vfs.MemFS
 
+// DiskWriteCategory is what FS.Create is told about a new file.
+type DiskWriteCategory = vfs.DiskWriteCategory
+
 // DiskUsage is what FS.GetDiskUsage tells.
 type DiskUsage = vfs.DiskUsage
 
