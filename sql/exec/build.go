@@ -56,6 +56,9 @@ func (rt *Runtime) build(n plan.Node, ev *expr.EvalContext) (operator, error) {
 		if err != nil {
 			return nil, err
 		}
+		if n.Ties != nil {
+			return &tiesOp{in: rowReader{op: in}, n: n, ev: ev}, nil
+		}
 		return &limitOp{in: in, n: n, ev: ev}, nil
 	case *plan.Sort:
 		in, err := rt.build(n.Input, ev)

@@ -25,8 +25,8 @@ func (b *binder) bindSelect(q *ast.Select, e env, keepUnknown bool) (Node, error
 			return nil, err
 		}
 	}
-	if q.WithTies {
-		return nil, b.errAt(unsupported("FETCH FIRST … WITH TIES"), q)
+	if q.WithTies && len(q.OrderBy) == 0 {
+		return nil, sqlerr.New(sqlerr.SyntaxError, "WITH TIES cannot be specified without ORDER BY clause")
 	}
 	if core, ok := q.Body.(*ast.SelectCore); ok {
 		return b.bindCore(core, q, e, keepUnknown)
@@ -149,10 +149,26 @@ func (b *binder) limit(n Node, q *ast.Select, e env) (Node, error) {
 	if l.Offset, err = bind(q.Offset, "OFFSET"); err != nil {
 		return nil, err
 	}
+	if q.WithTies {
+		l.Ties = sortKeysOf(n)
+		return l, nil
+	}
 	if s, ok := n.(*Sort); ok && l.Limit != nil {
 		s.Limit, s.Offset = l.Limit, l.Offset
 	}
 	return l, nil
+}
+
+// sortKeysOf are the keys that the rows of a query with ORDER BY come in the order
+// of.
+func sortKeysOf(n Node) []expr.SortKey {
+	switch n := n.(type) {
+	case *Sort:
+		return n.Keys
+	case *Distinct:
+		return sortKeysOf(n.Input)
+	}
+	return nil
 }
 
 func (b *binder) bindValues(v *ast.Values, e env, keepUnknown bool) (Node, error) {

@@ -64,6 +64,9 @@ func nodeExprs(n Node) []expr.Expr {
 		add(n.Limit, n.Offset)
 	case *Limit:
 		add(n.Limit, n.Offset)
+		for _, k := range n.Ties {
+			add(k.Expr)
+		}
 	case *Insert:
 		add(n.Returning...)
 		if c := n.Conflict; c != nil {

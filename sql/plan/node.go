@@ -216,6 +216,8 @@ type Sort struct {
 type Limit struct {
 	Input         Node
 	Limit, Offset expr.Expr
+	// Ties are the keys by which further rows are like the last one, of WITH TIES.
+	Ties []expr.SortKey
 }
 
 // Distinct keeps the first of the rows that are equal in the columns On (all if

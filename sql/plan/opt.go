@@ -553,7 +553,11 @@ func (o *optimizer) prune(n Node, need []bool) {
 		}
 		o.prune(n.Input, m)
 	case *Limit:
-		o.prune(n.Input, need)
+		m := append([]bool(nil), need...)
+		for _, k := range n.Ties {
+			m = or(m, use(len(m), k.Expr))
+		}
+		o.prune(n.Input, m)
 	case *Join:
 		l, r := width(n.Left), width(n.Right)
 		both := or(use(l+r, n.Cond), need)

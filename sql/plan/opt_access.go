@@ -33,7 +33,9 @@ func (o *optimizer) access(n Node) Node {
 	case *Sort:
 		return o.dropSort(n)
 	case *Limit:
-		o.hintLimit(n.Input, n)
+		if n.Ties == nil {
+			o.hintLimit(n.Input, n)
+		}
 	}
 	return n
 }
