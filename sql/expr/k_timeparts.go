@@ -155,6 +155,9 @@ func timestampPart(unit string, local, utc int64, offset int, zoned bool, t type
 		if t.OID == types.OIDDate {
 			return whole(floorDiv64(utc, types.MicrosPerSecond) + epoch)
 		}
+		if utc > math.MaxInt64-epoch*types.MicrosPerSecond { // the last 30 years of all
+			return part{isF: true, float: float64(utc)/1e6 + epoch}, true, nil
+		}
 		return part{value: utc + epoch*types.MicrosPerSecond, scale: 6}, true, nil
 	case "timezone", "timezone_hour", "timezone_minute":
 		if !zoned {

@@ -273,7 +273,7 @@ func (c *campaign) try(ctx context.Context, s statement) (d difference, ok bool,
 	if err != nil {
 		return difference{}, false, err
 	}
-	if q.err != nil && q.err.Code == "57014" || p.err != nil && p.err.Code == "57014" {
+	if q.err != nil && (q.err.Code == "57014" || q.err.Code == "53200") || p.err != nil && p.err.Code == "57014" {
 		c.timeouts++
 		return difference{}, false, nil
 	}

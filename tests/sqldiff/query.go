@@ -116,6 +116,7 @@ func (g *generator) body(types []string, depth int, top bool) (*node, []item) {
 }
 
 func (g *generator) setOperation(types []string, depth int) (*node, []item) {
+	g.tainted = true
 	op := pick(g.r, []string{" UNION ALL ", " UNION ", " INTERSECT ", " EXCEPT ", " INTERSECT ALL ", " EXCEPT ALL "})
 	if types == nil {
 		for range 1 + g.r.IntN(3) {
