@@ -702,6 +702,8 @@ func (o *deleteOp) delete(ctx context.Context) error {
 	}
 	w := tableWriter{rt: o.rt, table: o.n.Table, indexes: o.n.Indexes, format: o.ev.Format}
 	seen := newOnce(o.rt, o.n.Indexes[0], width > len(o.n.Table.Columns))
+	// RETURNING may read the table, as it was before: so it is computed first.
+	gone := make([]int, 0, store.len())
 	for i := range store.len() {
 		row := store.row(i)
 		first, err := seen.first(row)
@@ -711,10 +713,13 @@ func (o *deleteOp) delete(ctx context.Context) error {
 		if !first {
 			continue
 		}
-		if err := w.remove(ctx, row, o.n.Indexes); err != nil {
+		gone = append(gone, i)
+		if err := o.wrote(row); err != nil {
 			return err
 		}
-		if err := o.wrote(row); err != nil {
+	}
+	for _, i := range gone {
+		if err := w.remove(ctx, store.row(i), o.n.Indexes); err != nil {
 			return err
 		}
 	}
