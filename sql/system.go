@@ -124,12 +124,16 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 		return types.NewInt(0), nil
 	case "pg_relation_is_publishable":
 		return types.False, nil
-	case "to_regclass":
-		oid, err := (objectNames{s}).ObjectOID(types.OIDRegClass, args[0].Str())
-		if err != nil {
+	case "to_regclass", "to_regtype", "to_regnamespace", "to_regrole", "to_regproc":
+		info, _ := types.LookupName(strings.TrimPrefix(name, "to_"))
+		d, err := types.DecodeText(args[0].Str(), types.Of(info.OID), ctx.Format)
+		switch sqlerr.CodeOf(err) {
+		case "":
+			return d, nil
+		case sqlerr.UndefinedTable, sqlerr.UndefinedObject, sqlerr.UndefinedSchema, sqlerr.UndefinedFunction, sqlerr.AmbiguousFunction:
 			return types.Null, nil
 		}
-		return types.NewOID(oid), nil
+		return types.Null, err
 	}
 	return types.Null, sqlerr.Unsupported("function %s", name)
 }

@@ -67,5 +67,6 @@ func allKernels() kernels {
 	k.more()
 	k.regexps()
 	k.identifiers()
+	k.periods()
 	return k
 }

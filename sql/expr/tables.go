@@ -330,6 +330,7 @@ var procRows = []procRow{
 	{1258, "textcat", "text,text", 25, 'f', "s", "", "", ""},
 	{1264, "pg_char_to_encoding", "name", 23, 'f', "sS", "", "", ""},
 	{1268, "parse_ident", "text,bool", 1009, 'f', "s", "true", "", "str,strict"},
+	{1271, "overlaps", "timetz,timetz,timetz,timetz", 16, 'f', "", "", "", ""},
 	{1272, "datetime_pl", "date,time", 1114, 'f', "s", "", "", ""},
 	{1273, "date_part", "text,timetz", 701, 'f', "s", "", "", ""},
 	{1274, "int84pl", "int8,int4", 20, 'f', "s", "", "", ""},
@@ -352,6 +353,14 @@ var procRows = []procRow{
 	{1297, "datetimetz_pl", "date,timetz", 1184, 'f', "s", "", "", ""},
 	{1298, "timetzdate_pl", "timetz,date", 1184, 'f', "s", "", "", ""},
 	{1299, "now", "", 1184, 'f', "sS", "", "", ""},
+	{1304, "overlaps", "timestamptz,timestamptz,timestamptz,timestamptz", 16, 'f', "", "", "", ""},
+	{1305, "overlaps", "timestamptz,interval,timestamptz,interval", 16, 'f', "S", "", "", ""},
+	{1306, "overlaps", "timestamptz,timestamptz,timestamptz,interval", 16, 'f', "S", "", "", ""},
+	{1307, "overlaps", "timestamptz,interval,timestamptz,timestamptz", 16, 'f', "S", "", "", ""},
+	{1308, "overlaps", "time,time,time,time", 16, 'f', "", "", "", ""},
+	{1309, "overlaps", "time,interval,time,interval", 16, 'f', "", "", "", ""},
+	{1310, "overlaps", "time,time,time,interval", 16, 'f', "", "", "", ""},
+	{1311, "overlaps", "time,interval,time,time", 16, 'f', "", "", "", ""},
 	{1314, "timestamptz_cmp", "timestamptz,timestamptz", 23, 'f', "s", "", "", ""},
 	{1315, "interval_cmp", "interval,interval", 23, 'f', "s", "", "", ""},
 	{1317, "length", "text", 23, 'f', "s", "", "", ""},
@@ -608,6 +617,10 @@ var procRows = []procRow{
 	{2034, "pg_conf_load_time", "", 1184, 'f', "sS", "", "", ""},
 	{2037, "timezone", "text,timetz", 1266, 'f', "sS", "", "", ""},
 	{2038, "timezone", "interval,timetz", 1266, 'f', "s", "", "", ""},
+	{2041, "overlaps", "timestamp,timestamp,timestamp,timestamp", 16, 'f', "", "", "", ""},
+	{2042, "overlaps", "timestamp,interval,timestamp,interval", 16, 'f', "", "", "", ""},
+	{2043, "overlaps", "timestamp,timestamp,timestamp,interval", 16, 'f', "", "", "", ""},
+	{2044, "overlaps", "timestamp,interval,timestamp,timestamp", 16, 'f', "", "", "", ""},
 	{2045, "timestamp_cmp", "timestamp,timestamp", 23, 'f', "s", "", "", ""},
 	{2046, "time", "timetz", 1083, 'f', "s", "", "", ""},
 	{2047, "timetz", "time", 1266, 'f', "sS", "", "", ""},
@@ -1944,9 +1957,9 @@ numeric_send numeric_serialize numeric_smaller numeric_sortsupport numeric_sqrt 
 numeric_stddev_samp numeric_sum numeric_support numeric_var_pop numeric_var_samp numerictypmodin 
 numerictypmodout nummultirange numnode numrange numrange_subdiff oid oidin oidlarger oidout oidrecv oidsend 
 oidsmaller oidvectorin oidvectorout oidvectorrecv oidvectorsend oidvectortypes on_pb on_pl on_ppath on_ps 
-on_sb on_sl ordered_set_transition ordered_set_transition_multi overlaps path path_add path_add_pt 
-path_contain_pt path_distance path_div_pt path_in path_inter path_length path_mul_pt path_n_eq path_n_ge 
-path_n_gt path_n_le path_n_lt path_npoints path_out path_recv path_send path_sub_pt pclose percent_rank_final 
+on_sb on_sl ordered_set_transition ordered_set_transition_multi path path_add path_add_pt path_contain_pt 
+path_distance path_div_pt path_in path_inter path_length path_mul_pt path_n_eq path_n_ge path_n_gt path_n_le 
+path_n_lt path_npoints path_out path_recv path_send path_sub_pt pclose percent_rank_final 
 percentile_cont_float8_final percentile_cont_float8_multi_final percentile_cont_interval_final 
 percentile_cont_interval_multi_final percentile_disc_final percentile_disc_multi_final 
 pg_advisory_xact_lock_shared pg_available_extension_versions pg_available_extensions pg_backup_start 

@@ -6,6 +6,7 @@ import (
 	"github.com/quorate-db/quorate/sql/expr"
 	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
+	"strconv"
 )
 
 // Options is what a statement is bound against.
@@ -204,9 +205,15 @@ func ResolveType(n ast.TypeName) (types.Type, error) {
 	}
 	t := types.Of(info.OID)
 	if n.IntervalFields != "" {
-		return types.Type{}, unsupported("an interval restricted to fields")
-	}
-	if len(n.Mods) > 0 {
+		name := "interval " + n.IntervalFields
+		if len(n.Mods) > 0 {
+			name += "(" + strconv.Itoa(int(n.Mods[0])) + ")"
+		}
+		var err error
+		if t, err = types.ParseType(name); err != nil {
+			return types.Type{}, err
+		}
+	} else if len(n.Mods) > 0 {
 		args := make([]int64, len(n.Mods))
 		for i, m := range n.Mods {
 			args[i] = int64(m)
