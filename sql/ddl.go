@@ -33,6 +33,8 @@ func (s *Session) ddl(ctx context.Context, st ast.Statement, text string) (ok bo
 		return true, d.alterTable(ctx, st)
 	case *ast.CreateSchema:
 		return true, d.createSchema(ctx, st)
+	case *ast.Comment:
+		return true, d.comment(ctx, st)
 	}
 	return false, nil
 }

@@ -80,7 +80,9 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 		return types.NewString("unknown (OID=" + itoa(int(args[0].OID())) + ")"), nil
 	case "pg_is_in_recovery":
 		return types.False, nil
-	case "obj_description", "col_description", "shobj_description", "pg_get_partkeydef",
+	case "obj_description", "col_description":
+		return description(snap, name, args), nil
+	case "shobj_description", "pg_get_partkeydef",
 		"pg_get_ruledef", "pg_get_triggerdef", "pg_get_statisticsobjdef", "pg_get_statisticsobjdef_columns",
 		"pg_tablespace_location", "pg_get_function_sqlbody":
 		return types.Null, nil

@@ -25,6 +25,7 @@ func relationRows() map[string]viewRows {
 		"pg_cast":                pgCast,
 		"pg_opclass":             pgOpclass,
 		"pg_collation":           pgCollation,
+		"pg_description":         pgDescription,
 		"pg_prepared_statements": pgPreparedStatements,
 		"pg_cursors":             pgCursors,
 		"pg_stat_activity":       pgStatActivity,

@@ -88,10 +88,10 @@ type cached struct {
 func New(opts Options) *Catalog {
 	c := &Catalog{opts: opts, base: newSnapshot(0)}
 	for _, s := range []*Schema{
-		{SchemaPgCatalog, "pg_catalog", true},
-		{SchemaPublic, "public", true},
-		{SchemaInformation, "information_schema", true},
-		{SchemaQuorate, "quorate", true},
+		{ID: SchemaPgCatalog, Name: "pg_catalog", Virtual: true},
+		{ID: SchemaPublic, Name: "public", Virtual: true},
+		{ID: SchemaInformation, Name: "information_schema", Virtual: true},
+		{ID: SchemaQuorate, Name: "quorate", Virtual: true},
 	} {
 		c.base.addSchema(s)
 	}

@@ -29,7 +29,8 @@ type Schema struct {
 	ID   ID     `json:"id"`
 	Name string `json:"name"`
 	// Virtual is set for schemas that no row describes.
-	Virtual bool `json:"-"`
+	Virtual bool   `json:"-"`
+	Comment string `json:"comment,omitempty"` // of COMMENT ON, as in what follows
 }
 
 // IndexState is how far an index is known to statements.
@@ -75,7 +76,8 @@ type Column struct {
 	Identity byte `json:"identity,omitempty"`
 	Sequence ID   `json:"sequence,omitempty"`
 	// Dropped columns keep their number; nothing reads or writes them.
-	Dropped bool `json:"dropped,omitempty"`
+	Dropped bool   `json:"dropped,omitempty"`
+	Comment string `json:"comment,omitempty"`
 }
 
 // IndexColumn is one key column of an index.
@@ -98,8 +100,9 @@ type Index struct {
 	// primary index of a table without primary key.
 	ConstraintID ID `json:"constraint_id,omitempty"`
 	// Full indexes store all columns of the row: primary ones, also while built.
-	Full  bool       `json:"full,omitempty"`
-	State IndexState `json:"state,omitempty"`
+	Full    bool       `json:"full,omitempty"`
+	State   IndexState `json:"state,omitempty"`
+	Comment string     `json:"comment,omitempty"`
 }
 
 // Check is a CHECK constraint.
@@ -170,6 +173,8 @@ type Table struct {
 
 	Sequence *Sequence `json:"sequence,omitempty"`
 	View     *View     `json:"view,omitempty"`
+
+	Comment string `json:"comment,omitempty"`
 
 	// Virtual tables have rows that a function makes.
 	Virtual bool `json:"-"`
