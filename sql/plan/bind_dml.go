@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/expr"
@@ -517,14 +519,17 @@ func (b *binder) assignments(w *target, list []ast.Assignment, s *scope) (row []
 	}
 	for _, a := range list {
 		vals := []ast.Expr{a.Value}
+		var sub *ast.ScalarSubquery // that gives all columns
 		if a.Multi {
 			r, ok := a.Value.(*ast.Row)
 			if !ok {
-				if _, sub := a.Value.(*ast.ScalarSubquery); !sub || len(a.Columns) != 1 {
-					return nil, nil, b.errAt(unsupported("assigning several columns from a subquery"), a)
+				if sub, ok = a.Value.(*ast.ScalarSubquery); !ok {
+					return nil, nil, b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression"),
+						ast.At{Pos: ast.Leftmost(a.Value)})
 				}
+				vals = slices.Repeat(vals, len(a.Columns))
 			} else if vals = r.Elems; len(vals) != len(a.Columns) {
-				return nil, nil, b.errAt(sqlerr.New(sqlerr.SyntaxError, "number of columns does not match number of values"), a)
+				return nil, nil, b.errAt(sqlerr.New(sqlerr.SyntaxError, "number of columns does not match number of values"), a.Value)
 			}
 		}
 		for j, id := range a.Columns {
@@ -547,7 +552,14 @@ func (b *binder) assignments(w *target, list []ast.Assignment, s *scope) (row []
 				return nil, nil, sqlerr.New(sqlerr.GeneratedAlways, "column %q can only be updated to DEFAULT", c.Name).
 					WithDetail("Column %q is an identity column defined as GENERATED ALWAYS.", c.Name)
 			}
-			x, err := b.expr(vals[j], s)
+			var x expr.Expr
+			var at ast.Node = vals[j]
+			if sub != nil {
+				at = outputPos(sub.Query, j)
+				x, err = b.subqueryColumn(sub, j, len(a.Columns), s)
+			} else {
+				x, err = b.expr(vals[j], s)
+			}
 			if err != nil {
 				return nil, nil, err
 			}
@@ -563,7 +575,7 @@ func (b *binder) assignments(w *target, list []ast.Assignment, s *scope) (row []
 			if a.Target != nil {
 				row[i], err = b.assignPart(row[i], c, a.Target, x, s)
 			} else {
-				row[i], err = b.assign(x, c, vals[j])
+				row[i], err = b.assign(x, c, at)
 			}
 			if err != nil {
 				return nil, nil, err
@@ -591,6 +603,24 @@ func (b *binder) assignPart(old expr.Expr, c *catalog.Column, t *ast.Subscript, 
 	}
 	out, err := b.eb.AssignElement(c.Name, old, lo, hi, slice, x)
 	return out, b.errAt(err, t)
+}
+
+// subqueryColumn is the i-th of n columns of a subquery on the right of SET (…). The
+// subquery is run for each column, so it must give the same each time.
+func (b *binder) subqueryColumn(e *ast.ScalarSubquery, i, n int, s *scope) (expr.Expr, error) {
+	sub, args, cs, err := b.subquery(e.Query, s)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(cs) != n:
+		return nil, b.errAt(sqlerr.New(sqlerr.SyntaxError, "number of columns does not match number of values"), e)
+	case volatile(sub.Plan):
+		return nil, b.errAt(unsupported("assigning several columns from a subquery with volatile functions"), e)
+	}
+	p := identity(sub.Plan)
+	p.Cols, p.Exprs = p.Cols[i:i+1], p.Exprs[i:i+1]
+	sub.Plan = p
+	return b.eb.ScalarSubquery(sub, args, cs[i].Type)
 }
 
 // source binds what UPDATE and DELETE read: the target joined with the items of
