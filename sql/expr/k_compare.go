@@ -96,11 +96,11 @@ func (k kernels) comparisons() {
 	order("jsonb_%", "jsonb,jsonb", byType(types.JSONB))
 
 	// Dates and timestamps of different kinds.
-	dateTS := func(_ *EvalContext, a, b datum) int { return cmp64(dateAsTimestamp(a.Int()), b.Int()) }
+	dateTS := func(_ *EvalContext, a, b datum) int { return compareDate(a.Int(), dateAsTimestamp(a.Int()), b.Int()) }
 	order("date_%_timestamp", "date,timestamp", dateTS)
 	order("timestamp_%_date", "timestamp,date", func(ctx *EvalContext, a, b datum) int { return -dateTS(ctx, b, a) })
 	dateTZ := func(ctx *EvalContext, a, b datum) int {
-		return cmp64(toUTC(ctx, dateAsTimestamp(a.Int())), b.Int())
+		return compareDate(a.Int(), toUTC(ctx, dateAsTimestamp(a.Int())), b.Int())
 	}
 	order("date_%_timestamptz", "date,timestamptz", dateTZ)
 	order("timestamptz_%_date", "timestamptz,date", func(ctx *EvalContext, a, b datum) int { return -dateTZ(ctx, b, a) })

@@ -597,3 +597,12 @@ func (c *EvalContext) civilZone(name string) (*time.Location, error) {
 	}
 	return loc, nil
 }
+
+// compareDate compares a date, and what it is as a timestamp, with a timestamp. A
+// date beyond all timestamps is still before infinity.
+func compareDate(days, asTimestamp, t int64) int {
+	if asTimestamp == t && !types.TimestampIsFinite(t) && types.DateIsFinite(days) {
+		return -1
+	}
+	return cmp64(asTimestamp, t)
+}

@@ -131,7 +131,7 @@ var wider = map[string][]string{
 // argument makes an expression for an argument of a declared type.
 func (g *generator) argument(typ string, depth int) *node {
 	if p, ok := special[typ]; ok {
-		if chance(g.r, 90) || typ == "zone" || typ == "small" || typ == "positive" || typ == "form" {
+		if chance(g.r, 90) || always[typ] {
 			return syntax(quoteSpecial(typ, pick(g.r, p)))
 		}
 		if typ == "hour" || typ == "year" {
@@ -150,6 +150,10 @@ func (g *generator) argument(typ string, depth int) *node {
 	}
 	return g.expr(typ, depth)
 }
+
+// always are the special pools that nothing else may stand for: another text would
+// be read in ways that have no meaning, or take memory.
+var always = map[string]bool{"zone": true, "small": true, "positive": true, "form": true, "numfmt": true, "timefmt": true, "datefmt": true, "datetext": true, "flags": true}
 
 func quoteSpecial(pool, v string) string {
 	switch pool {
