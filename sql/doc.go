@@ -40,8 +40,14 @@
 //   - testdata/logic has the logic tests; TestLogicAgainstPostgres compares them with
 //     a real server, TestLogicWithoutRules with plans as they were bound.
 //
+// # Sequences and views
+//
+// A sequence's values are taken by transactions of their own (sequence.go): none is
+// given twice. A view keeps its text with what its names stood for (plan.NewView).
+//
 // # Known weaknesses
 //
+//   - pg_get_viewdef gives a view's text as it was written, not as PostgreSQL prints it.
 //   - A duplicate key within a pipeline of the extended protocol is reported at its
 //     Sync, because the check rides in the commit.
 //   - ADD COLUMN inside a block takes one schema version: until all nodes have
