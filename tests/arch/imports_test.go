@@ -16,7 +16,7 @@ var layers = [][]string{
 	{"region/router"},
 	{"region/store"},
 	{"region/replica"},
-	{"region/latch"},
+	{"region/latch", "region/locktable"},
 	{"multiraft"},
 	{"region"}, // descriptors and errors: a leaf that everybody may name
 	{"storage/raftlog", "storage/mvcc"},
