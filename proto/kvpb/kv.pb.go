@@ -28,6 +28,159 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type LockMode int32
+
+const (
+	LockMode_LOCK_NONE          LockMode = 0
+	LockMode_LOCK_KEY_SHARE     LockMode = 1
+	LockMode_LOCK_SHARE         LockMode = 2
+	LockMode_LOCK_NO_KEY_UPDATE LockMode = 3
+	LockMode_LOCK_UPDATE        LockMode = 4
+)
+
+// Enum value maps for LockMode.
+var (
+	LockMode_name = map[int32]string{
+		0: "LOCK_NONE",
+		1: "LOCK_KEY_SHARE",
+		2: "LOCK_SHARE",
+		3: "LOCK_NO_KEY_UPDATE",
+		4: "LOCK_UPDATE",
+	}
+	LockMode_value = map[string]int32{
+		"LOCK_NONE":          0,
+		"LOCK_KEY_SHARE":     1,
+		"LOCK_SHARE":         2,
+		"LOCK_NO_KEY_UPDATE": 3,
+		"LOCK_UPDATE":        4,
+	}
+)
+
+func (x LockMode) Enum() *LockMode {
+	p := new(LockMode)
+	*p = x
+	return p
+}
+
+func (x LockMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LockMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_kvpb_kv_proto_enumTypes[0].Descriptor()
+}
+
+func (LockMode) Type() protoreflect.EnumType {
+	return &file_kvpb_kv_proto_enumTypes[0]
+}
+
+func (x LockMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LockMode.Descriptor instead.
+func (LockMode) EnumDescriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{0}
+}
+
+type LockPolicy int32
+
+const (
+	LockPolicy_LOCK_BLOCK   LockPolicy = 0
+	LockPolicy_LOCK_NO_WAIT LockPolicy = 1 // a key that is not free is answered with busy; so is the rest
+	LockPolicy_LOCK_SKIP    LockPolicy = 2 // a key that is not free is answered with busy, the rest goes on
+)
+
+// Enum value maps for LockPolicy.
+var (
+	LockPolicy_name = map[int32]string{
+		0: "LOCK_BLOCK",
+		1: "LOCK_NO_WAIT",
+		2: "LOCK_SKIP",
+	}
+	LockPolicy_value = map[string]int32{
+		"LOCK_BLOCK":   0,
+		"LOCK_NO_WAIT": 1,
+		"LOCK_SKIP":    2,
+	}
+)
+
+func (x LockPolicy) Enum() *LockPolicy {
+	p := new(LockPolicy)
+	*p = x
+	return p
+}
+
+func (x LockPolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LockPolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_kvpb_kv_proto_enumTypes[1].Descriptor()
+}
+
+func (LockPolicy) Type() protoreflect.EnumType {
+	return &file_kvpb_kv_proto_enumTypes[1]
+}
+
+func (x LockPolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LockPolicy.Descriptor instead.
+func (LockPolicy) EnumDescriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{1}
+}
+
+type LockDemand int32
+
+const (
+	LockDemand_LOCK_ROW    LockDemand = 0 // keys with a value at read_ts; others are not locked
+	LockDemand_LOCK_ABSENT LockDemand = 1 // keys that must have no value now; else AlreadyExists
+	LockDemand_LOCK_BARE   LockDemand = 2 // keys whatever their values: advisory locks
+)
+
+// Enum value maps for LockDemand.
+var (
+	LockDemand_name = map[int32]string{
+		0: "LOCK_ROW",
+		1: "LOCK_ABSENT",
+		2: "LOCK_BARE",
+	}
+	LockDemand_value = map[string]int32{
+		"LOCK_ROW":    0,
+		"LOCK_ABSENT": 1,
+		"LOCK_BARE":   2,
+	}
+)
+
+func (x LockDemand) Enum() *LockDemand {
+	p := new(LockDemand)
+	*p = x
+	return p
+}
+
+func (x LockDemand) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LockDemand) Descriptor() protoreflect.EnumDescriptor {
+	return file_kvpb_kv_proto_enumTypes[2].Descriptor()
+}
+
+func (LockDemand) Type() protoreflect.EnumType {
+	return &file_kvpb_kv_proto_enumTypes[2]
+}
+
+func (x LockDemand) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LockDemand.Descriptor instead.
+func (LockDemand) EnumDescriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{2}
+}
+
 type MutationOp int32
 
 const (
@@ -35,6 +188,7 @@ const (
 	MutationOp_DELETE           MutationOp = 1
 	MutationOp_LOCK_ONLY        MutationOp = 2 // leaves a lock record; conflicts like a write
 	MutationOp_CHECK_NOT_EXISTS MutationOp = 3 // writes nothing: fails if the key exists
+	MutationOp_LOCK_SHARED      MutationOp = 4 // many may hold it; conflicts with writes, leaves no record
 )
 
 // Enum value maps for MutationOp.
@@ -44,12 +198,14 @@ var (
 		1: "DELETE",
 		2: "LOCK_ONLY",
 		3: "CHECK_NOT_EXISTS",
+		4: "LOCK_SHARED",
 	}
 	MutationOp_value = map[string]int32{
 		"PUT":              0,
 		"DELETE":           1,
 		"LOCK_ONLY":        2,
 		"CHECK_NOT_EXISTS": 3,
+		"LOCK_SHARED":      4,
 	}
 )
 
@@ -64,11 +220,11 @@ func (x MutationOp) String() string {
 }
 
 func (MutationOp) Descriptor() protoreflect.EnumDescriptor {
-	return file_kvpb_kv_proto_enumTypes[0].Descriptor()
+	return file_kvpb_kv_proto_enumTypes[3].Descriptor()
 }
 
 func (MutationOp) Type() protoreflect.EnumType {
-	return &file_kvpb_kv_proto_enumTypes[0]
+	return &file_kvpb_kv_proto_enumTypes[3]
 }
 
 func (x MutationOp) Number() protoreflect.EnumNumber {
@@ -77,7 +233,7 @@ func (x MutationOp) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MutationOp.Descriptor instead.
 func (MutationOp) EnumDescriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{0}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{3}
 }
 
 type Existence int32
@@ -113,11 +269,11 @@ func (x Existence) String() string {
 }
 
 func (Existence) Descriptor() protoreflect.EnumDescriptor {
-	return file_kvpb_kv_proto_enumTypes[1].Descriptor()
+	return file_kvpb_kv_proto_enumTypes[4].Descriptor()
 }
 
 func (Existence) Type() protoreflect.EnumType {
-	return &file_kvpb_kv_proto_enumTypes[1]
+	return &file_kvpb_kv_proto_enumTypes[4]
 }
 
 func (x Existence) Number() protoreflect.EnumNumber {
@@ -126,7 +282,7 @@ func (x Existence) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Existence.Descriptor instead.
 func (Existence) EnumDescriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{1}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{4}
 }
 
 type TxnState int32
@@ -165,11 +321,11 @@ func (x TxnState) String() string {
 }
 
 func (TxnState) Descriptor() protoreflect.EnumDescriptor {
-	return file_kvpb_kv_proto_enumTypes[2].Descriptor()
+	return file_kvpb_kv_proto_enumTypes[5].Descriptor()
 }
 
 func (TxnState) Type() protoreflect.EnumType {
-	return &file_kvpb_kv_proto_enumTypes[2]
+	return &file_kvpb_kv_proto_enumTypes[5]
 }
 
 func (x TxnState) Number() protoreflect.EnumNumber {
@@ -178,7 +334,7 @@ func (x TxnState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TxnState.Descriptor instead.
 func (TxnState) EnumDescriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{2}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{5}
 }
 
 type ChangeType int32
@@ -217,11 +373,11 @@ func (x ChangeType) String() string {
 }
 
 func (ChangeType) Descriptor() protoreflect.EnumDescriptor {
-	return file_kvpb_kv_proto_enumTypes[3].Descriptor()
+	return file_kvpb_kv_proto_enumTypes[6].Descriptor()
 }
 
 func (ChangeType) Type() protoreflect.EnumType {
-	return &file_kvpb_kv_proto_enumTypes[3]
+	return &file_kvpb_kv_proto_enumTypes[6]
 }
 
 func (x ChangeType) Number() protoreflect.EnumNumber {
@@ -230,7 +386,7 @@ func (x ChangeType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ChangeType.Descriptor instead.
 func (ChangeType) EnumDescriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{3}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{6}
 }
 
 type Header struct {
@@ -317,6 +473,12 @@ type Request struct {
 	//	*Request_Heartbeat
 	//	*Request_ScanLocks
 	//	*Request_DeleteRange
+	//	*Request_Lock
+	//	*Request_Release
+	//	*Request_Keep
+	//	*Request_Validate
+	//	*Request_Locks
+	//	*Request_BreakWait
 	//	*Request_Admin
 	Cmd           isRequest_Cmd `protobuf_oneof:"cmd"`
 	unknownFields protoimpl.UnknownFields
@@ -466,6 +628,60 @@ func (x *Request) GetDeleteRange() *DeleteRangeRequest {
 	return nil
 }
 
+func (x *Request) GetLock() *LockRequest {
+	if x != nil {
+		if x, ok := x.Cmd.(*Request_Lock); ok {
+			return x.Lock
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetRelease() *ReleaseRequest {
+	if x != nil {
+		if x, ok := x.Cmd.(*Request_Release); ok {
+			return x.Release
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetKeep() *KeepRequest {
+	if x != nil {
+		if x, ok := x.Cmd.(*Request_Keep); ok {
+			return x.Keep
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetValidate() *ValidateRequest {
+	if x != nil {
+		if x, ok := x.Cmd.(*Request_Validate); ok {
+			return x.Validate
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetLocks() *LocksRequest {
+	if x != nil {
+		if x, ok := x.Cmd.(*Request_Locks); ok {
+			return x.Locks
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetBreakWait() *BreakWaitRequest {
+	if x != nil {
+		if x, ok := x.Cmd.(*Request_BreakWait); ok {
+			return x.BreakWait
+		}
+	}
+	return nil
+}
+
 func (x *Request) GetAdmin() *AdminRequest {
 	if x != nil {
 		if x, ok := x.Cmd.(*Request_Admin); ok {
@@ -523,6 +739,31 @@ type Request_DeleteRange struct {
 	DeleteRange *DeleteRangeRequest `protobuf:"bytes,12,opt,name=delete_range,json=deleteRange,proto3,oneof"`
 }
 
+type Request_Lock struct {
+	Lock *LockRequest `protobuf:"bytes,13,opt,name=lock,proto3,oneof"`
+}
+
+type Request_Release struct {
+	Release *ReleaseRequest `protobuf:"bytes,14,opt,name=release,proto3,oneof"`
+}
+
+type Request_Keep struct {
+	Keep *KeepRequest `protobuf:"bytes,15,opt,name=keep,proto3,oneof"`
+}
+
+type Request_Validate struct {
+	Validate *ValidateRequest `protobuf:"bytes,16,opt,name=validate,proto3,oneof"`
+}
+
+type Request_Locks struct {
+	// To a store, not to one of its regions: the header names no region.
+	Locks *LocksRequest `protobuf:"bytes,17,opt,name=locks,proto3,oneof"`
+}
+
+type Request_BreakWait struct {
+	BreakWait *BreakWaitRequest `protobuf:"bytes,18,opt,name=break_wait,json=breakWait,proto3,oneof"`
+}
+
 type Request_Admin struct {
 	Admin *AdminRequest `protobuf:"bytes,20,opt,name=admin,proto3,oneof"`
 }
@@ -549,6 +790,18 @@ func (*Request_ScanLocks) isRequest_Cmd() {}
 
 func (*Request_DeleteRange) isRequest_Cmd() {}
 
+func (*Request_Lock) isRequest_Cmd() {}
+
+func (*Request_Release) isRequest_Cmd() {}
+
+func (*Request_Keep) isRequest_Cmd() {}
+
+func (*Request_Validate) isRequest_Cmd() {}
+
+func (*Request_Locks) isRequest_Cmd() {}
+
+func (*Request_BreakWait) isRequest_Cmd() {}
+
 func (*Request_Admin) isRequest_Cmd() {}
 
 type Response struct {
@@ -567,6 +820,12 @@ type Response struct {
 	//	*Response_Heartbeat
 	//	*Response_ScanLocks
 	//	*Response_DeleteRange
+	//	*Response_Lock
+	//	*Response_Release
+	//	*Response_Keep
+	//	*Response_Validate
+	//	*Response_Locks
+	//	*Response_BreakWait
 	//	*Response_Admin
 	Cmd           isResponse_Cmd `protobuf_oneof:"cmd"`
 	unknownFields protoimpl.UnknownFields
@@ -716,6 +975,60 @@ func (x *Response) GetDeleteRange() *DeleteRangeResponse {
 	return nil
 }
 
+func (x *Response) GetLock() *LockResponse {
+	if x != nil {
+		if x, ok := x.Cmd.(*Response_Lock); ok {
+			return x.Lock
+		}
+	}
+	return nil
+}
+
+func (x *Response) GetRelease() *ReleaseResponse {
+	if x != nil {
+		if x, ok := x.Cmd.(*Response_Release); ok {
+			return x.Release
+		}
+	}
+	return nil
+}
+
+func (x *Response) GetKeep() *KeepResponse {
+	if x != nil {
+		if x, ok := x.Cmd.(*Response_Keep); ok {
+			return x.Keep
+		}
+	}
+	return nil
+}
+
+func (x *Response) GetValidate() *ValidateResponse {
+	if x != nil {
+		if x, ok := x.Cmd.(*Response_Validate); ok {
+			return x.Validate
+		}
+	}
+	return nil
+}
+
+func (x *Response) GetLocks() *LocksResponse {
+	if x != nil {
+		if x, ok := x.Cmd.(*Response_Locks); ok {
+			return x.Locks
+		}
+	}
+	return nil
+}
+
+func (x *Response) GetBreakWait() *BreakWaitResponse {
+	if x != nil {
+		if x, ok := x.Cmd.(*Response_BreakWait); ok {
+			return x.BreakWait
+		}
+	}
+	return nil
+}
+
 func (x *Response) GetAdmin() *AdminResponse {
 	if x != nil {
 		if x, ok := x.Cmd.(*Response_Admin); ok {
@@ -773,6 +1086,30 @@ type Response_DeleteRange struct {
 	DeleteRange *DeleteRangeResponse `protobuf:"bytes,12,opt,name=delete_range,json=deleteRange,proto3,oneof"`
 }
 
+type Response_Lock struct {
+	Lock *LockResponse `protobuf:"bytes,13,opt,name=lock,proto3,oneof"`
+}
+
+type Response_Release struct {
+	Release *ReleaseResponse `protobuf:"bytes,14,opt,name=release,proto3,oneof"`
+}
+
+type Response_Keep struct {
+	Keep *KeepResponse `protobuf:"bytes,15,opt,name=keep,proto3,oneof"`
+}
+
+type Response_Validate struct {
+	Validate *ValidateResponse `protobuf:"bytes,16,opt,name=validate,proto3,oneof"`
+}
+
+type Response_Locks struct {
+	Locks *LocksResponse `protobuf:"bytes,17,opt,name=locks,proto3,oneof"`
+}
+
+type Response_BreakWait struct {
+	BreakWait *BreakWaitResponse `protobuf:"bytes,18,opt,name=break_wait,json=breakWait,proto3,oneof"`
+}
+
 type Response_Admin struct {
 	Admin *AdminResponse `protobuf:"bytes,20,opt,name=admin,proto3,oneof"`
 }
@@ -798,6 +1135,18 @@ func (*Response_Heartbeat) isResponse_Cmd() {}
 func (*Response_ScanLocks) isResponse_Cmd() {}
 
 func (*Response_DeleteRange) isResponse_Cmd() {}
+
+func (*Response_Lock) isResponse_Cmd() {}
+
+func (*Response_Release) isResponse_Cmd() {}
+
+func (*Response_Keep) isResponse_Cmd() {}
+
+func (*Response_Validate) isResponse_Cmd() {}
+
+func (*Response_Locks) isResponse_Cmd() {}
+
+func (*Response_BreakWait) isResponse_Cmd() {}
 
 func (*Response_Admin) isResponse_Cmd() {}
 
@@ -1589,6 +1938,9 @@ type KeyError struct {
 	//	*KeyError_CommitTsTooLarge
 	//	*KeyError_TxnNotFound
 	//	*KeyError_ReadBelowGc
+	//	*KeyError_RowLocked
+	//	*KeyError_Deadlock
+	//	*KeyError_OwnerEnded
 	Kind          isKeyError_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1712,6 +2064,33 @@ func (x *KeyError) GetReadBelowGc() *ReadBelowGC {
 	return nil
 }
 
+func (x *KeyError) GetRowLocked() *RowLocked {
+	if x != nil {
+		if x, ok := x.Kind.(*KeyError_RowLocked); ok {
+			return x.RowLocked
+		}
+	}
+	return nil
+}
+
+func (x *KeyError) GetDeadlock() *Deadlock {
+	if x != nil {
+		if x, ok := x.Kind.(*KeyError_Deadlock); ok {
+			return x.Deadlock
+		}
+	}
+	return nil
+}
+
+func (x *KeyError) GetOwnerEnded() *OwnerEnded {
+	if x != nil {
+		if x, ok := x.Kind.(*KeyError_OwnerEnded); ok {
+			return x.OwnerEnded
+		}
+	}
+	return nil
+}
+
 type isKeyError_Kind interface {
 	isKeyError_Kind()
 }
@@ -1752,6 +2131,18 @@ type KeyError_ReadBelowGc struct {
 	ReadBelowGc *ReadBelowGC `protobuf:"bytes,9,opt,name=read_below_gc,json=readBelowGc,proto3,oneof"`
 }
 
+type KeyError_RowLocked struct {
+	RowLocked *RowLocked `protobuf:"bytes,10,opt,name=row_locked,json=rowLocked,proto3,oneof"`
+}
+
+type KeyError_Deadlock struct {
+	Deadlock *Deadlock `protobuf:"bytes,11,opt,name=deadlock,proto3,oneof"`
+}
+
+type KeyError_OwnerEnded struct {
+	OwnerEnded *OwnerEnded `protobuf:"bytes,12,opt,name=owner_ended,json=ownerEnded,proto3,oneof"`
+}
+
 func (*KeyError_Locked) isKeyError_Kind() {}
 
 func (*KeyError_Conflict) isKeyError_Kind() {}
@@ -1769,6 +2160,12 @@ func (*KeyError_CommitTsTooLarge) isKeyError_Kind() {}
 func (*KeyError_TxnNotFound) isKeyError_Kind() {}
 
 func (*KeyError_ReadBelowGc) isKeyError_Kind() {}
+
+func (*KeyError_RowLocked) isKeyError_Kind() {}
+
+func (*KeyError_Deadlock) isKeyError_Kind() {}
+
+func (*KeyError_OwnerEnded) isKeyError_Kind() {}
 
 type WriteConflict struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
@@ -1850,6 +2247,7 @@ type AlreadyExists struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	CommitTs      uint64                 `protobuf:"varint,3,opt,name=commit_ts,json=commitTs,proto3" json:"commit_ts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1896,6 +2294,13 @@ func (x *AlreadyExists) GetValue() []byte {
 		return x.Value
 	}
 	return nil
+}
+
+func (x *AlreadyExists) GetCommitTs() uint64 {
+	if x != nil {
+		return x.CommitTs
+	}
+	return 0
 }
 
 type TxnAborted struct {
@@ -2218,6 +2623,158 @@ func (x *ReadBelowGC) GetGcTs() uint64 {
 	return 0
 }
 
+// RowLocked: another transaction holds the row lock.
+type RowLocked struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Holder        *LockOwner             `protobuf:"bytes,2,opt,name=holder,proto3" json:"holder,omitempty"`
+	Mode          LockMode               `protobuf:"varint,3,opt,name=mode,proto3,enum=quorate.kv.LockMode" json:"mode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RowLocked) Reset() {
+	*x = RowLocked{}
+	mi := &file_kvpb_kv_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RowLocked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RowLocked) ProtoMessage() {}
+
+func (x *RowLocked) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RowLocked.ProtoReflect.Descriptor instead.
+func (*RowLocked) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *RowLocked) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *RowLocked) GetHolder() *LockOwner {
+	if x != nil {
+		return x.Holder
+	}
+	return nil
+}
+
+func (x *RowLocked) GetMode() LockMode {
+	if x != nil {
+		return x.Mode
+	}
+	return LockMode_LOCK_NONE
+}
+
+// Deadlock: the request waited in a circle and was chosen to end it. The first
+// wait is its own; each waits for the owner of the next, the last for the first.
+type Deadlock struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Circle        []*LockWaiting         `protobuf:"bytes,1,rep,name=circle,proto3" json:"circle,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Deadlock) Reset() {
+	*x = Deadlock{}
+	mi := &file_kvpb_kv_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Deadlock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Deadlock) ProtoMessage() {}
+
+func (x *Deadlock) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Deadlock.ProtoReflect.Descriptor instead.
+func (*Deadlock) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Deadlock) GetCircle() []*LockWaiting {
+	if x != nil {
+		return x.Circle
+	}
+	return nil
+}
+
+// OwnerEnded: the owner of the request has released everything for good.
+type OwnerEnded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Owner         uint64                 `protobuf:"varint,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OwnerEnded) Reset() {
+	*x = OwnerEnded{}
+	mi := &file_kvpb_kv_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OwnerEnded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OwnerEnded) ProtoMessage() {}
+
+func (x *OwnerEnded) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OwnerEnded.ProtoReflect.Descriptor instead.
+func (*OwnerEnded) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *OwnerEnded) GetOwner() uint64 {
+	if x != nil {
+		return x.Owner
+	}
+	return 0
+}
+
 // Reads happen at read_ts. own_start_ts is the reading transaction, whose own
 // locks are no obstacle. ignore_locks lists transactions (start timestamps) that
 // were pushed above read_ts or rolled back: their locks are skipped. A read
@@ -2233,7 +2790,7 @@ type ReadContext struct {
 
 func (x *ReadContext) Reset() {
 	*x = ReadContext{}
-	mi := &file_kvpb_kv_proto_msgTypes[24]
+	mi := &file_kvpb_kv_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2245,7 +2802,7 @@ func (x *ReadContext) String() string {
 func (*ReadContext) ProtoMessage() {}
 
 func (x *ReadContext) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[24]
+	mi := &file_kvpb_kv_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2258,7 +2815,7 @@ func (x *ReadContext) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadContext.ProtoReflect.Descriptor instead.
 func (*ReadContext) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{24}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReadContext) GetReadTs() uint64 {
@@ -2292,7 +2849,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[25]
+	mi := &file_kvpb_kv_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2304,7 +2861,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[25]
+	mi := &file_kvpb_kv_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2317,7 +2874,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{25}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetRequest) GetRead() *ReadContext {
@@ -2346,7 +2903,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[26]
+	mi := &file_kvpb_kv_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2358,7 +2915,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[26]
+	mi := &file_kvpb_kv_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2371,7 +2928,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{26}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetResponse) GetError() *KeyError {
@@ -2412,7 +2969,7 @@ type BatchGetRequest struct {
 
 func (x *BatchGetRequest) Reset() {
 	*x = BatchGetRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[27]
+	mi := &file_kvpb_kv_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2424,7 +2981,7 @@ func (x *BatchGetRequest) String() string {
 func (*BatchGetRequest) ProtoMessage() {}
 
 func (x *BatchGetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[27]
+	mi := &file_kvpb_kv_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2437,7 +2994,7 @@ func (x *BatchGetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{27}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *BatchGetRequest) GetRead() *ReadContext {
@@ -2466,7 +3023,7 @@ type Pair struct {
 
 func (x *Pair) Reset() {
 	*x = Pair{}
-	mi := &file_kvpb_kv_proto_msgTypes[28]
+	mi := &file_kvpb_kv_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2478,7 +3035,7 @@ func (x *Pair) String() string {
 func (*Pair) ProtoMessage() {}
 
 func (x *Pair) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[28]
+	mi := &file_kvpb_kv_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2491,7 +3048,7 @@ func (x *Pair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pair.ProtoReflect.Descriptor instead.
 func (*Pair) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{28}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Pair) GetKey() []byte {
@@ -2533,7 +3090,7 @@ type BatchGetResponse struct {
 
 func (x *BatchGetResponse) Reset() {
 	*x = BatchGetResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[29]
+	mi := &file_kvpb_kv_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2545,7 +3102,7 @@ func (x *BatchGetResponse) String() string {
 func (*BatchGetResponse) ProtoMessage() {}
 
 func (x *BatchGetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[29]
+	mi := &file_kvpb_kv_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2558,7 +3115,7 @@ func (x *BatchGetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{29}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *BatchGetResponse) GetPairs() []*Pair {
@@ -2585,7 +3142,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[30]
+	mi := &file_kvpb_kv_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2597,7 +3154,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[30]
+	mi := &file_kvpb_kv_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2610,7 +3167,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{30}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ScanRequest) GetRead() *ReadContext {
@@ -2677,7 +3234,7 @@ type ScanResponse struct {
 
 func (x *ScanResponse) Reset() {
 	*x = ScanResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[31]
+	mi := &file_kvpb_kv_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2689,7 +3246,7 @@ func (x *ScanResponse) String() string {
 func (*ScanResponse) ProtoMessage() {}
 
 func (x *ScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[31]
+	mi := &file_kvpb_kv_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2702,7 +3259,7 @@ func (x *ScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanResponse.ProtoReflect.Descriptor instead.
 func (*ScanResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{31}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ScanResponse) GetPairs() []*Pair {
@@ -2733,6 +3290,1112 @@ func (x *ScanResponse) GetMore() bool {
 	return false
 }
 
+// LockOwner is a transaction (its start timestamp) or a session's claim to
+// advisory locks; what follows the id is for people.
+type LockOwner struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Node          uint32                 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"`
+	Pid           uint32                 `protobuf:"varint,3,opt,name=pid,proto3" json:"pid,omitempty"`
+	Statement     string                 `protobuf:"bytes,4,opt,name=statement,proto3" json:"statement,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LockOwner) Reset() {
+	*x = LockOwner{}
+	mi := &file_kvpb_kv_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LockOwner) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LockOwner) ProtoMessage() {}
+
+func (x *LockOwner) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LockOwner.ProtoReflect.Descriptor instead.
+func (*LockOwner) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *LockOwner) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *LockOwner) GetNode() uint32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *LockOwner) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *LockOwner) GetStatement() string {
+	if x != nil {
+		return x.Statement
+	}
+	return ""
+}
+
+// LockRequest locks keys one after the other, waiting for each if it must, and
+// reads them as they are then. It may be repeated: what the owner has is granted
+// again. It raises the region's max_ts to read_ts.
+type LockRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Owner         *LockOwner             `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	ReadTs        uint64                 `protobuf:"varint,2,opt,name=read_ts,json=readTs,proto3" json:"read_ts,omitempty"`
+	Mode          LockMode               `protobuf:"varint,3,opt,name=mode,proto3,enum=quorate.kv.LockMode" json:"mode,omitempty"`
+	Policy        LockPolicy             `protobuf:"varint,4,opt,name=policy,proto3,enum=quorate.kv.LockPolicy" json:"policy,omitempty"`
+	Demand        LockDemand             `protobuf:"varint,5,opt,name=demand,proto3,enum=quorate.kv.LockDemand" json:"demand,omitempty"`
+	Keys          [][]byte               `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
+	IgnoreLocks   []uint64               `protobuf:"varint,7,rep,packed,name=ignore_locks,json=ignoreLocks,proto3" json:"ignore_locks,omitempty"` // see ReadContext
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LockRequest) Reset() {
+	*x = LockRequest{}
+	mi := &file_kvpb_kv_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LockRequest) ProtoMessage() {}
+
+func (x *LockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LockRequest.ProtoReflect.Descriptor instead.
+func (*LockRequest) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *LockRequest) GetOwner() *LockOwner {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *LockRequest) GetReadTs() uint64 {
+	if x != nil {
+		return x.ReadTs
+	}
+	return 0
+}
+
+func (x *LockRequest) GetMode() LockMode {
+	if x != nil {
+		return x.Mode
+	}
+	return LockMode_LOCK_NONE
+}
+
+func (x *LockRequest) GetPolicy() LockPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return LockPolicy_LOCK_BLOCK
+}
+
+func (x *LockRequest) GetDemand() LockDemand {
+	if x != nil {
+		return x.Demand
+	}
+	return LockDemand_LOCK_ROW
+}
+
+func (x *LockRequest) GetKeys() [][]byte {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *LockRequest) GetIgnoreLocks() []uint64 {
+	if x != nil {
+		return x.IgnoreLocks
+	}
+	return nil
+}
+
+type LockedKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Locked        bool                   `protobuf:"varint,2,opt,name=locked,proto3" json:"locked,omitempty"` // false: there is no row, or it is busy
+	Found         bool                   `protobuf:"varint,3,opt,name=found,proto3" json:"found,omitempty"`   // there is a value at read_ts
+	Value         []byte                 `protobuf:"bytes,4,opt,name=value,proto3" json:"value,omitempty"`
+	ForUpdateTs   uint64                 `protobuf:"varint,5,opt,name=for_update_ts,json=forUpdateTs,proto3" json:"for_update_ts,omitempty"` // for the prewrite of the key
+	Changed       *WriteConflict         `protobuf:"bytes,6,opt,name=changed,proto3" json:"changed,omitempty"`                               // locked, but there is a version above read_ts
+	Busy          *RowLocked             `protobuf:"bytes,7,opt,name=busy,proto3" json:"busy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LockedKey) Reset() {
+	*x = LockedKey{}
+	mi := &file_kvpb_kv_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LockedKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LockedKey) ProtoMessage() {}
+
+func (x *LockedKey) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LockedKey.ProtoReflect.Descriptor instead.
+func (*LockedKey) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *LockedKey) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *LockedKey) GetLocked() bool {
+	if x != nil {
+		return x.Locked
+	}
+	return false
+}
+
+func (x *LockedKey) GetFound() bool {
+	if x != nil {
+		return x.Found
+	}
+	return false
+}
+
+func (x *LockedKey) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *LockedKey) GetForUpdateTs() uint64 {
+	if x != nil {
+		return x.ForUpdateTs
+	}
+	return 0
+}
+
+func (x *LockedKey) GetChanged() *WriteConflict {
+	if x != nil {
+		return x.Changed
+	}
+	return nil
+}
+
+func (x *LockedKey) GetBusy() *RowLocked {
+	if x != nil {
+		return x.Busy
+	}
+	return nil
+}
+
+// LockResponse has the first keys of the request, in their order. It ends early at
+// an error, after a changed key, and after a busy one that was not to be skipped.
+type LockResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Keys          []*LockedKey           `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	Error         *KeyError              `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LockResponse) Reset() {
+	*x = LockResponse{}
+	mi := &file_kvpb_kv_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LockResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LockResponse) ProtoMessage() {}
+
+func (x *LockResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LockResponse.ProtoReflect.Descriptor instead.
+func (*LockResponse) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *LockResponse) GetKeys() []*LockedKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *LockResponse) GetError() *KeyError {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+// ReleaseRequest gives up an owner's locks on keys; with all set, everything that
+// it has in the region, for good: the keys only say where.
+type ReleaseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Owner         uint64                 `protobuf:"varint,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Keys          [][]byte               `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	All           bool                   `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseRequest) Reset() {
+	*x = ReleaseRequest{}
+	mi := &file_kvpb_kv_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseRequest) ProtoMessage() {}
+
+func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseRequest) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ReleaseRequest) GetOwner() uint64 {
+	if x != nil {
+		return x.Owner
+	}
+	return 0
+}
+
+func (x *ReleaseRequest) GetKeys() [][]byte {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *ReleaseRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+type ReleaseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseResponse) Reset() {
+	*x = ReleaseResponse{}
+	mi := &file_kvpb_kv_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseResponse) ProtoMessage() {}
+
+func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseResponse) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{40}
+}
+
+type HeldLock struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Mode          LockMode               `protobuf:"varint,2,opt,name=mode,proto3,enum=quorate.kv.LockMode" json:"mode,omitempty"`
+	Owner         *LockOwner             `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldLock) Reset() {
+	*x = HeldLock{}
+	mi := &file_kvpb_kv_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldLock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldLock) ProtoMessage() {}
+
+func (x *HeldLock) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldLock.ProtoReflect.Descriptor instead.
+func (*HeldLock) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *HeldLock) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *HeldLock) GetMode() LockMode {
+	if x != nil {
+		return x.Mode
+	}
+	return LockMode_LOCK_NONE
+}
+
+func (x *HeldLock) GetOwner() *LockOwner {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+// KeepRequest is a sign of life of an owner. With reassert the locks are taken
+// again where they got lost; lost then lists those that another one has.
+type KeepRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Owner         *LockOwner             `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Locks         []*HeldLock            `protobuf:"bytes,2,rep,name=locks,proto3" json:"locks,omitempty"`
+	Reassert      bool                   `protobuf:"varint,3,opt,name=reassert,proto3" json:"reassert,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepRequest) Reset() {
+	*x = KeepRequest{}
+	mi := &file_kvpb_kv_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepRequest) ProtoMessage() {}
+
+func (x *KeepRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepRequest.ProtoReflect.Descriptor instead.
+func (*KeepRequest) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *KeepRequest) GetOwner() *LockOwner {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *KeepRequest) GetLocks() []*HeldLock {
+	if x != nil {
+		return x.Locks
+	}
+	return nil
+}
+
+func (x *KeepRequest) GetReassert() bool {
+	if x != nil {
+		return x.Reassert
+	}
+	return false
+}
+
+type KeepResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Known         bool                   `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
+	Lost          [][]byte               `protobuf:"bytes,2,rep,name=lost,proto3" json:"lost,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepResponse) Reset() {
+	*x = KeepResponse{}
+	mi := &file_kvpb_kv_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepResponse) ProtoMessage() {}
+
+func (x *KeepResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepResponse.ProtoReflect.Descriptor instead.
+func (*KeepResponse) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *KeepResponse) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
+func (x *KeepResponse) GetLost() [][]byte {
+	if x != nil {
+		return x.Lost
+	}
+	return nil
+}
+
+// CarriedLocks is what a leader writes into the log before it hands its
+// leadership over.
+type CarriedLocks struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Locks         []*HeldLock            `protobuf:"bytes,1,rep,name=locks,proto3" json:"locks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CarriedLocks) Reset() {
+	*x = CarriedLocks{}
+	mi := &file_kvpb_kv_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CarriedLocks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CarriedLocks) ProtoMessage() {}
+
+func (x *CarriedLocks) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CarriedLocks.ProtoReflect.Descriptor instead.
+func (*CarriedLocks) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *CarriedLocks) GetLocks() []*HeldLock {
+	if x != nil {
+		return x.Locks
+	}
+	return nil
+}
+
+type LockWaiting struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Owner         *LockOwner             `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	Mode          LockMode               `protobuf:"varint,3,opt,name=mode,proto3,enum=quorate.kv.LockMode" json:"mode,omitempty"`
+	StoreId       uint64                 `protobuf:"varint,4,opt,name=store_id,json=storeId,proto3" json:"store_id,omitempty"`
+	RegionId      uint64                 `protobuf:"varint,5,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
+	WaitId        uint64                 `protobuf:"varint,6,opt,name=wait_id,json=waitId,proto3" json:"wait_id,omitempty"` // unique within region and term
+	Term          uint64                 `protobuf:"varint,7,opt,name=term,proto3" json:"term,omitempty"`
+	WaitedUs      int64                  `protobuf:"varint,8,opt,name=waited_us,json=waitedUs,proto3" json:"waited_us,omitempty"`
+	Blockers      []*LockOwner           `protobuf:"bytes,9,rep,name=blockers,proto3" json:"blockers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LockWaiting) Reset() {
+	*x = LockWaiting{}
+	mi := &file_kvpb_kv_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LockWaiting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LockWaiting) ProtoMessage() {}
+
+func (x *LockWaiting) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LockWaiting.ProtoReflect.Descriptor instead.
+func (*LockWaiting) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *LockWaiting) GetOwner() *LockOwner {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *LockWaiting) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *LockWaiting) GetMode() LockMode {
+	if x != nil {
+		return x.Mode
+	}
+	return LockMode_LOCK_NONE
+}
+
+func (x *LockWaiting) GetStoreId() uint64 {
+	if x != nil {
+		return x.StoreId
+	}
+	return 0
+}
+
+func (x *LockWaiting) GetRegionId() uint64 {
+	if x != nil {
+		return x.RegionId
+	}
+	return 0
+}
+
+func (x *LockWaiting) GetWaitId() uint64 {
+	if x != nil {
+		return x.WaitId
+	}
+	return 0
+}
+
+func (x *LockWaiting) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *LockWaiting) GetWaitedUs() int64 {
+	if x != nil {
+		return x.WaitedUs
+	}
+	return 0
+}
+
+func (x *LockWaiting) GetBlockers() []*LockOwner {
+	if x != nil {
+		return x.Blockers
+	}
+	return nil
+}
+
+// LocksRequest asks for the row locks in the memory of the store's leaders, and
+// for who waits.
+type LocksRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Held          bool                   `protobuf:"varint,1,opt,name=held,proto3" json:"held,omitempty"`                              // list the locks that are held, too
+	MinWaitUs     int64                  `protobuf:"varint,2,opt,name=min_wait_us,json=minWaitUs,proto3" json:"min_wait_us,omitempty"` // leave out waits that are younger
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocksRequest) Reset() {
+	*x = LocksRequest{}
+	mi := &file_kvpb_kv_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocksRequest) ProtoMessage() {}
+
+func (x *LocksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocksRequest.ProtoReflect.Descriptor instead.
+func (*LocksRequest) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *LocksRequest) GetHeld() bool {
+	if x != nil {
+		return x.Held
+	}
+	return false
+}
+
+func (x *LocksRequest) GetMinWaitUs() int64 {
+	if x != nil {
+		return x.MinWaitUs
+	}
+	return 0
+}
+
+type LocksResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Waiting       []*LockWaiting         `protobuf:"bytes,1,rep,name=waiting,proto3" json:"waiting,omitempty"`
+	Held          []*HeldLock            `protobuf:"bytes,2,rep,name=held,proto3" json:"held,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocksResponse) Reset() {
+	*x = LocksResponse{}
+	mi := &file_kvpb_kv_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocksResponse) ProtoMessage() {}
+
+func (x *LocksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocksResponse.ProtoReflect.Descriptor instead.
+func (*LocksResponse) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *LocksResponse) GetWaiting() []*LockWaiting {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
+}
+
+func (x *LocksResponse) GetHeld() []*HeldLock {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+// BreakWaitRequest ends the first wait of a circle.
+type BreakWaitRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Deadlock      *Deadlock              `protobuf:"bytes,1,opt,name=deadlock,proto3" json:"deadlock,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BreakWaitRequest) Reset() {
+	*x = BreakWaitRequest{}
+	mi := &file_kvpb_kv_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BreakWaitRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BreakWaitRequest) ProtoMessage() {}
+
+func (x *BreakWaitRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BreakWaitRequest.ProtoReflect.Descriptor instead.
+func (*BreakWaitRequest) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *BreakWaitRequest) GetDeadlock() *Deadlock {
+	if x != nil {
+		return x.Deadlock
+	}
+	return nil
+}
+
+type BreakWaitResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Broken        bool                   `protobuf:"varint,1,opt,name=broken,proto3" json:"broken,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BreakWaitResponse) Reset() {
+	*x = BreakWaitResponse{}
+	mi := &file_kvpb_kv_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BreakWaitResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BreakWaitResponse) ProtoMessage() {}
+
+func (x *BreakWaitResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BreakWaitResponse.ProtoReflect.Descriptor instead.
+func (*BreakWaitResponse) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *BreakWaitResponse) GetBroken() bool {
+	if x != nil {
+		return x.Broken
+	}
+	return false
+}
+
+type KeySpan struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Start         []byte                 `protobuf:"bytes,1,opt,name=start,proto3" json:"start,omitempty"`
+	End           []byte                 `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeySpan) Reset() {
+	*x = KeySpan{}
+	mi := &file_kvpb_kv_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeySpan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeySpan) ProtoMessage() {}
+
+func (x *KeySpan) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeySpan.ProtoReflect.Descriptor instead.
+func (*KeySpan) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *KeySpan) GetStart() []byte {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *KeySpan) GetEnd() []byte {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+// ValidateRequest checks that nothing in the spans was changed by others within
+// (read_ts, commit_ts] or can still be, and raises max_ts to commit_ts.
+type ValidateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	StartTs       uint64                 `protobuf:"varint,1,opt,name=start_ts,json=startTs,proto3" json:"start_ts,omitempty"`
+	ReadTs        uint64                 `protobuf:"varint,2,opt,name=read_ts,json=readTs,proto3" json:"read_ts,omitempty"`
+	CommitTs      uint64                 `protobuf:"varint,3,opt,name=commit_ts,json=commitTs,proto3" json:"commit_ts,omitempty"`
+	Spans         []*KeySpan             `protobuf:"bytes,4,rep,name=spans,proto3" json:"spans,omitempty"`
+	IgnoreLocks   []uint64               `protobuf:"varint,5,rep,packed,name=ignore_locks,json=ignoreLocks,proto3" json:"ignore_locks,omitempty"` // pushed above commit_ts, or rolled back
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValidateRequest) Reset() {
+	*x = ValidateRequest{}
+	mi := &file_kvpb_kv_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValidateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValidateRequest) ProtoMessage() {}
+
+func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValidateRequest.ProtoReflect.Descriptor instead.
+func (*ValidateRequest) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ValidateRequest) GetStartTs() uint64 {
+	if x != nil {
+		return x.StartTs
+	}
+	return 0
+}
+
+func (x *ValidateRequest) GetReadTs() uint64 {
+	if x != nil {
+		return x.ReadTs
+	}
+	return 0
+}
+
+func (x *ValidateRequest) GetCommitTs() uint64 {
+	if x != nil {
+		return x.CommitTs
+	}
+	return 0
+}
+
+func (x *ValidateRequest) GetSpans() []*KeySpan {
+	if x != nil {
+		return x.Spans
+	}
+	return nil
+}
+
+func (x *ValidateRequest) GetIgnoreLocks() []uint64 {
+	if x != nil {
+		return x.IgnoreLocks
+	}
+	return nil
+}
+
+type ValidateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Error         *KeyError              `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValidateResponse) Reset() {
+	*x = ValidateResponse{}
+	mi := &file_kvpb_kv_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValidateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValidateResponse) ProtoMessage() {}
+
+func (x *ValidateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValidateResponse.ProtoReflect.Descriptor instead.
+func (*ValidateResponse) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ValidateResponse) GetError() *KeyError {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 type Mutation struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Op            MutationOp             `protobuf:"varint,1,opt,name=op,proto3,enum=quorate.kv.MutationOp" json:"op,omitempty"`
@@ -2746,7 +4409,7 @@ type Mutation struct {
 
 func (x *Mutation) Reset() {
 	*x = Mutation{}
-	mi := &file_kvpb_kv_proto_msgTypes[32]
+	mi := &file_kvpb_kv_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2758,7 +4421,7 @@ func (x *Mutation) String() string {
 func (*Mutation) ProtoMessage() {}
 
 func (x *Mutation) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[32]
+	mi := &file_kvpb_kv_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2771,7 +4434,7 @@ func (x *Mutation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mutation.ProtoReflect.Descriptor instead.
 func (*Mutation) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{32}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Mutation) GetOp() MutationOp {
@@ -2814,22 +4477,25 @@ func (x *Mutation) GetForUpdateTs() uint64 {
 // commit_ts; a region that cannot (the commit timestamp would pass max_commit_ts
 // or the batch is too large) answers with an error and has written nothing.
 type PrewriteRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	StartTs       uint64                 `protobuf:"varint,1,opt,name=start_ts,json=startTs,proto3" json:"start_ts,omitempty"`
-	Primary       []byte                 `protobuf:"bytes,2,opt,name=primary,proto3" json:"primary,omitempty"`
-	Mutations     []*Mutation            `protobuf:"bytes,3,rep,name=mutations,proto3" json:"mutations,omitempty"`
-	TtlMs         uint64                 `protobuf:"varint,4,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
-	MinCommitTs   uint64                 `protobuf:"varint,5,opt,name=min_commit_ts,json=minCommitTs,proto3" json:"min_commit_ts,omitempty"` // lower bound of the commit timestamp, from the oracle
-	MaxCommitTs   uint64                 `protobuf:"varint,6,opt,name=max_commit_ts,json=maxCommitTs,proto3" json:"max_commit_ts,omitempty"` // 0: none
-	OnePc         bool                   `protobuf:"varint,7,opt,name=one_pc,json=onePc,proto3" json:"one_pc,omitempty"`
-	TxnSize       uint64                 `protobuf:"varint,8,opt,name=txn_size,json=txnSize,proto3" json:"txn_size,omitempty"` // mutations of the whole transaction
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	StartTs     uint64                 `protobuf:"varint,1,opt,name=start_ts,json=startTs,proto3" json:"start_ts,omitempty"`
+	Primary     []byte                 `protobuf:"bytes,2,opt,name=primary,proto3" json:"primary,omitempty"`
+	Mutations   []*Mutation            `protobuf:"bytes,3,rep,name=mutations,proto3" json:"mutations,omitempty"`
+	TtlMs       uint64                 `protobuf:"varint,4,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
+	MinCommitTs uint64                 `protobuf:"varint,5,opt,name=min_commit_ts,json=minCommitTs,proto3" json:"min_commit_ts,omitempty"` // lower bound of the commit timestamp, from the oracle
+	MaxCommitTs uint64                 `protobuf:"varint,6,opt,name=max_commit_ts,json=maxCommitTs,proto3" json:"max_commit_ts,omitempty"` // 0: none
+	OnePc       bool                   `protobuf:"varint,7,opt,name=one_pc,json=onePc,proto3" json:"one_pc,omitempty"`
+	TxnSize     uint64                 `protobuf:"varint,8,opt,name=txn_size,json=txnSize,proto3" json:"txn_size,omitempty"` // mutations of the whole transaction
+	// With one_pc: validated as by a ValidateRequest at the commit timestamp.
+	Reads         []*KeySpan `protobuf:"bytes,9,rep,name=reads,proto3" json:"reads,omitempty"`
+	ReadTs        uint64     `protobuf:"varint,10,opt,name=read_ts,json=readTs,proto3" json:"read_ts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PrewriteRequest) Reset() {
 	*x = PrewriteRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[33]
+	mi := &file_kvpb_kv_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2841,7 +4507,7 @@ func (x *PrewriteRequest) String() string {
 func (*PrewriteRequest) ProtoMessage() {}
 
 func (x *PrewriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[33]
+	mi := &file_kvpb_kv_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2854,7 +4520,7 @@ func (x *PrewriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrewriteRequest.ProtoReflect.Descriptor instead.
 func (*PrewriteRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{33}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PrewriteRequest) GetStartTs() uint64 {
@@ -2913,6 +4579,20 @@ func (x *PrewriteRequest) GetTxnSize() uint64 {
 	return 0
 }
 
+func (x *PrewriteRequest) GetReads() []*KeySpan {
+	if x != nil {
+		return x.Reads
+	}
+	return nil
+}
+
+func (x *PrewriteRequest) GetReadTs() uint64 {
+	if x != nil {
+		return x.ReadTs
+	}
+	return 0
+}
+
 type PrewriteResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Errors        []*KeyError            `protobuf:"bytes,1,rep,name=errors,proto3" json:"errors,omitempty"`
@@ -2924,7 +4604,7 @@ type PrewriteResponse struct {
 
 func (x *PrewriteResponse) Reset() {
 	*x = PrewriteResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[34]
+	mi := &file_kvpb_kv_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2936,7 +4616,7 @@ func (x *PrewriteResponse) String() string {
 func (*PrewriteResponse) ProtoMessage() {}
 
 func (x *PrewriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[34]
+	mi := &file_kvpb_kv_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2949,7 +4629,7 @@ func (x *PrewriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrewriteResponse.ProtoReflect.Descriptor instead.
 func (*PrewriteResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{34}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PrewriteResponse) GetErrors() []*KeyError {
@@ -2984,7 +4664,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[35]
+	mi := &file_kvpb_kv_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2996,7 +4676,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[35]
+	mi := &file_kvpb_kv_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3009,7 +4689,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{35}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *CommitRequest) GetStartTs() uint64 {
@@ -3042,7 +4722,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[36]
+	mi := &file_kvpb_kv_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3054,7 +4734,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[36]
+	mi := &file_kvpb_kv_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3067,7 +4747,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{36}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *CommitResponse) GetError() *KeyError {
@@ -3087,7 +4767,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[37]
+	mi := &file_kvpb_kv_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3099,7 +4779,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[37]
+	mi := &file_kvpb_kv_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3112,7 +4792,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{37}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *RollbackRequest) GetStartTs() uint64 {
@@ -3138,7 +4818,7 @@ type RollbackResponse struct {
 
 func (x *RollbackResponse) Reset() {
 	*x = RollbackResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[38]
+	mi := &file_kvpb_kv_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3150,7 +4830,7 @@ func (x *RollbackResponse) String() string {
 func (*RollbackResponse) ProtoMessage() {}
 
 func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[38]
+	mi := &file_kvpb_kv_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3163,7 +4843,7 @@ func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
 func (*RollbackResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{38}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *RollbackResponse) GetError() *KeyError {
@@ -3190,7 +4870,7 @@ type CheckTxnStatusRequest struct {
 
 func (x *CheckTxnStatusRequest) Reset() {
 	*x = CheckTxnStatusRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[39]
+	mi := &file_kvpb_kv_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3202,7 +4882,7 @@ func (x *CheckTxnStatusRequest) String() string {
 func (*CheckTxnStatusRequest) ProtoMessage() {}
 
 func (x *CheckTxnStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[39]
+	mi := &file_kvpb_kv_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3215,7 +4895,7 @@ func (x *CheckTxnStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTxnStatusRequest.ProtoReflect.Descriptor instead.
 func (*CheckTxnStatusRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{39}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *CheckTxnStatusRequest) GetPrimary() []byte {
@@ -3266,7 +4946,7 @@ type CheckTxnStatusResponse struct {
 
 func (x *CheckTxnStatusResponse) Reset() {
 	*x = CheckTxnStatusResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[40]
+	mi := &file_kvpb_kv_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3278,7 +4958,7 @@ func (x *CheckTxnStatusResponse) String() string {
 func (*CheckTxnStatusResponse) ProtoMessage() {}
 
 func (x *CheckTxnStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[40]
+	mi := &file_kvpb_kv_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3291,7 +4971,7 @@ func (x *CheckTxnStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTxnStatusResponse.ProtoReflect.Descriptor instead.
 func (*CheckTxnStatusResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{40}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *CheckTxnStatusResponse) GetState() TxnState {
@@ -3344,7 +5024,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[41]
+	mi := &file_kvpb_kv_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3356,7 +5036,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[41]
+	mi := &file_kvpb_kv_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3369,7 +5049,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{41}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ResolveRequest) GetStartTs() uint64 {
@@ -3416,7 +5096,7 @@ type ResolveResponse struct {
 
 func (x *ResolveResponse) Reset() {
 	*x = ResolveResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[42]
+	mi := &file_kvpb_kv_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3428,7 +5108,7 @@ func (x *ResolveResponse) String() string {
 func (*ResolveResponse) ProtoMessage() {}
 
 func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[42]
+	mi := &file_kvpb_kv_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3441,7 +5121,7 @@ func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveResponse.ProtoReflect.Descriptor instead.
 func (*ResolveResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{42}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ResolveResponse) GetError() *KeyError {
@@ -3462,7 +5142,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[43]
+	mi := &file_kvpb_kv_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3474,7 +5154,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[43]
+	mi := &file_kvpb_kv_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3487,7 +5167,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{43}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *HeartbeatRequest) GetPrimary() []byte {
@@ -3521,7 +5201,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[44]
+	mi := &file_kvpb_kv_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3533,7 +5213,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[44]
+	mi := &file_kvpb_kv_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3546,7 +5226,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{44}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *HeartbeatResponse) GetError() *KeyError {
@@ -3575,7 +5255,7 @@ type ScanLocksRequest struct {
 
 func (x *ScanLocksRequest) Reset() {
 	*x = ScanLocksRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[45]
+	mi := &file_kvpb_kv_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3587,7 +5267,7 @@ func (x *ScanLocksRequest) String() string {
 func (*ScanLocksRequest) ProtoMessage() {}
 
 func (x *ScanLocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[45]
+	mi := &file_kvpb_kv_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3600,7 +5280,7 @@ func (x *ScanLocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanLocksRequest.ProtoReflect.Descriptor instead.
 func (*ScanLocksRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{45}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ScanLocksRequest) GetStartKey() []byte {
@@ -3642,7 +5322,7 @@ type ScanLocksResponse struct {
 
 func (x *ScanLocksResponse) Reset() {
 	*x = ScanLocksResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[46]
+	mi := &file_kvpb_kv_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3654,7 +5334,7 @@ func (x *ScanLocksResponse) String() string {
 func (*ScanLocksResponse) ProtoMessage() {}
 
 func (x *ScanLocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[46]
+	mi := &file_kvpb_kv_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3667,7 +5347,7 @@ func (x *ScanLocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanLocksResponse.ProtoReflect.Descriptor instead.
 func (*ScanLocksResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{46}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ScanLocksResponse) GetLocks() []*LockInfo {
@@ -3704,7 +5384,7 @@ type DeleteRangeRequest struct {
 
 func (x *DeleteRangeRequest) Reset() {
 	*x = DeleteRangeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[47]
+	mi := &file_kvpb_kv_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3716,7 +5396,7 @@ func (x *DeleteRangeRequest) String() string {
 func (*DeleteRangeRequest) ProtoMessage() {}
 
 func (x *DeleteRangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[47]
+	mi := &file_kvpb_kv_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3729,7 +5409,7 @@ func (x *DeleteRangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRangeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRangeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{47}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *DeleteRangeRequest) GetStartKey() []byte {
@@ -3754,7 +5434,7 @@ type DeleteRangeResponse struct {
 
 func (x *DeleteRangeResponse) Reset() {
 	*x = DeleteRangeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[48]
+	mi := &file_kvpb_kv_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3766,7 +5446,7 @@ func (x *DeleteRangeResponse) String() string {
 func (*DeleteRangeResponse) ProtoMessage() {}
 
 func (x *DeleteRangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[48]
+	mi := &file_kvpb_kv_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3779,7 +5459,7 @@ func (x *DeleteRangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRangeResponse.ProtoReflect.Descriptor instead.
 func (*DeleteRangeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{48}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{69}
 }
 
 type AdminRequest struct {
@@ -3798,7 +5478,7 @@ type AdminRequest struct {
 
 func (x *AdminRequest) Reset() {
 	*x = AdminRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[49]
+	mi := &file_kvpb_kv_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3810,7 +5490,7 @@ func (x *AdminRequest) String() string {
 func (*AdminRequest) ProtoMessage() {}
 
 func (x *AdminRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[49]
+	mi := &file_kvpb_kv_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3823,7 +5503,7 @@ func (x *AdminRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdminRequest.ProtoReflect.Descriptor instead.
 func (*AdminRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{49}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *AdminRequest) GetCmd() isAdminRequest_Cmd {
@@ -3928,7 +5608,7 @@ type AdminResponse struct {
 
 func (x *AdminResponse) Reset() {
 	*x = AdminResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[50]
+	mi := &file_kvpb_kv_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3940,7 +5620,7 @@ func (x *AdminResponse) String() string {
 func (*AdminResponse) ProtoMessage() {}
 
 func (x *AdminResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[50]
+	mi := &file_kvpb_kv_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3953,7 +5633,7 @@ func (x *AdminResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdminResponse.ProtoReflect.Descriptor instead.
 func (*AdminResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{50}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *AdminResponse) GetCmd() isAdminResponse_Cmd {
@@ -4050,13 +5730,14 @@ type SplitRequest struct {
 	Keys          [][]byte               `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
 	NewRegions    []*NewRegion           `protobuf:"bytes,2,rep,name=new_regions,json=newRegions,proto3" json:"new_regions,omitempty"`
 	Sticky        bool                   `protobuf:"varint,3,opt,name=sticky,proto3" json:"sticky,omitempty"` // asked for by a person
+	Locks         []*HeldLock            `protobuf:"bytes,4,rep,name=locks,proto3" json:"locks,omitempty"`    // set by the leader: what the new regions inherit
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SplitRequest) Reset() {
 	*x = SplitRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[51]
+	mi := &file_kvpb_kv_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4068,7 +5749,7 @@ func (x *SplitRequest) String() string {
 func (*SplitRequest) ProtoMessage() {}
 
 func (x *SplitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[51]
+	mi := &file_kvpb_kv_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4081,7 +5762,7 @@ func (x *SplitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitRequest.ProtoReflect.Descriptor instead.
 func (*SplitRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{51}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *SplitRequest) GetKeys() [][]byte {
@@ -4105,6 +5786,13 @@ func (x *SplitRequest) GetSticky() bool {
 	return false
 }
 
+func (x *SplitRequest) GetLocks() []*HeldLock {
+	if x != nil {
+		return x.Locks
+	}
+	return nil
+}
+
 type NewRegion struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RegionId      uint64                 `protobuf:"varint,1,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
@@ -4115,7 +5803,7 @@ type NewRegion struct {
 
 func (x *NewRegion) Reset() {
 	*x = NewRegion{}
-	mi := &file_kvpb_kv_proto_msgTypes[52]
+	mi := &file_kvpb_kv_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4127,7 +5815,7 @@ func (x *NewRegion) String() string {
 func (*NewRegion) ProtoMessage() {}
 
 func (x *NewRegion) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[52]
+	mi := &file_kvpb_kv_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4140,7 +5828,7 @@ func (x *NewRegion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewRegion.ProtoReflect.Descriptor instead.
 func (*NewRegion) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{52}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *NewRegion) GetRegionId() uint64 {
@@ -4166,7 +5854,7 @@ type SplitResponse struct {
 
 func (x *SplitResponse) Reset() {
 	*x = SplitResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[53]
+	mi := &file_kvpb_kv_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4178,7 +5866,7 @@ func (x *SplitResponse) String() string {
 func (*SplitResponse) ProtoMessage() {}
 
 func (x *SplitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[53]
+	mi := &file_kvpb_kv_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4191,7 +5879,7 @@ func (x *SplitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitResponse.ProtoReflect.Descriptor instead.
 func (*SplitResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{53}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *SplitResponse) GetRegions() []*metapb.Region {
@@ -4210,7 +5898,7 @@ type TransferLeaderRequest struct {
 
 func (x *TransferLeaderRequest) Reset() {
 	*x = TransferLeaderRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[54]
+	mi := &file_kvpb_kv_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4222,7 +5910,7 @@ func (x *TransferLeaderRequest) String() string {
 func (*TransferLeaderRequest) ProtoMessage() {}
 
 func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[54]
+	mi := &file_kvpb_kv_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4235,7 +5923,7 @@ func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeaderRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{54}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *TransferLeaderRequest) GetToStore() uint64 {
@@ -4253,7 +5941,7 @@ type TransferLeaderResponse struct {
 
 func (x *TransferLeaderResponse) Reset() {
 	*x = TransferLeaderResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[55]
+	mi := &file_kvpb_kv_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4265,7 +5953,7 @@ func (x *TransferLeaderResponse) String() string {
 func (*TransferLeaderResponse) ProtoMessage() {}
 
 func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[55]
+	mi := &file_kvpb_kv_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4278,7 +5966,7 @@ func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeaderResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{55}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{76}
 }
 
 type Change struct {
@@ -4291,7 +5979,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_kvpb_kv_proto_msgTypes[56]
+	mi := &file_kvpb_kv_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4303,7 +5991,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[56]
+	mi := &file_kvpb_kv_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4316,7 +6004,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{56}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Change) GetType() ChangeType {
@@ -4345,7 +6033,7 @@ type ChangePeersRequest struct {
 
 func (x *ChangePeersRequest) Reset() {
 	*x = ChangePeersRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[57]
+	mi := &file_kvpb_kv_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4357,7 +6045,7 @@ func (x *ChangePeersRequest) String() string {
 func (*ChangePeersRequest) ProtoMessage() {}
 
 func (x *ChangePeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[57]
+	mi := &file_kvpb_kv_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4370,7 +6058,7 @@ func (x *ChangePeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePeersRequest.ProtoReflect.Descriptor instead.
 func (*ChangePeersRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{57}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ChangePeersRequest) GetChanges() []*Change {
@@ -4389,7 +6077,7 @@ type ChangePeersResponse struct {
 
 func (x *ChangePeersResponse) Reset() {
 	*x = ChangePeersResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[58]
+	mi := &file_kvpb_kv_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4401,7 +6089,7 @@ func (x *ChangePeersResponse) String() string {
 func (*ChangePeersResponse) ProtoMessage() {}
 
 func (x *ChangePeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[58]
+	mi := &file_kvpb_kv_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4414,7 +6102,7 @@ func (x *ChangePeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePeersResponse.ProtoReflect.Descriptor instead.
 func (*ChangePeersResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{58}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ChangePeersResponse) GetRegion() *metapb.Region {
@@ -4436,7 +6124,7 @@ type ChecksumRequest struct {
 
 func (x *ChecksumRequest) Reset() {
 	*x = ChecksumRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[59]
+	mi := &file_kvpb_kv_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4448,7 +6136,7 @@ func (x *ChecksumRequest) String() string {
 func (*ChecksumRequest) ProtoMessage() {}
 
 func (x *ChecksumRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[59]
+	mi := &file_kvpb_kv_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4461,7 +6149,7 @@ func (x *ChecksumRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecksumRequest.ProtoReflect.Descriptor instead.
 func (*ChecksumRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{59}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ChecksumRequest) GetIndex() uint64 {
@@ -4486,7 +6174,7 @@ type ChecksumResponse struct {
 
 func (x *ChecksumResponse) Reset() {
 	*x = ChecksumResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[60]
+	mi := &file_kvpb_kv_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4498,7 +6186,7 @@ func (x *ChecksumResponse) String() string {
 func (*ChecksumResponse) ProtoMessage() {}
 
 func (x *ChecksumResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[60]
+	mi := &file_kvpb_kv_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4511,7 +6199,7 @@ func (x *ChecksumResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecksumResponse.ProtoReflect.Descriptor instead.
 func (*ChecksumResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{60}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ChecksumResponse) GetIndex() uint64 {
@@ -4571,7 +6259,7 @@ type DescribeRequest struct {
 
 func (x *DescribeRequest) Reset() {
 	*x = DescribeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[61]
+	mi := &file_kvpb_kv_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4583,7 +6271,7 @@ func (x *DescribeRequest) String() string {
 func (*DescribeRequest) ProtoMessage() {}
 
 func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[61]
+	mi := &file_kvpb_kv_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4596,7 +6284,7 @@ func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{61}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{82}
 }
 
 type DescribeResponse struct {
@@ -4613,7 +6301,7 @@ type DescribeResponse struct {
 
 func (x *DescribeResponse) Reset() {
 	*x = DescribeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[62]
+	mi := &file_kvpb_kv_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4625,7 +6313,7 @@ func (x *DescribeResponse) String() string {
 func (*DescribeResponse) ProtoMessage() {}
 
 func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[62]
+	mi := &file_kvpb_kv_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4638,7 +6326,7 @@ func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
 func (*DescribeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{62}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *DescribeResponse) GetRegion() *metapb.Region {
@@ -4695,7 +6383,7 @@ type PeerProgress struct {
 
 func (x *PeerProgress) Reset() {
 	*x = PeerProgress{}
-	mi := &file_kvpb_kv_proto_msgTypes[63]
+	mi := &file_kvpb_kv_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4707,7 +6395,7 @@ func (x *PeerProgress) String() string {
 func (*PeerProgress) ProtoMessage() {}
 
 func (x *PeerProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[63]
+	mi := &file_kvpb_kv_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4720,7 +6408,7 @@ func (x *PeerProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerProgress.ProtoReflect.Descriptor instead.
 func (*PeerProgress) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{63}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *PeerProgress) GetPeerId() uint64 {
@@ -4762,7 +6450,7 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12\x1b\n" +
 	"\tregion_id\x18\x02 \x01(\x04R\bregionId\x12)\n" +
 	"\x05epoch\x18\x03 \x01(\v2\x13.quorate.meta.EpochR\x05epoch\x12\x19\n" +
-	"\bstore_id\x18\x04 \x01(\x04R\astoreId\"\xf9\x05\n" +
+	"\bstore_id\x18\x04 \x01(\x04R\astoreId\"\xbb\b\n" +
 	"\aRequest\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.quorate.kv.HeaderR\x06header\x12*\n" +
 	"\x03get\x18\x02 \x01(\v2\x16.quorate.kv.GetRequestH\x00R\x03get\x12:\n" +
@@ -4777,9 +6465,16 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	" \x01(\v2\x1c.quorate.kv.HeartbeatRequestH\x00R\theartbeat\x12=\n" +
 	"\n" +
 	"scan_locks\x18\v \x01(\v2\x1c.quorate.kv.ScanLocksRequestH\x00R\tscanLocks\x12C\n" +
-	"\fdelete_range\x18\f \x01(\v2\x1e.quorate.kv.DeleteRangeRequestH\x00R\vdeleteRange\x120\n" +
+	"\fdelete_range\x18\f \x01(\v2\x1e.quorate.kv.DeleteRangeRequestH\x00R\vdeleteRange\x12-\n" +
+	"\x04lock\x18\r \x01(\v2\x17.quorate.kv.LockRequestH\x00R\x04lock\x126\n" +
+	"\arelease\x18\x0e \x01(\v2\x1a.quorate.kv.ReleaseRequestH\x00R\arelease\x12-\n" +
+	"\x04keep\x18\x0f \x01(\v2\x17.quorate.kv.KeepRequestH\x00R\x04keep\x129\n" +
+	"\bvalidate\x18\x10 \x01(\v2\x1b.quorate.kv.ValidateRequestH\x00R\bvalidate\x120\n" +
+	"\x05locks\x18\x11 \x01(\v2\x18.quorate.kv.LocksRequestH\x00R\x05locks\x12=\n" +
+	"\n" +
+	"break_wait\x18\x12 \x01(\v2\x1c.quorate.kv.BreakWaitRequestH\x00R\tbreakWait\x120\n" +
 	"\x05admin\x18\x14 \x01(\v2\x18.quorate.kv.AdminRequestH\x00R\x05adminB\x05\n" +
-	"\x03cmd\"\x96\x06\n" +
+	"\x03cmd\"\xde\b\n" +
 	"\bResponse\x12:\n" +
 	"\fregion_error\x18\x01 \x01(\v2\x17.quorate.kv.RegionErrorR\vregionError\x12+\n" +
 	"\x03get\x18\x02 \x01(\v2\x17.quorate.kv.GetResponseH\x00R\x03get\x12;\n" +
@@ -4794,7 +6489,14 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	" \x01(\v2\x1d.quorate.kv.HeartbeatResponseH\x00R\theartbeat\x12>\n" +
 	"\n" +
 	"scan_locks\x18\v \x01(\v2\x1d.quorate.kv.ScanLocksResponseH\x00R\tscanLocks\x12D\n" +
-	"\fdelete_range\x18\f \x01(\v2\x1f.quorate.kv.DeleteRangeResponseH\x00R\vdeleteRange\x121\n" +
+	"\fdelete_range\x18\f \x01(\v2\x1f.quorate.kv.DeleteRangeResponseH\x00R\vdeleteRange\x12.\n" +
+	"\x04lock\x18\r \x01(\v2\x18.quorate.kv.LockResponseH\x00R\x04lock\x127\n" +
+	"\arelease\x18\x0e \x01(\v2\x1b.quorate.kv.ReleaseResponseH\x00R\arelease\x12.\n" +
+	"\x04keep\x18\x0f \x01(\v2\x18.quorate.kv.KeepResponseH\x00R\x04keep\x12:\n" +
+	"\bvalidate\x18\x10 \x01(\v2\x1c.quorate.kv.ValidateResponseH\x00R\bvalidate\x121\n" +
+	"\x05locks\x18\x11 \x01(\v2\x19.quorate.kv.LocksResponseH\x00R\x05locks\x12>\n" +
+	"\n" +
+	"break_wait\x18\x12 \x01(\v2\x1d.quorate.kv.BreakWaitResponseH\x00R\tbreakWait\x121\n" +
 	"\x05admin\x18\x14 \x01(\v2\x19.quorate.kv.AdminResponseH\x00R\x05adminB\x05\n" +
 	"\x03cmd\"\xab\x05\n" +
 	"\vRegionError\x12\x18\n" +
@@ -4845,7 +6547,7 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x06ttl_ms\x18\x04 \x01(\x04R\x05ttlMs\x12\"\n" +
 	"\rmin_commit_ts\x18\x05 \x01(\x04R\vminCommitTs\x12&\n" +
 	"\x02op\x18\x06 \x01(\x0e2\x16.quorate.kv.MutationOpR\x02op\x12\x19\n" +
-	"\btxn_size\x18\a \x01(\x04R\atxnSize\"\xc9\x04\n" +
+	"\btxn_size\x18\a \x01(\x04R\atxnSize\"\xf0\x05\n" +
 	"\bKeyError\x12.\n" +
 	"\x06locked\x18\x01 \x01(\v2\x14.quorate.kv.LockInfoH\x00R\x06locked\x127\n" +
 	"\bconflict\x18\x02 \x01(\v2\x19.quorate.kv.WriteConflictH\x00R\bconflict\x12B\n" +
@@ -4855,17 +6557,24 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x13commit_ts_too_small\x18\x06 \x01(\v2\x1c.quorate.kv.CommitTsTooSmallH\x00R\x10commitTsTooSmall\x12M\n" +
 	"\x13commit_ts_too_large\x18\a \x01(\v2\x1c.quorate.kv.CommitTsTooLargeH\x00R\x10commitTsTooLarge\x12=\n" +
 	"\rtxn_not_found\x18\b \x01(\v2\x17.quorate.kv.TxnNotFoundH\x00R\vtxnNotFound\x12=\n" +
-	"\rread_below_gc\x18\t \x01(\v2\x17.quorate.kv.ReadBelowGCH\x00R\vreadBelowGcB\x06\n" +
+	"\rread_below_gc\x18\t \x01(\v2\x17.quorate.kv.ReadBelowGCH\x00R\vreadBelowGc\x126\n" +
+	"\n" +
+	"row_locked\x18\n" +
+	" \x01(\v2\x15.quorate.kv.RowLockedH\x00R\trowLocked\x122\n" +
+	"\bdeadlock\x18\v \x01(\v2\x14.quorate.kv.DeadlockH\x00R\bdeadlock\x129\n" +
+	"\vowner_ended\x18\f \x01(\v2\x16.quorate.kv.OwnerEndedH\x00R\n" +
+	"ownerEndedB\x06\n" +
 	"\x04kind\"\xb0\x01\n" +
 	"\rWriteConflict\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x19\n" +
 	"\bstart_ts\x18\x02 \x01(\x04R\astartTs\x12*\n" +
 	"\x11conflict_start_ts\x18\x03 \x01(\x04R\x0fconflictStartTs\x12,\n" +
 	"\x12conflict_commit_ts\x18\x04 \x01(\x04R\x10conflictCommitTs\x12\x18\n" +
-	"\aprimary\x18\x05 \x01(\fR\aprimary\"7\n" +
+	"\aprimary\x18\x05 \x01(\fR\aprimary\"T\n" +
 	"\rAlreadyExists\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"9\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\x12\x1b\n" +
+	"\tcommit_ts\x18\x03 \x01(\x04R\bcommitTs\"9\n" +
 	"\n" +
 	"TxnAborted\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x19\n" +
@@ -4885,7 +6594,16 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\bstart_ts\x18\x02 \x01(\x04R\astartTs\"2\n" +
 	"\vReadBelowGC\x12\x0e\n" +
 	"\x02ts\x18\x01 \x01(\x04R\x02ts\x12\x13\n" +
-	"\x05gc_ts\x18\x02 \x01(\x04R\x04gcTs\"k\n" +
+	"\x05gc_ts\x18\x02 \x01(\x04R\x04gcTs\"v\n" +
+	"\tRowLocked\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12-\n" +
+	"\x06holder\x18\x02 \x01(\v2\x15.quorate.kv.LockOwnerR\x06holder\x12(\n" +
+	"\x04mode\x18\x03 \x01(\x0e2\x14.quorate.kv.LockModeR\x04mode\";\n" +
+	"\bDeadlock\x12/\n" +
+	"\x06circle\x18\x01 \x03(\v2\x17.quorate.kv.LockWaitingR\x06circle\"\"\n" +
+	"\n" +
+	"OwnerEnded\x12\x14\n" +
+	"\x05owner\x18\x01 \x01(\x04R\x05owner\"k\n" +
 	"\vReadContext\x12\x17\n" +
 	"\aread_ts\x18\x01 \x01(\x04R\x06readTs\x12 \n" +
 	"\fown_start_ts\x18\x02 \x01(\x04R\n" +
@@ -4925,13 +6643,86 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x05error\x18\x02 \x01(\v2\x14.quorate.kv.KeyErrorR\x05error\x12\x1d\n" +
 	"\n" +
 	"resume_key\x18\x03 \x01(\fR\tresumeKey\x12\x12\n" +
-	"\x04more\x18\x04 \x01(\bR\x04more\"\xb3\x01\n" +
+	"\x04more\x18\x04 \x01(\bR\x04more\"_\n" +
+	"\tLockOwner\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\rR\x04node\x12\x10\n" +
+	"\x03pid\x18\x03 \x01(\rR\x03pid\x12\x1c\n" +
+	"\tstatement\x18\x04 \x01(\tR\tstatement\"\x94\x02\n" +
+	"\vLockRequest\x12+\n" +
+	"\x05owner\x18\x01 \x01(\v2\x15.quorate.kv.LockOwnerR\x05owner\x12\x17\n" +
+	"\aread_ts\x18\x02 \x01(\x04R\x06readTs\x12(\n" +
+	"\x04mode\x18\x03 \x01(\x0e2\x14.quorate.kv.LockModeR\x04mode\x12.\n" +
+	"\x06policy\x18\x04 \x01(\x0e2\x16.quorate.kv.LockPolicyR\x06policy\x12.\n" +
+	"\x06demand\x18\x05 \x01(\x0e2\x16.quorate.kv.LockDemandR\x06demand\x12\x12\n" +
+	"\x04keys\x18\x06 \x03(\fR\x04keys\x12!\n" +
+	"\fignore_locks\x18\a \x03(\x04R\vignoreLocks\"\xe5\x01\n" +
+	"\tLockedKey\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12\x16\n" +
+	"\x06locked\x18\x02 \x01(\bR\x06locked\x12\x14\n" +
+	"\x05found\x18\x03 \x01(\bR\x05found\x12\x14\n" +
+	"\x05value\x18\x04 \x01(\fR\x05value\x12\"\n" +
+	"\rfor_update_ts\x18\x05 \x01(\x04R\vforUpdateTs\x123\n" +
+	"\achanged\x18\x06 \x01(\v2\x19.quorate.kv.WriteConflictR\achanged\x12)\n" +
+	"\x04busy\x18\a \x01(\v2\x15.quorate.kv.RowLockedR\x04busy\"e\n" +
+	"\fLockResponse\x12)\n" +
+	"\x04keys\x18\x01 \x03(\v2\x15.quorate.kv.LockedKeyR\x04keys\x12*\n" +
+	"\x05error\x18\x02 \x01(\v2\x14.quorate.kv.KeyErrorR\x05error\"L\n" +
+	"\x0eReleaseRequest\x12\x14\n" +
+	"\x05owner\x18\x01 \x01(\x04R\x05owner\x12\x12\n" +
+	"\x04keys\x18\x02 \x03(\fR\x04keys\x12\x10\n" +
+	"\x03all\x18\x03 \x01(\bR\x03all\"\x11\n" +
+	"\x0fReleaseResponse\"s\n" +
+	"\bHeldLock\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12(\n" +
+	"\x04mode\x18\x02 \x01(\x0e2\x14.quorate.kv.LockModeR\x04mode\x12+\n" +
+	"\x05owner\x18\x03 \x01(\v2\x15.quorate.kv.LockOwnerR\x05owner\"\x82\x01\n" +
+	"\vKeepRequest\x12+\n" +
+	"\x05owner\x18\x01 \x01(\v2\x15.quorate.kv.LockOwnerR\x05owner\x12*\n" +
+	"\x05locks\x18\x02 \x03(\v2\x14.quorate.kv.HeldLockR\x05locks\x12\x1a\n" +
+	"\breassert\x18\x03 \x01(\bR\breassert\"8\n" +
+	"\fKeepResponse\x12\x14\n" +
+	"\x05known\x18\x01 \x01(\bR\x05known\x12\x12\n" +
+	"\x04lost\x18\x02 \x03(\fR\x04lost\":\n" +
+	"\fCarriedLocks\x12*\n" +
+	"\x05locks\x18\x01 \x03(\v2\x14.quorate.kv.HeldLockR\x05locks\"\xab\x02\n" +
+	"\vLockWaiting\x12+\n" +
+	"\x05owner\x18\x01 \x01(\v2\x15.quorate.kv.LockOwnerR\x05owner\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12(\n" +
+	"\x04mode\x18\x03 \x01(\x0e2\x14.quorate.kv.LockModeR\x04mode\x12\x19\n" +
+	"\bstore_id\x18\x04 \x01(\x04R\astoreId\x12\x1b\n" +
+	"\tregion_id\x18\x05 \x01(\x04R\bregionId\x12\x17\n" +
+	"\await_id\x18\x06 \x01(\x04R\x06waitId\x12\x12\n" +
+	"\x04term\x18\a \x01(\x04R\x04term\x12\x1b\n" +
+	"\twaited_us\x18\b \x01(\x03R\bwaitedUs\x121\n" +
+	"\bblockers\x18\t \x03(\v2\x15.quorate.kv.LockOwnerR\bblockers\"B\n" +
+	"\fLocksRequest\x12\x12\n" +
+	"\x04held\x18\x01 \x01(\bR\x04held\x12\x1e\n" +
+	"\vmin_wait_us\x18\x02 \x01(\x03R\tminWaitUs\"l\n" +
+	"\rLocksResponse\x121\n" +
+	"\awaiting\x18\x01 \x03(\v2\x17.quorate.kv.LockWaitingR\awaiting\x12(\n" +
+	"\x04held\x18\x02 \x03(\v2\x14.quorate.kv.HeldLockR\x04held\"D\n" +
+	"\x10BreakWaitRequest\x120\n" +
+	"\bdeadlock\x18\x01 \x01(\v2\x14.quorate.kv.DeadlockR\bdeadlock\"+\n" +
+	"\x11BreakWaitResponse\x12\x16\n" +
+	"\x06broken\x18\x01 \x01(\bR\x06broken\"1\n" +
+	"\aKeySpan\x12\x14\n" +
+	"\x05start\x18\x01 \x01(\fR\x05start\x12\x10\n" +
+	"\x03end\x18\x02 \x01(\fR\x03end\"\xb0\x01\n" +
+	"\x0fValidateRequest\x12\x19\n" +
+	"\bstart_ts\x18\x01 \x01(\x04R\astartTs\x12\x17\n" +
+	"\aread_ts\x18\x02 \x01(\x04R\x06readTs\x12\x1b\n" +
+	"\tcommit_ts\x18\x03 \x01(\x04R\bcommitTs\x12)\n" +
+	"\x05spans\x18\x04 \x03(\v2\x13.quorate.kv.KeySpanR\x05spans\x12!\n" +
+	"\fignore_locks\x18\x05 \x03(\x04R\vignoreLocks\">\n" +
+	"\x10ValidateResponse\x12*\n" +
+	"\x05error\x18\x01 \x01(\v2\x14.quorate.kv.KeyErrorR\x05error\"\xb3\x01\n" +
 	"\bMutation\x12&\n" +
 	"\x02op\x18\x01 \x01(\x0e2\x16.quorate.kv.MutationOpR\x02op\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\fR\x05value\x123\n" +
 	"\texistence\x18\x04 \x01(\x0e2\x15.quorate.kv.ExistenceR\texistence\x12\"\n" +
-	"\rfor_update_ts\x18\x05 \x01(\x04R\vforUpdateTs\"\x8b\x02\n" +
+	"\rfor_update_ts\x18\x05 \x01(\x04R\vforUpdateTs\"\xcf\x02\n" +
 	"\x0fPrewriteRequest\x12\x19\n" +
 	"\bstart_ts\x18\x01 \x01(\x04R\astartTs\x12\x18\n" +
 	"\aprimary\x18\x02 \x01(\fR\aprimary\x122\n" +
@@ -4940,7 +6731,10 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\rmin_commit_ts\x18\x05 \x01(\x04R\vminCommitTs\x12\"\n" +
 	"\rmax_commit_ts\x18\x06 \x01(\x04R\vmaxCommitTs\x12\x15\n" +
 	"\x06one_pc\x18\a \x01(\bR\x05onePc\x12\x19\n" +
-	"\btxn_size\x18\b \x01(\x04R\atxnSize\"\x8d\x01\n" +
+	"\btxn_size\x18\b \x01(\x04R\atxnSize\x12)\n" +
+	"\x05reads\x18\t \x03(\v2\x13.quorate.kv.KeySpanR\x05reads\x12\x17\n" +
+	"\aread_ts\x18\n" +
+	" \x01(\x04R\x06readTs\"\x8d\x01\n" +
 	"\x10PrewriteResponse\x12,\n" +
 	"\x06errors\x18\x01 \x03(\v2\x14.quorate.kv.KeyErrorR\x06errors\x12'\n" +
 	"\x10one_pc_commit_ts\x18\x02 \x01(\x04R\ronePcCommitTs\x12\"\n" +
@@ -5011,12 +6805,13 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\fchange_peers\x18\x03 \x01(\v2\x1f.quorate.kv.ChangePeersResponseH\x00R\vchangePeers\x12:\n" +
 	"\bdescribe\x18\x04 \x01(\v2\x1c.quorate.kv.DescribeResponseH\x00R\bdescribe\x12:\n" +
 	"\bchecksum\x18\x05 \x01(\v2\x1c.quorate.kv.ChecksumResponseH\x00R\bchecksumB\x05\n" +
-	"\x03cmd\"r\n" +
+	"\x03cmd\"\x9e\x01\n" +
 	"\fSplitRequest\x12\x12\n" +
 	"\x04keys\x18\x01 \x03(\fR\x04keys\x126\n" +
 	"\vnew_regions\x18\x02 \x03(\v2\x15.quorate.kv.NewRegionR\n" +
 	"newRegions\x12\x16\n" +
-	"\x06sticky\x18\x03 \x01(\bR\x06sticky\"C\n" +
+	"\x06sticky\x18\x03 \x01(\bR\x06sticky\x12*\n" +
+	"\x05locks\x18\x04 \x03(\v2\x14.quorate.kv.HeldLockR\x05locks\"C\n" +
 	"\tNewRegion\x12\x1b\n" +
 	"\tregion_id\x18\x01 \x01(\x04R\bregionId\x12\x19\n" +
 	"\bpeer_ids\x18\x02 \x03(\x04R\apeerIds\"?\n" +
@@ -5055,14 +6850,33 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\apeer_id\x18\x01 \x01(\x04R\x06peerId\x12\x14\n" +
 	"\x05match\x18\x02 \x01(\x04R\x05match\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12'\n" +
-	"\x0frecently_active\x18\x04 \x01(\bR\x0erecentlyActive*F\n" +
+	"\x0frecently_active\x18\x04 \x01(\bR\x0erecentlyActive*f\n" +
+	"\bLockMode\x12\r\n" +
+	"\tLOCK_NONE\x10\x00\x12\x12\n" +
+	"\x0eLOCK_KEY_SHARE\x10\x01\x12\x0e\n" +
+	"\n" +
+	"LOCK_SHARE\x10\x02\x12\x16\n" +
+	"\x12LOCK_NO_KEY_UPDATE\x10\x03\x12\x0f\n" +
+	"\vLOCK_UPDATE\x10\x04*=\n" +
+	"\n" +
+	"LockPolicy\x12\x0e\n" +
+	"\n" +
+	"LOCK_BLOCK\x10\x00\x12\x10\n" +
+	"\fLOCK_NO_WAIT\x10\x01\x12\r\n" +
+	"\tLOCK_SKIP\x10\x02*:\n" +
+	"\n" +
+	"LockDemand\x12\f\n" +
+	"\bLOCK_ROW\x10\x00\x12\x0f\n" +
+	"\vLOCK_ABSENT\x10\x01\x12\r\n" +
+	"\tLOCK_BARE\x10\x02*W\n" +
 	"\n" +
 	"MutationOp\x12\a\n" +
 	"\x03PUT\x10\x00\x12\n" +
 	"\n" +
 	"\x06DELETE\x10\x01\x12\r\n" +
 	"\tLOCK_ONLY\x10\x02\x12\x14\n" +
-	"\x10CHECK_NOT_EXISTS\x10\x03*8\n" +
+	"\x10CHECK_NOT_EXISTS\x10\x03\x12\x0f\n" +
+	"\vLOCK_SHARED\x10\x04*8\n" +
 	"\tExistence\x12\a\n" +
 	"\x03ANY\x10\x00\x12\x12\n" +
 	"\x0eMUST_NOT_EXIST\x10\x01\x12\x0e\n" +
@@ -5097,178 +6911,243 @@ func file_kvpb_kv_proto_rawDescGZIP() []byte {
 	return file_kvpb_kv_proto_rawDescData
 }
 
-var file_kvpb_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_kvpb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_kvpb_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_kvpb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 85)
 var file_kvpb_kv_proto_goTypes = []any{
-	(MutationOp)(0),                // 0: quorate.kv.MutationOp
-	(Existence)(0),                 // 1: quorate.kv.Existence
-	(TxnState)(0),                  // 2: quorate.kv.TxnState
-	(ChangeType)(0),                // 3: quorate.kv.ChangeType
-	(*Header)(nil),                 // 4: quorate.kv.Header
-	(*Request)(nil),                // 5: quorate.kv.Request
-	(*Response)(nil),               // 6: quorate.kv.Response
-	(*RegionError)(nil),            // 7: quorate.kv.RegionError
-	(*NotLeader)(nil),              // 8: quorate.kv.NotLeader
-	(*EpochNotMatch)(nil),          // 9: quorate.kv.EpochNotMatch
-	(*RegionNotFound)(nil),         // 10: quorate.kv.RegionNotFound
-	(*KeyNotInRegion)(nil),         // 11: quorate.kv.KeyNotInRegion
-	(*ServerBusy)(nil),             // 12: quorate.kv.ServerBusy
-	(*Ambiguous)(nil),              // 13: quorate.kv.Ambiguous
-	(*StoreNotMatch)(nil),          // 14: quorate.kv.StoreNotMatch
-	(*EntryTooLarge)(nil),          // 15: quorate.kv.EntryTooLarge
-	(*Unavailable)(nil),            // 16: quorate.kv.Unavailable
-	(*DiskFull)(nil),               // 17: quorate.kv.DiskFull
-	(*LockInfo)(nil),               // 18: quorate.kv.LockInfo
-	(*KeyError)(nil),               // 19: quorate.kv.KeyError
-	(*WriteConflict)(nil),          // 20: quorate.kv.WriteConflict
-	(*AlreadyExists)(nil),          // 21: quorate.kv.AlreadyExists
-	(*TxnAborted)(nil),             // 22: quorate.kv.TxnAborted
-	(*TxnCommitted)(nil),           // 23: quorate.kv.TxnCommitted
-	(*CommitTsTooSmall)(nil),       // 24: quorate.kv.CommitTsTooSmall
-	(*CommitTsTooLarge)(nil),       // 25: quorate.kv.CommitTsTooLarge
-	(*TxnNotFound)(nil),            // 26: quorate.kv.TxnNotFound
-	(*ReadBelowGC)(nil),            // 27: quorate.kv.ReadBelowGC
-	(*ReadContext)(nil),            // 28: quorate.kv.ReadContext
-	(*GetRequest)(nil),             // 29: quorate.kv.GetRequest
-	(*GetResponse)(nil),            // 30: quorate.kv.GetResponse
-	(*BatchGetRequest)(nil),        // 31: quorate.kv.BatchGetRequest
-	(*Pair)(nil),                   // 32: quorate.kv.Pair
-	(*BatchGetResponse)(nil),       // 33: quorate.kv.BatchGetResponse
-	(*ScanRequest)(nil),            // 34: quorate.kv.ScanRequest
-	(*ScanResponse)(nil),           // 35: quorate.kv.ScanResponse
-	(*Mutation)(nil),               // 36: quorate.kv.Mutation
-	(*PrewriteRequest)(nil),        // 37: quorate.kv.PrewriteRequest
-	(*PrewriteResponse)(nil),       // 38: quorate.kv.PrewriteResponse
-	(*CommitRequest)(nil),          // 39: quorate.kv.CommitRequest
-	(*CommitResponse)(nil),         // 40: quorate.kv.CommitResponse
-	(*RollbackRequest)(nil),        // 41: quorate.kv.RollbackRequest
-	(*RollbackResponse)(nil),       // 42: quorate.kv.RollbackResponse
-	(*CheckTxnStatusRequest)(nil),  // 43: quorate.kv.CheckTxnStatusRequest
-	(*CheckTxnStatusResponse)(nil), // 44: quorate.kv.CheckTxnStatusResponse
-	(*ResolveRequest)(nil),         // 45: quorate.kv.ResolveRequest
-	(*ResolveResponse)(nil),        // 46: quorate.kv.ResolveResponse
-	(*HeartbeatRequest)(nil),       // 47: quorate.kv.HeartbeatRequest
-	(*HeartbeatResponse)(nil),      // 48: quorate.kv.HeartbeatResponse
-	(*ScanLocksRequest)(nil),       // 49: quorate.kv.ScanLocksRequest
-	(*ScanLocksResponse)(nil),      // 50: quorate.kv.ScanLocksResponse
-	(*DeleteRangeRequest)(nil),     // 51: quorate.kv.DeleteRangeRequest
-	(*DeleteRangeResponse)(nil),    // 52: quorate.kv.DeleteRangeResponse
-	(*AdminRequest)(nil),           // 53: quorate.kv.AdminRequest
-	(*AdminResponse)(nil),          // 54: quorate.kv.AdminResponse
-	(*SplitRequest)(nil),           // 55: quorate.kv.SplitRequest
-	(*NewRegion)(nil),              // 56: quorate.kv.NewRegion
-	(*SplitResponse)(nil),          // 57: quorate.kv.SplitResponse
-	(*TransferLeaderRequest)(nil),  // 58: quorate.kv.TransferLeaderRequest
-	(*TransferLeaderResponse)(nil), // 59: quorate.kv.TransferLeaderResponse
-	(*Change)(nil),                 // 60: quorate.kv.Change
-	(*ChangePeersRequest)(nil),     // 61: quorate.kv.ChangePeersRequest
-	(*ChangePeersResponse)(nil),    // 62: quorate.kv.ChangePeersResponse
-	(*ChecksumRequest)(nil),        // 63: quorate.kv.ChecksumRequest
-	(*ChecksumResponse)(nil),       // 64: quorate.kv.ChecksumResponse
-	(*DescribeRequest)(nil),        // 65: quorate.kv.DescribeRequest
-	(*DescribeResponse)(nil),       // 66: quorate.kv.DescribeResponse
-	(*PeerProgress)(nil),           // 67: quorate.kv.PeerProgress
-	(*metapb.Epoch)(nil),           // 68: quorate.meta.Epoch
-	(*metapb.Peer)(nil),            // 69: quorate.meta.Peer
-	(*metapb.Region)(nil),          // 70: quorate.meta.Region
+	(LockMode)(0),                  // 0: quorate.kv.LockMode
+	(LockPolicy)(0),                // 1: quorate.kv.LockPolicy
+	(LockDemand)(0),                // 2: quorate.kv.LockDemand
+	(MutationOp)(0),                // 3: quorate.kv.MutationOp
+	(Existence)(0),                 // 4: quorate.kv.Existence
+	(TxnState)(0),                  // 5: quorate.kv.TxnState
+	(ChangeType)(0),                // 6: quorate.kv.ChangeType
+	(*Header)(nil),                 // 7: quorate.kv.Header
+	(*Request)(nil),                // 8: quorate.kv.Request
+	(*Response)(nil),               // 9: quorate.kv.Response
+	(*RegionError)(nil),            // 10: quorate.kv.RegionError
+	(*NotLeader)(nil),              // 11: quorate.kv.NotLeader
+	(*EpochNotMatch)(nil),          // 12: quorate.kv.EpochNotMatch
+	(*RegionNotFound)(nil),         // 13: quorate.kv.RegionNotFound
+	(*KeyNotInRegion)(nil),         // 14: quorate.kv.KeyNotInRegion
+	(*ServerBusy)(nil),             // 15: quorate.kv.ServerBusy
+	(*Ambiguous)(nil),              // 16: quorate.kv.Ambiguous
+	(*StoreNotMatch)(nil),          // 17: quorate.kv.StoreNotMatch
+	(*EntryTooLarge)(nil),          // 18: quorate.kv.EntryTooLarge
+	(*Unavailable)(nil),            // 19: quorate.kv.Unavailable
+	(*DiskFull)(nil),               // 20: quorate.kv.DiskFull
+	(*LockInfo)(nil),               // 21: quorate.kv.LockInfo
+	(*KeyError)(nil),               // 22: quorate.kv.KeyError
+	(*WriteConflict)(nil),          // 23: quorate.kv.WriteConflict
+	(*AlreadyExists)(nil),          // 24: quorate.kv.AlreadyExists
+	(*TxnAborted)(nil),             // 25: quorate.kv.TxnAborted
+	(*TxnCommitted)(nil),           // 26: quorate.kv.TxnCommitted
+	(*CommitTsTooSmall)(nil),       // 27: quorate.kv.CommitTsTooSmall
+	(*CommitTsTooLarge)(nil),       // 28: quorate.kv.CommitTsTooLarge
+	(*TxnNotFound)(nil),            // 29: quorate.kv.TxnNotFound
+	(*ReadBelowGC)(nil),            // 30: quorate.kv.ReadBelowGC
+	(*RowLocked)(nil),              // 31: quorate.kv.RowLocked
+	(*Deadlock)(nil),               // 32: quorate.kv.Deadlock
+	(*OwnerEnded)(nil),             // 33: quorate.kv.OwnerEnded
+	(*ReadContext)(nil),            // 34: quorate.kv.ReadContext
+	(*GetRequest)(nil),             // 35: quorate.kv.GetRequest
+	(*GetResponse)(nil),            // 36: quorate.kv.GetResponse
+	(*BatchGetRequest)(nil),        // 37: quorate.kv.BatchGetRequest
+	(*Pair)(nil),                   // 38: quorate.kv.Pair
+	(*BatchGetResponse)(nil),       // 39: quorate.kv.BatchGetResponse
+	(*ScanRequest)(nil),            // 40: quorate.kv.ScanRequest
+	(*ScanResponse)(nil),           // 41: quorate.kv.ScanResponse
+	(*LockOwner)(nil),              // 42: quorate.kv.LockOwner
+	(*LockRequest)(nil),            // 43: quorate.kv.LockRequest
+	(*LockedKey)(nil),              // 44: quorate.kv.LockedKey
+	(*LockResponse)(nil),           // 45: quorate.kv.LockResponse
+	(*ReleaseRequest)(nil),         // 46: quorate.kv.ReleaseRequest
+	(*ReleaseResponse)(nil),        // 47: quorate.kv.ReleaseResponse
+	(*HeldLock)(nil),               // 48: quorate.kv.HeldLock
+	(*KeepRequest)(nil),            // 49: quorate.kv.KeepRequest
+	(*KeepResponse)(nil),           // 50: quorate.kv.KeepResponse
+	(*CarriedLocks)(nil),           // 51: quorate.kv.CarriedLocks
+	(*LockWaiting)(nil),            // 52: quorate.kv.LockWaiting
+	(*LocksRequest)(nil),           // 53: quorate.kv.LocksRequest
+	(*LocksResponse)(nil),          // 54: quorate.kv.LocksResponse
+	(*BreakWaitRequest)(nil),       // 55: quorate.kv.BreakWaitRequest
+	(*BreakWaitResponse)(nil),      // 56: quorate.kv.BreakWaitResponse
+	(*KeySpan)(nil),                // 57: quorate.kv.KeySpan
+	(*ValidateRequest)(nil),        // 58: quorate.kv.ValidateRequest
+	(*ValidateResponse)(nil),       // 59: quorate.kv.ValidateResponse
+	(*Mutation)(nil),               // 60: quorate.kv.Mutation
+	(*PrewriteRequest)(nil),        // 61: quorate.kv.PrewriteRequest
+	(*PrewriteResponse)(nil),       // 62: quorate.kv.PrewriteResponse
+	(*CommitRequest)(nil),          // 63: quorate.kv.CommitRequest
+	(*CommitResponse)(nil),         // 64: quorate.kv.CommitResponse
+	(*RollbackRequest)(nil),        // 65: quorate.kv.RollbackRequest
+	(*RollbackResponse)(nil),       // 66: quorate.kv.RollbackResponse
+	(*CheckTxnStatusRequest)(nil),  // 67: quorate.kv.CheckTxnStatusRequest
+	(*CheckTxnStatusResponse)(nil), // 68: quorate.kv.CheckTxnStatusResponse
+	(*ResolveRequest)(nil),         // 69: quorate.kv.ResolveRequest
+	(*ResolveResponse)(nil),        // 70: quorate.kv.ResolveResponse
+	(*HeartbeatRequest)(nil),       // 71: quorate.kv.HeartbeatRequest
+	(*HeartbeatResponse)(nil),      // 72: quorate.kv.HeartbeatResponse
+	(*ScanLocksRequest)(nil),       // 73: quorate.kv.ScanLocksRequest
+	(*ScanLocksResponse)(nil),      // 74: quorate.kv.ScanLocksResponse
+	(*DeleteRangeRequest)(nil),     // 75: quorate.kv.DeleteRangeRequest
+	(*DeleteRangeResponse)(nil),    // 76: quorate.kv.DeleteRangeResponse
+	(*AdminRequest)(nil),           // 77: quorate.kv.AdminRequest
+	(*AdminResponse)(nil),          // 78: quorate.kv.AdminResponse
+	(*SplitRequest)(nil),           // 79: quorate.kv.SplitRequest
+	(*NewRegion)(nil),              // 80: quorate.kv.NewRegion
+	(*SplitResponse)(nil),          // 81: quorate.kv.SplitResponse
+	(*TransferLeaderRequest)(nil),  // 82: quorate.kv.TransferLeaderRequest
+	(*TransferLeaderResponse)(nil), // 83: quorate.kv.TransferLeaderResponse
+	(*Change)(nil),                 // 84: quorate.kv.Change
+	(*ChangePeersRequest)(nil),     // 85: quorate.kv.ChangePeersRequest
+	(*ChangePeersResponse)(nil),    // 86: quorate.kv.ChangePeersResponse
+	(*ChecksumRequest)(nil),        // 87: quorate.kv.ChecksumRequest
+	(*ChecksumResponse)(nil),       // 88: quorate.kv.ChecksumResponse
+	(*DescribeRequest)(nil),        // 89: quorate.kv.DescribeRequest
+	(*DescribeResponse)(nil),       // 90: quorate.kv.DescribeResponse
+	(*PeerProgress)(nil),           // 91: quorate.kv.PeerProgress
+	(*metapb.Epoch)(nil),           // 92: quorate.meta.Epoch
+	(*metapb.Peer)(nil),            // 93: quorate.meta.Peer
+	(*metapb.Region)(nil),          // 94: quorate.meta.Region
 }
 var file_kvpb_kv_proto_depIdxs = []int32{
-	68, // 0: quorate.kv.Header.epoch:type_name -> quorate.meta.Epoch
-	4,  // 1: quorate.kv.Request.header:type_name -> quorate.kv.Header
-	29, // 2: quorate.kv.Request.get:type_name -> quorate.kv.GetRequest
-	31, // 3: quorate.kv.Request.batch_get:type_name -> quorate.kv.BatchGetRequest
-	34, // 4: quorate.kv.Request.scan:type_name -> quorate.kv.ScanRequest
-	37, // 5: quorate.kv.Request.prewrite:type_name -> quorate.kv.PrewriteRequest
-	39, // 6: quorate.kv.Request.commit:type_name -> quorate.kv.CommitRequest
-	41, // 7: quorate.kv.Request.rollback:type_name -> quorate.kv.RollbackRequest
-	43, // 8: quorate.kv.Request.check_txn_status:type_name -> quorate.kv.CheckTxnStatusRequest
-	45, // 9: quorate.kv.Request.resolve:type_name -> quorate.kv.ResolveRequest
-	47, // 10: quorate.kv.Request.heartbeat:type_name -> quorate.kv.HeartbeatRequest
-	49, // 11: quorate.kv.Request.scan_locks:type_name -> quorate.kv.ScanLocksRequest
-	51, // 12: quorate.kv.Request.delete_range:type_name -> quorate.kv.DeleteRangeRequest
-	53, // 13: quorate.kv.Request.admin:type_name -> quorate.kv.AdminRequest
-	7,  // 14: quorate.kv.Response.region_error:type_name -> quorate.kv.RegionError
-	30, // 15: quorate.kv.Response.get:type_name -> quorate.kv.GetResponse
-	33, // 16: quorate.kv.Response.batch_get:type_name -> quorate.kv.BatchGetResponse
-	35, // 17: quorate.kv.Response.scan:type_name -> quorate.kv.ScanResponse
-	38, // 18: quorate.kv.Response.prewrite:type_name -> quorate.kv.PrewriteResponse
-	40, // 19: quorate.kv.Response.commit:type_name -> quorate.kv.CommitResponse
-	42, // 20: quorate.kv.Response.rollback:type_name -> quorate.kv.RollbackResponse
-	44, // 21: quorate.kv.Response.check_txn_status:type_name -> quorate.kv.CheckTxnStatusResponse
-	46, // 22: quorate.kv.Response.resolve:type_name -> quorate.kv.ResolveResponse
-	48, // 23: quorate.kv.Response.heartbeat:type_name -> quorate.kv.HeartbeatResponse
-	50, // 24: quorate.kv.Response.scan_locks:type_name -> quorate.kv.ScanLocksResponse
-	52, // 25: quorate.kv.Response.delete_range:type_name -> quorate.kv.DeleteRangeResponse
-	54, // 26: quorate.kv.Response.admin:type_name -> quorate.kv.AdminResponse
-	8,  // 27: quorate.kv.RegionError.not_leader:type_name -> quorate.kv.NotLeader
-	9,  // 28: quorate.kv.RegionError.epoch_not_match:type_name -> quorate.kv.EpochNotMatch
-	10, // 29: quorate.kv.RegionError.region_not_found:type_name -> quorate.kv.RegionNotFound
-	11, // 30: quorate.kv.RegionError.key_not_in_region:type_name -> quorate.kv.KeyNotInRegion
-	12, // 31: quorate.kv.RegionError.server_busy:type_name -> quorate.kv.ServerBusy
-	13, // 32: quorate.kv.RegionError.ambiguous:type_name -> quorate.kv.Ambiguous
-	14, // 33: quorate.kv.RegionError.store_not_match:type_name -> quorate.kv.StoreNotMatch
-	15, // 34: quorate.kv.RegionError.entry_too_large:type_name -> quorate.kv.EntryTooLarge
-	16, // 35: quorate.kv.RegionError.unavailable:type_name -> quorate.kv.Unavailable
-	17, // 36: quorate.kv.RegionError.disk_full:type_name -> quorate.kv.DiskFull
-	69, // 37: quorate.kv.NotLeader.leader:type_name -> quorate.meta.Peer
-	70, // 38: quorate.kv.EpochNotMatch.current:type_name -> quorate.meta.Region
-	70, // 39: quorate.kv.KeyNotInRegion.region:type_name -> quorate.meta.Region
-	0,  // 40: quorate.kv.LockInfo.op:type_name -> quorate.kv.MutationOp
-	18, // 41: quorate.kv.KeyError.locked:type_name -> quorate.kv.LockInfo
-	20, // 42: quorate.kv.KeyError.conflict:type_name -> quorate.kv.WriteConflict
-	21, // 43: quorate.kv.KeyError.already_exists:type_name -> quorate.kv.AlreadyExists
-	22, // 44: quorate.kv.KeyError.aborted:type_name -> quorate.kv.TxnAborted
-	23, // 45: quorate.kv.KeyError.committed:type_name -> quorate.kv.TxnCommitted
-	24, // 46: quorate.kv.KeyError.commit_ts_too_small:type_name -> quorate.kv.CommitTsTooSmall
-	25, // 47: quorate.kv.KeyError.commit_ts_too_large:type_name -> quorate.kv.CommitTsTooLarge
-	26, // 48: quorate.kv.KeyError.txn_not_found:type_name -> quorate.kv.TxnNotFound
-	27, // 49: quorate.kv.KeyError.read_below_gc:type_name -> quorate.kv.ReadBelowGC
-	28, // 50: quorate.kv.GetRequest.read:type_name -> quorate.kv.ReadContext
-	19, // 51: quorate.kv.GetResponse.error:type_name -> quorate.kv.KeyError
-	28, // 52: quorate.kv.BatchGetRequest.read:type_name -> quorate.kv.ReadContext
-	19, // 53: quorate.kv.Pair.error:type_name -> quorate.kv.KeyError
-	32, // 54: quorate.kv.BatchGetResponse.pairs:type_name -> quorate.kv.Pair
-	28, // 55: quorate.kv.ScanRequest.read:type_name -> quorate.kv.ReadContext
-	32, // 56: quorate.kv.ScanResponse.pairs:type_name -> quorate.kv.Pair
-	19, // 57: quorate.kv.ScanResponse.error:type_name -> quorate.kv.KeyError
-	0,  // 58: quorate.kv.Mutation.op:type_name -> quorate.kv.MutationOp
-	1,  // 59: quorate.kv.Mutation.existence:type_name -> quorate.kv.Existence
-	36, // 60: quorate.kv.PrewriteRequest.mutations:type_name -> quorate.kv.Mutation
-	19, // 61: quorate.kv.PrewriteResponse.errors:type_name -> quorate.kv.KeyError
-	19, // 62: quorate.kv.CommitResponse.error:type_name -> quorate.kv.KeyError
-	19, // 63: quorate.kv.RollbackResponse.error:type_name -> quorate.kv.KeyError
-	2,  // 64: quorate.kv.CheckTxnStatusResponse.state:type_name -> quorate.kv.TxnState
-	18, // 65: quorate.kv.CheckTxnStatusResponse.lock:type_name -> quorate.kv.LockInfo
-	19, // 66: quorate.kv.ResolveResponse.error:type_name -> quorate.kv.KeyError
-	19, // 67: quorate.kv.HeartbeatResponse.error:type_name -> quorate.kv.KeyError
-	18, // 68: quorate.kv.ScanLocksResponse.locks:type_name -> quorate.kv.LockInfo
-	55, // 69: quorate.kv.AdminRequest.split:type_name -> quorate.kv.SplitRequest
-	58, // 70: quorate.kv.AdminRequest.transfer_leader:type_name -> quorate.kv.TransferLeaderRequest
-	61, // 71: quorate.kv.AdminRequest.change_peers:type_name -> quorate.kv.ChangePeersRequest
-	65, // 72: quorate.kv.AdminRequest.describe:type_name -> quorate.kv.DescribeRequest
-	63, // 73: quorate.kv.AdminRequest.checksum:type_name -> quorate.kv.ChecksumRequest
-	57, // 74: quorate.kv.AdminResponse.split:type_name -> quorate.kv.SplitResponse
-	59, // 75: quorate.kv.AdminResponse.transfer_leader:type_name -> quorate.kv.TransferLeaderResponse
-	62, // 76: quorate.kv.AdminResponse.change_peers:type_name -> quorate.kv.ChangePeersResponse
-	66, // 77: quorate.kv.AdminResponse.describe:type_name -> quorate.kv.DescribeResponse
-	64, // 78: quorate.kv.AdminResponse.checksum:type_name -> quorate.kv.ChecksumResponse
-	56, // 79: quorate.kv.SplitRequest.new_regions:type_name -> quorate.kv.NewRegion
-	70, // 80: quorate.kv.SplitResponse.regions:type_name -> quorate.meta.Region
-	3,  // 81: quorate.kv.Change.type:type_name -> quorate.kv.ChangeType
-	69, // 82: quorate.kv.Change.peer:type_name -> quorate.meta.Peer
-	60, // 83: quorate.kv.ChangePeersRequest.changes:type_name -> quorate.kv.Change
-	70, // 84: quorate.kv.ChangePeersResponse.region:type_name -> quorate.meta.Region
-	70, // 85: quorate.kv.ChecksumResponse.region:type_name -> quorate.meta.Region
-	70, // 86: quorate.kv.DescribeResponse.region:type_name -> quorate.meta.Region
-	69, // 87: quorate.kv.DescribeResponse.leader:type_name -> quorate.meta.Peer
-	67, // 88: quorate.kv.DescribeResponse.progress:type_name -> quorate.kv.PeerProgress
-	5,  // 89: quorate.kv.KV.Send:input_type -> quorate.kv.Request
-	6,  // 90: quorate.kv.KV.Send:output_type -> quorate.kv.Response
-	90, // [90:91] is the sub-list for method output_type
-	89, // [89:90] is the sub-list for method input_type
-	89, // [89:89] is the sub-list for extension type_name
-	89, // [89:89] is the sub-list for extension extendee
-	0,  // [0:89] is the sub-list for field type_name
+	92,  // 0: quorate.kv.Header.epoch:type_name -> quorate.meta.Epoch
+	7,   // 1: quorate.kv.Request.header:type_name -> quorate.kv.Header
+	35,  // 2: quorate.kv.Request.get:type_name -> quorate.kv.GetRequest
+	37,  // 3: quorate.kv.Request.batch_get:type_name -> quorate.kv.BatchGetRequest
+	40,  // 4: quorate.kv.Request.scan:type_name -> quorate.kv.ScanRequest
+	61,  // 5: quorate.kv.Request.prewrite:type_name -> quorate.kv.PrewriteRequest
+	63,  // 6: quorate.kv.Request.commit:type_name -> quorate.kv.CommitRequest
+	65,  // 7: quorate.kv.Request.rollback:type_name -> quorate.kv.RollbackRequest
+	67,  // 8: quorate.kv.Request.check_txn_status:type_name -> quorate.kv.CheckTxnStatusRequest
+	69,  // 9: quorate.kv.Request.resolve:type_name -> quorate.kv.ResolveRequest
+	71,  // 10: quorate.kv.Request.heartbeat:type_name -> quorate.kv.HeartbeatRequest
+	73,  // 11: quorate.kv.Request.scan_locks:type_name -> quorate.kv.ScanLocksRequest
+	75,  // 12: quorate.kv.Request.delete_range:type_name -> quorate.kv.DeleteRangeRequest
+	43,  // 13: quorate.kv.Request.lock:type_name -> quorate.kv.LockRequest
+	46,  // 14: quorate.kv.Request.release:type_name -> quorate.kv.ReleaseRequest
+	49,  // 15: quorate.kv.Request.keep:type_name -> quorate.kv.KeepRequest
+	58,  // 16: quorate.kv.Request.validate:type_name -> quorate.kv.ValidateRequest
+	53,  // 17: quorate.kv.Request.locks:type_name -> quorate.kv.LocksRequest
+	55,  // 18: quorate.kv.Request.break_wait:type_name -> quorate.kv.BreakWaitRequest
+	77,  // 19: quorate.kv.Request.admin:type_name -> quorate.kv.AdminRequest
+	10,  // 20: quorate.kv.Response.region_error:type_name -> quorate.kv.RegionError
+	36,  // 21: quorate.kv.Response.get:type_name -> quorate.kv.GetResponse
+	39,  // 22: quorate.kv.Response.batch_get:type_name -> quorate.kv.BatchGetResponse
+	41,  // 23: quorate.kv.Response.scan:type_name -> quorate.kv.ScanResponse
+	62,  // 24: quorate.kv.Response.prewrite:type_name -> quorate.kv.PrewriteResponse
+	64,  // 25: quorate.kv.Response.commit:type_name -> quorate.kv.CommitResponse
+	66,  // 26: quorate.kv.Response.rollback:type_name -> quorate.kv.RollbackResponse
+	68,  // 27: quorate.kv.Response.check_txn_status:type_name -> quorate.kv.CheckTxnStatusResponse
+	70,  // 28: quorate.kv.Response.resolve:type_name -> quorate.kv.ResolveResponse
+	72,  // 29: quorate.kv.Response.heartbeat:type_name -> quorate.kv.HeartbeatResponse
+	74,  // 30: quorate.kv.Response.scan_locks:type_name -> quorate.kv.ScanLocksResponse
+	76,  // 31: quorate.kv.Response.delete_range:type_name -> quorate.kv.DeleteRangeResponse
+	45,  // 32: quorate.kv.Response.lock:type_name -> quorate.kv.LockResponse
+	47,  // 33: quorate.kv.Response.release:type_name -> quorate.kv.ReleaseResponse
+	50,  // 34: quorate.kv.Response.keep:type_name -> quorate.kv.KeepResponse
+	59,  // 35: quorate.kv.Response.validate:type_name -> quorate.kv.ValidateResponse
+	54,  // 36: quorate.kv.Response.locks:type_name -> quorate.kv.LocksResponse
+	56,  // 37: quorate.kv.Response.break_wait:type_name -> quorate.kv.BreakWaitResponse
+	78,  // 38: quorate.kv.Response.admin:type_name -> quorate.kv.AdminResponse
+	11,  // 39: quorate.kv.RegionError.not_leader:type_name -> quorate.kv.NotLeader
+	12,  // 40: quorate.kv.RegionError.epoch_not_match:type_name -> quorate.kv.EpochNotMatch
+	13,  // 41: quorate.kv.RegionError.region_not_found:type_name -> quorate.kv.RegionNotFound
+	14,  // 42: quorate.kv.RegionError.key_not_in_region:type_name -> quorate.kv.KeyNotInRegion
+	15,  // 43: quorate.kv.RegionError.server_busy:type_name -> quorate.kv.ServerBusy
+	16,  // 44: quorate.kv.RegionError.ambiguous:type_name -> quorate.kv.Ambiguous
+	17,  // 45: quorate.kv.RegionError.store_not_match:type_name -> quorate.kv.StoreNotMatch
+	18,  // 46: quorate.kv.RegionError.entry_too_large:type_name -> quorate.kv.EntryTooLarge
+	19,  // 47: quorate.kv.RegionError.unavailable:type_name -> quorate.kv.Unavailable
+	20,  // 48: quorate.kv.RegionError.disk_full:type_name -> quorate.kv.DiskFull
+	93,  // 49: quorate.kv.NotLeader.leader:type_name -> quorate.meta.Peer
+	94,  // 50: quorate.kv.EpochNotMatch.current:type_name -> quorate.meta.Region
+	94,  // 51: quorate.kv.KeyNotInRegion.region:type_name -> quorate.meta.Region
+	3,   // 52: quorate.kv.LockInfo.op:type_name -> quorate.kv.MutationOp
+	21,  // 53: quorate.kv.KeyError.locked:type_name -> quorate.kv.LockInfo
+	23,  // 54: quorate.kv.KeyError.conflict:type_name -> quorate.kv.WriteConflict
+	24,  // 55: quorate.kv.KeyError.already_exists:type_name -> quorate.kv.AlreadyExists
+	25,  // 56: quorate.kv.KeyError.aborted:type_name -> quorate.kv.TxnAborted
+	26,  // 57: quorate.kv.KeyError.committed:type_name -> quorate.kv.TxnCommitted
+	27,  // 58: quorate.kv.KeyError.commit_ts_too_small:type_name -> quorate.kv.CommitTsTooSmall
+	28,  // 59: quorate.kv.KeyError.commit_ts_too_large:type_name -> quorate.kv.CommitTsTooLarge
+	29,  // 60: quorate.kv.KeyError.txn_not_found:type_name -> quorate.kv.TxnNotFound
+	30,  // 61: quorate.kv.KeyError.read_below_gc:type_name -> quorate.kv.ReadBelowGC
+	31,  // 62: quorate.kv.KeyError.row_locked:type_name -> quorate.kv.RowLocked
+	32,  // 63: quorate.kv.KeyError.deadlock:type_name -> quorate.kv.Deadlock
+	33,  // 64: quorate.kv.KeyError.owner_ended:type_name -> quorate.kv.OwnerEnded
+	42,  // 65: quorate.kv.RowLocked.holder:type_name -> quorate.kv.LockOwner
+	0,   // 66: quorate.kv.RowLocked.mode:type_name -> quorate.kv.LockMode
+	52,  // 67: quorate.kv.Deadlock.circle:type_name -> quorate.kv.LockWaiting
+	34,  // 68: quorate.kv.GetRequest.read:type_name -> quorate.kv.ReadContext
+	22,  // 69: quorate.kv.GetResponse.error:type_name -> quorate.kv.KeyError
+	34,  // 70: quorate.kv.BatchGetRequest.read:type_name -> quorate.kv.ReadContext
+	22,  // 71: quorate.kv.Pair.error:type_name -> quorate.kv.KeyError
+	38,  // 72: quorate.kv.BatchGetResponse.pairs:type_name -> quorate.kv.Pair
+	34,  // 73: quorate.kv.ScanRequest.read:type_name -> quorate.kv.ReadContext
+	38,  // 74: quorate.kv.ScanResponse.pairs:type_name -> quorate.kv.Pair
+	22,  // 75: quorate.kv.ScanResponse.error:type_name -> quorate.kv.KeyError
+	42,  // 76: quorate.kv.LockRequest.owner:type_name -> quorate.kv.LockOwner
+	0,   // 77: quorate.kv.LockRequest.mode:type_name -> quorate.kv.LockMode
+	1,   // 78: quorate.kv.LockRequest.policy:type_name -> quorate.kv.LockPolicy
+	2,   // 79: quorate.kv.LockRequest.demand:type_name -> quorate.kv.LockDemand
+	23,  // 80: quorate.kv.LockedKey.changed:type_name -> quorate.kv.WriteConflict
+	31,  // 81: quorate.kv.LockedKey.busy:type_name -> quorate.kv.RowLocked
+	44,  // 82: quorate.kv.LockResponse.keys:type_name -> quorate.kv.LockedKey
+	22,  // 83: quorate.kv.LockResponse.error:type_name -> quorate.kv.KeyError
+	0,   // 84: quorate.kv.HeldLock.mode:type_name -> quorate.kv.LockMode
+	42,  // 85: quorate.kv.HeldLock.owner:type_name -> quorate.kv.LockOwner
+	42,  // 86: quorate.kv.KeepRequest.owner:type_name -> quorate.kv.LockOwner
+	48,  // 87: quorate.kv.KeepRequest.locks:type_name -> quorate.kv.HeldLock
+	48,  // 88: quorate.kv.CarriedLocks.locks:type_name -> quorate.kv.HeldLock
+	42,  // 89: quorate.kv.LockWaiting.owner:type_name -> quorate.kv.LockOwner
+	0,   // 90: quorate.kv.LockWaiting.mode:type_name -> quorate.kv.LockMode
+	42,  // 91: quorate.kv.LockWaiting.blockers:type_name -> quorate.kv.LockOwner
+	52,  // 92: quorate.kv.LocksResponse.waiting:type_name -> quorate.kv.LockWaiting
+	48,  // 93: quorate.kv.LocksResponse.held:type_name -> quorate.kv.HeldLock
+	32,  // 94: quorate.kv.BreakWaitRequest.deadlock:type_name -> quorate.kv.Deadlock
+	57,  // 95: quorate.kv.ValidateRequest.spans:type_name -> quorate.kv.KeySpan
+	22,  // 96: quorate.kv.ValidateResponse.error:type_name -> quorate.kv.KeyError
+	3,   // 97: quorate.kv.Mutation.op:type_name -> quorate.kv.MutationOp
+	4,   // 98: quorate.kv.Mutation.existence:type_name -> quorate.kv.Existence
+	60,  // 99: quorate.kv.PrewriteRequest.mutations:type_name -> quorate.kv.Mutation
+	57,  // 100: quorate.kv.PrewriteRequest.reads:type_name -> quorate.kv.KeySpan
+	22,  // 101: quorate.kv.PrewriteResponse.errors:type_name -> quorate.kv.KeyError
+	22,  // 102: quorate.kv.CommitResponse.error:type_name -> quorate.kv.KeyError
+	22,  // 103: quorate.kv.RollbackResponse.error:type_name -> quorate.kv.KeyError
+	5,   // 104: quorate.kv.CheckTxnStatusResponse.state:type_name -> quorate.kv.TxnState
+	21,  // 105: quorate.kv.CheckTxnStatusResponse.lock:type_name -> quorate.kv.LockInfo
+	22,  // 106: quorate.kv.ResolveResponse.error:type_name -> quorate.kv.KeyError
+	22,  // 107: quorate.kv.HeartbeatResponse.error:type_name -> quorate.kv.KeyError
+	21,  // 108: quorate.kv.ScanLocksResponse.locks:type_name -> quorate.kv.LockInfo
+	79,  // 109: quorate.kv.AdminRequest.split:type_name -> quorate.kv.SplitRequest
+	82,  // 110: quorate.kv.AdminRequest.transfer_leader:type_name -> quorate.kv.TransferLeaderRequest
+	85,  // 111: quorate.kv.AdminRequest.change_peers:type_name -> quorate.kv.ChangePeersRequest
+	89,  // 112: quorate.kv.AdminRequest.describe:type_name -> quorate.kv.DescribeRequest
+	87,  // 113: quorate.kv.AdminRequest.checksum:type_name -> quorate.kv.ChecksumRequest
+	81,  // 114: quorate.kv.AdminResponse.split:type_name -> quorate.kv.SplitResponse
+	83,  // 115: quorate.kv.AdminResponse.transfer_leader:type_name -> quorate.kv.TransferLeaderResponse
+	86,  // 116: quorate.kv.AdminResponse.change_peers:type_name -> quorate.kv.ChangePeersResponse
+	90,  // 117: quorate.kv.AdminResponse.describe:type_name -> quorate.kv.DescribeResponse
+	88,  // 118: quorate.kv.AdminResponse.checksum:type_name -> quorate.kv.ChecksumResponse
+	80,  // 119: quorate.kv.SplitRequest.new_regions:type_name -> quorate.kv.NewRegion
+	48,  // 120: quorate.kv.SplitRequest.locks:type_name -> quorate.kv.HeldLock
+	94,  // 121: quorate.kv.SplitResponse.regions:type_name -> quorate.meta.Region
+	6,   // 122: quorate.kv.Change.type:type_name -> quorate.kv.ChangeType
+	93,  // 123: quorate.kv.Change.peer:type_name -> quorate.meta.Peer
+	84,  // 124: quorate.kv.ChangePeersRequest.changes:type_name -> quorate.kv.Change
+	94,  // 125: quorate.kv.ChangePeersResponse.region:type_name -> quorate.meta.Region
+	94,  // 126: quorate.kv.ChecksumResponse.region:type_name -> quorate.meta.Region
+	94,  // 127: quorate.kv.DescribeResponse.region:type_name -> quorate.meta.Region
+	93,  // 128: quorate.kv.DescribeResponse.leader:type_name -> quorate.meta.Peer
+	91,  // 129: quorate.kv.DescribeResponse.progress:type_name -> quorate.kv.PeerProgress
+	8,   // 130: quorate.kv.KV.Send:input_type -> quorate.kv.Request
+	9,   // 131: quorate.kv.KV.Send:output_type -> quorate.kv.Response
+	131, // [131:132] is the sub-list for method output_type
+	130, // [130:131] is the sub-list for method input_type
+	130, // [130:130] is the sub-list for extension type_name
+	130, // [130:130] is the sub-list for extension extendee
+	0,   // [0:130] is the sub-list for field type_name
 }
 
 func init() { file_kvpb_kv_proto_init() }
@@ -5288,6 +7167,12 @@ func file_kvpb_kv_proto_init() {
 		(*Request_Heartbeat)(nil),
 		(*Request_ScanLocks)(nil),
 		(*Request_DeleteRange)(nil),
+		(*Request_Lock)(nil),
+		(*Request_Release)(nil),
+		(*Request_Keep)(nil),
+		(*Request_Validate)(nil),
+		(*Request_Locks)(nil),
+		(*Request_BreakWait)(nil),
 		(*Request_Admin)(nil),
 	}
 	file_kvpb_kv_proto_msgTypes[2].OneofWrappers = []any{
@@ -5302,6 +7187,12 @@ func file_kvpb_kv_proto_init() {
 		(*Response_Heartbeat)(nil),
 		(*Response_ScanLocks)(nil),
 		(*Response_DeleteRange)(nil),
+		(*Response_Lock)(nil),
+		(*Response_Release)(nil),
+		(*Response_Keep)(nil),
+		(*Response_Validate)(nil),
+		(*Response_Locks)(nil),
+		(*Response_BreakWait)(nil),
 		(*Response_Admin)(nil),
 	}
 	file_kvpb_kv_proto_msgTypes[3].OneofWrappers = []any{
@@ -5326,15 +7217,18 @@ func file_kvpb_kv_proto_init() {
 		(*KeyError_CommitTsTooLarge)(nil),
 		(*KeyError_TxnNotFound)(nil),
 		(*KeyError_ReadBelowGc)(nil),
+		(*KeyError_RowLocked)(nil),
+		(*KeyError_Deadlock)(nil),
+		(*KeyError_OwnerEnded)(nil),
 	}
-	file_kvpb_kv_proto_msgTypes[49].OneofWrappers = []any{
+	file_kvpb_kv_proto_msgTypes[70].OneofWrappers = []any{
 		(*AdminRequest_Split)(nil),
 		(*AdminRequest_TransferLeader)(nil),
 		(*AdminRequest_ChangePeers)(nil),
 		(*AdminRequest_Describe)(nil),
 		(*AdminRequest_Checksum)(nil),
 	}
-	file_kvpb_kv_proto_msgTypes[50].OneofWrappers = []any{
+	file_kvpb_kv_proto_msgTypes[71].OneofWrappers = []any{
 		(*AdminResponse_Split)(nil),
 		(*AdminResponse_TransferLeader)(nil),
 		(*AdminResponse_ChangePeers)(nil),
@@ -5346,8 +7240,8 @@ func file_kvpb_kv_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kvpb_kv_proto_rawDesc), len(file_kvpb_kv_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   64,
+			NumEnums:      7,
+			NumMessages:   85,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

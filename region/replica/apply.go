@@ -24,6 +24,7 @@ type appliedEntry struct {
 	children []*metapb.Region // born on this store
 	conf     bool             // a configuration change, refused or not
 	leaving  bool             // the joint configuration goes on
+	locks    *carried         // replaces what is carried for the next leader
 }
 
 // apply adds committed entries to the round's batch. Everything that others can
@@ -75,7 +76,15 @@ func (r *Replica) applyEntry(e *raftpb.Entry, batch *engine.Batch) (appliedEntry
 	if res.refused = r.checkCommand(&c, e.GetTerm()); res.refused != nil {
 		return res, nil
 	}
+	// What was written down for the next leader holds only if nothing follows it.
+	res.locks = &carried{}
 	switch c.kind {
+	case cmdLocks:
+		list := &kvpb.CarriedLocks{}
+		if err := proto.Unmarshal(c.payload, list); err != nil {
+			return res, err
+		}
+		res.locks = &carried{term: e.GetTerm(), locks: list.GetLocks()}
 	case cmdWrite:
 		if invariants.Enabled {
 			r.checkKeys(c.payload)
@@ -146,12 +155,19 @@ func (r *Replica) finishApply(m *raftpb.Message, results []appliedEntry) {
 	r.mu.desc = r.apl.desc
 	for i := range results {
 		res := &results[i]
+		if res.locks != nil {
+			r.mu.carried = *res.locks
+		}
 		if l == nil || res.term != l.term {
 			continue
 		}
 		if !l.ready {
 			// Whatever could still come of former terms is applied now.
 			l.ready, became = true, true
+			if r.mu.carried.term != 0 && r.mu.carried.term+1 == l.term {
+				l.rows.inherit(r.mu.carried.locks)
+			}
+			r.mu.carried = carried{}
 		} else if res.empty {
 			// Raft puts an empty entry in place of a configuration change that it
 			// does not allow.
@@ -194,6 +210,9 @@ func (r *Replica) finishApply(m *raftpb.Message, results []appliedEntry) {
 	}
 	r.mu.Unlock()
 
+	if changed && l != nil {
+		l.rows.cut(r.apl.desc)
+	}
 	for i := range results {
 		if len(results[i].children) > 0 {
 			r.cfg.Counters.Splits.Add(1)
@@ -213,7 +232,13 @@ func (r *Replica) finishApply(m *raftpb.Message, results []appliedEntry) {
 		r.cfg.Host.Enqueue(r.cfg.RegionID, multiraft.Ready)
 	}
 	for _, e := range ends {
-		l.latches.Release(e.p.guard)
+		failed := e.resp.GetRegionError() != nil
+		if e.p.decided != 0 && !failed {
+			l.rows.release(e.p.decided)
+		}
+		if !e.p.keepGuard || failed {
+			l.latches.Release(e.p.guard)
+		}
 		if e.resp.GetRegionError() != nil {
 			r.cfg.Counters.ProposalsFailed.Add(1)
 		} else if e.p.then != nil {
@@ -265,6 +290,9 @@ func (r *Replica) applySplit(payload []byte, batch *engine.Batch) ([]*metapb.Reg
 	}
 	r.apl.desc = regions[0]
 	r.apl.sizeBytes = share
+	r.mu.Lock()
+	r.mu.bequest = req.GetLocks()
+	r.mu.Unlock()
 	return here, &kvpb.Response{Cmd: &kvpb.Response_Admin{Admin: &kvpb.AdminResponse{
 		Cmd: &kvpb.AdminResponse_Split{Split: &kvpb.SplitResponse{Regions: regions}},
 	}}}, nil

@@ -16,6 +16,7 @@ type Call struct {
 	mu       sync.Mutex
 	state    callState
 	restarts int
+	abandon  func() // takes back what the call waits for; may be nil
 }
 
 type callState uint8
@@ -46,6 +47,18 @@ func (c *Call) answered() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state == callAnswered
+}
+
+// onAbandon has f called if the call is given up; a later call replaces f. If that
+// has happened already, f is called at once.
+func (c *Call) onAbandon(f func()) {
+	c.mu.Lock()
+	over := c.state == callAnswered
+	c.abandon = f
+	c.mu.Unlock()
+	if over {
+		f()
+	}
 }
 
 // propose moves the call into the hands of Raft. It reports false if the call was
@@ -85,7 +98,11 @@ func (c *Call) Abandon(why string) {
 		return
 	}
 	c.state = callAnswered
+	undo := c.abandon
 	c.mu.Unlock()
+	if undo != nil {
+		undo()
+	}
 	if state == callProposed || part {
 		c.done(region.Response(region.Ambiguous(why)))
 		return

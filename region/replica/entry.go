@@ -27,8 +27,10 @@ const (
 	cmdGC
 	// cmdChecksum: no payload. Every replica hashes its state as of this entry.
 	cmdChecksum
+	// cmdLocks: a kvpb.CarriedLocks, written before the leadership is handed over.
+	cmdLocks
 
-	cmdLast = cmdChecksum
+	cmdLast = cmdLocks
 )
 
 // command is what a raft entry carries: the header that apply checks and the

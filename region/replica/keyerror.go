@@ -33,7 +33,7 @@ func keyError(err error) *kvpb.KeyError {
 		}}}
 	case errors.As(err, &exists):
 		return &kvpb.KeyError{Kind: &kvpb.KeyError_AlreadyExists{AlreadyExists: &kvpb.AlreadyExists{
-			Key: exists.Key, Value: exists.Value,
+			Key: exists.Key, Value: exists.Value, CommitTs: uint64(exists.CommitTS),
 		}}}
 	case errors.As(err, &notExists):
 		return &kvpb.KeyError{Kind: &kvpb.KeyError_Conflict{Conflict: &kvpb.WriteConflict{Key: notExists.Key}}}

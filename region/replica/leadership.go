@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/multiraft/liveness"
 	"github.com/quorate-db/quorate/proto/kvpb"
@@ -27,6 +28,7 @@ type leadership struct {
 	term    uint64
 	latches *latch.Manager // has its own mutex
 	maxTS   atomic.Uint64  // largest timestamp that a read was served at, or a 1PC committed at
+	rows    *rowLocks      // has its own mutex
 
 	ready   bool // an entry of the term is applied: may evaluate
 	tsReady bool // maxTS covers what former leaders served (rule D5)
@@ -52,7 +54,11 @@ type leadership struct {
 	down, pending []uint64       // peers; replaced, never changed
 	silent        map[uint64]int // ticks since a peer was heard of, Process only
 
-	transferTo    uint64 // peer, 0: no transfer under way
+	// frozen: nothing may be taken out of the lock table, because it was written
+	// down for the next leader or for the children of a split.
+	frozen        bool
+	transferGuard *latch.Guard // on the whole region, while a transfer is under way
+	transferTo    uint64       // peer, 0: no transfer under way
 	transferTicks int
 	transferDone  []func(*kvpb.Response)
 }
@@ -72,10 +78,19 @@ type proposal struct {
 	resp *kvpb.Response
 	// then, if set, replaces the answer: the call goes on.
 	then func()
+	// keepGuard leaves the latches to then.
+	keepGuard bool
+	// decided is a transaction whose end the command brings here: its row locks go
+	// when it is applied. 0: none.
+	decided timestamp.Timestamp
 }
 
-func newLeadership(term uint64) *leadership {
-	return &leadership{term: term, latches: latch.NewManager(), inflight: make(map[uint64]*proposal), silent: make(map[uint64]int), commits: make(map[uint64]uint64)}
+func newLeadership(term uint64, clock env.Clock) *leadership {
+	return &leadership{
+		term: term, latches: latch.NewManager(), rows: newRowLocks(clock),
+		inflight: make(map[uint64]*proposal), silent: make(map[uint64]int),
+		commits: make(map[uint64]uint64),
+	}
 }
 
 // raiseMaxTS makes maxTS at least ts and returns what it was.
@@ -118,6 +133,8 @@ func (l *leadership) end(r *Replica, why string) {
 	r.mu.Unlock()
 
 	l.latches.Close()
+	l.rows.close(notLeader)
+	l.latches.Release(l.transferGuard)
 	for _, p := range queue {
 		p.call.finish(region.Response(notLeader))
 		l.latches.Release(p.guard)
@@ -173,7 +190,7 @@ func (r *Replica) lookAround() {
 	changed := r.mu.term != now.term || r.mu.leader != now.leader
 	r.mu.term, r.mu.leader = now.term, now.leader
 	if leads && r.mu.lead == nil && !r.mu.destroyed {
-		r.mu.lead = newLeadership(now.term)
+		r.mu.lead = newLeadership(now.term, r.cfg.Clock)
 		began = true
 	}
 	r.mu.Unlock()
@@ -251,16 +268,22 @@ func (r *Replica) watchPeersLocked(l *leadership) {
 func (r *Replica) tickLeader() {
 	r.mu.Lock()
 	var late []func(*kvpb.Response)
-	if l := r.mu.lead; l != nil && l.transferTo != 0 {
+	l := r.mu.lead
+	var guard *latch.Guard
+	if l != nil && l.transferTo != 0 {
 		if l.transferTicks++; l.transferTicks > r.electionTicks+1 {
 			// The library has given up by now.
 			late, l.transferDone, l.transferTo = l.transferDone, nil, 0
+			guard, l.transferGuard, l.frozen = l.transferGuard, nil, false
 		}
 	}
-	if r.mu.lead != nil {
-		r.watchPeersLocked(r.mu.lead)
+	if l != nil {
+		r.watchPeersLocked(l)
 	}
 	r.mu.Unlock()
+	if guard != nil {
+		l.latches.Release(guard)
+	}
 	for _, f := range late {
 		f(region.Response(region.ServerBusy("the leadership was not taken over in time", 100)))
 	}

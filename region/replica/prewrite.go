@@ -4,6 +4,7 @@ import (
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/region"
+	"github.com/quorate-db/quorate/region/locktable"
 	"github.com/quorate-db/quorate/storage/keys"
 	"github.com/quorate-db/quorate/storage/mvcc"
 )
@@ -73,6 +74,17 @@ func (ev *evaluation) observe(start timestamp.Timestamp, muts []mvcc.Mutation) {
 	}
 }
 
+// rowLocks returns the row locks of others that forbid the writes (rule E5). A
+// prewrite never waits for one (rule E6).
+func (ev *evaluation) rowLocks(start timestamp.Timestamp, writes []mvcc.Mutation) (kes []*kvpb.KeyError) {
+	for _, m := range writes {
+		if ke := ev.l.rows.against(start, m.Key, locktable.Update); ke != nil {
+			kes = append(kes, ke)
+		}
+	}
+	return kes
+}
+
 // evalChecks runs mutations that write nothing against a batch that is thrown away.
 func (ev *evaluation) evalChecks(checks []mvcc.Mutation, p mvcc.PrewriteParams) ([]*kvpb.KeyError, error) {
 	if len(checks) == 0 {
@@ -110,6 +122,10 @@ func evalPrewrite(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, erro
 		MinCommitTS: max(timestamp.Timestamp(q.GetMinCommitTs()), start.Next()),
 	}
 	resp := &kvpb.PrewriteResponse{}
+	resp.Errors = ev.rowLocks(start, writes)
+	if len(resp.Errors) > 0 {
+		ev.drop = true
+	}
 	for _, m := range writes {
 		res, err := mvcc.Prewrite(ev.batch, ev.state, m, p)
 		ke, err := ev.keyError(err)
@@ -172,6 +188,9 @@ func evalOnePC(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, error) 
 			CommitTs: uint64(commit), MaxCommitTs: limit,
 		}}})
 	}
+	if kes := ev.rowLocks(start, writes); len(kes) > 0 {
+		return fail(kes...)
+	}
 	// The locks are thrown away: primary and life only have to be there.
 	kes, err := ev.evalChecks(checks, mvcc.PrewriteParams{
 		Primary: keys.User("-"), StartTS: start, MinCommitTS: commit, TTLms: 1,
@@ -191,5 +210,6 @@ func evalOnePC(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, error) 
 			return fail(ke)
 		}
 	}
+	ev.decided = start
 	return prewriteAnswer(&kvpb.PrewriteResponse{OnePcCommitTs: uint64(commit)}), nil
 }

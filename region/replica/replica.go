@@ -16,6 +16,7 @@ import (
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/multiraft/liveness"
+	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region"
 	"github.com/quorate-db/quorate/storage/engine"
@@ -57,6 +58,9 @@ type Host interface {
 	// clock, and whether the clocks allow to trust what was promised. It may be called
 	// with a replica's mutex held.
 	Liveness() (v *liveness.View, now time.Duration, trusted bool)
+	// LockWaits is called when a request has begun to wait for a row lock: from now
+	// on, and as long as it reports true, TendLocks is to be called.
+	LockWaits()
 	// Fatal ends the store.
 	Fatal(err error)
 }
@@ -143,7 +147,39 @@ type Replica struct {
 		ops      []func(*raft.RawNode) // run by Process, bounded by their callers
 		barriers map[*raftpb.Message]func()
 		lostPeer map[uint64]struct{} // unreachable
+
+		// carried is what the log says about the row locks of the leader before, and
+		// bequest about those of the children of the last split.
+		carried carried
+		bequest []*kvpb.HeldLock
 	}
+}
+
+// carried is the row locks that a leader has written down. They are those of the
+// leader of the next term, and of no other (rule E5). A zero term means none.
+type carried struct {
+	term  uint64
+	locks []*kvpb.HeldLock
+}
+
+// InheritLocks gives a child that was born just now the row locks that the split
+// left to it. Nothing may have been processed yet.
+func (r *Replica) InheritLocks(parent *Replica) {
+	parent.mu.Lock()
+	list := parent.mu.bequest
+	parent.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.desc == nil || r.mu.applied.index != InitialIndex {
+		return
+	}
+	c := carried{term: InitialTerm}
+	for _, h := range list {
+		if region.Contains(r.mu.desc, h.GetKey()) {
+			c.locks = append(c.locks, h)
+		}
+	}
+	r.mu.carried = c
 }
 
 // softState is what the last look at the RawNode showed.

@@ -78,6 +78,8 @@ func (r *Replica) split(c *Call, l *leadership, req *kvpb.SplitRequest) {
 			r.giveUp(c, l, g, region.Refused("%v", err))
 			return
 		}
+		req = proto.Clone(req).(*kvpb.SplitRequest)
+		req.Locks = l.rows.export(req.GetKeys()[0])
 		payload, err := proto.Marshal(req)
 		if err != nil {
 			r.giveUp(c, l, g, region.Refused("encode split: %v", err))

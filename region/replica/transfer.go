@@ -2,10 +2,12 @@ package replica
 
 import (
 	"go.etcd.io/raft/v3"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region"
+	"github.com/quorate-db/quorate/region/latch"
 )
 
 func transferred() *kvpb.Response {
@@ -31,22 +33,51 @@ func (r *Replica) transferLeader(c *Call, toStore uint64) {
 		c.finish(region.Response(region.Refused("region %d has no voter on store %d", desc.GetId(), toStore)))
 		return
 	}
-	if !c.propose() {
+	r.mu.Lock()
+	underWay := r.mu.lead == l && l.transferTo != 0
+	r.mu.Unlock()
+	if underWay {
+		// The locks are written down and nothing runs; the target may be another one.
+		if c.propose() {
+			r.startTransfer(c, l, to, nil)
+		}
 		return
 	}
+	r.underLatches(c, l, []latch.Span{latch.Range(nil, nil)}, func(l *leadership, desc *metapb.Region, g *latch.Guard) {
+		payload, err := proto.Marshal(&kvpb.CarriedLocks{Locks: l.rows.export(nil)})
+		if err != nil {
+			r.giveUp(c, l, g, region.Refused("encode locks: %v", err))
+			return
+		}
+		p := &proposal{call: c, guard: g, cmd: command{kind: cmdLocks, payload: payload}, keepGuard: true}
+		p.then = func() { r.startTransfer(c, l, to, g) }
+		r.propose(l, desc, p)
+	})
+}
+
+// startTransfer hands the leadership over. The call is proposed, the locks are in
+// the log, and guard (nil: of a transfer that goes on) keeps everything else out
+// until the transfer has come to an end.
+func (r *Replica) startTransfer(c *Call, l *leadership, to *metapb.Peer, guard *latch.Guard) {
 	ok := r.enqueueOp(func(rn *raft.RawNode) {
 		r.mu.Lock()
 		if r.mu.lead != l {
 			ne := r.notLeaderLocked()
 			r.mu.Unlock()
+			l.latches.Release(guard)
 			c.finish(region.Response(ne))
 			return
 		}
 		if len(l.transferDone) >= transfersMax {
 			r.mu.Unlock()
+			l.latches.Release(guard)
 			c.finish(region.Response(region.ServerBusy("too many transfers are under way", 100)))
 			return
 		}
+		if guard != nil {
+			l.transferGuard = guard
+		}
+		l.frozen = true
 		// Rule A3: the lease goes before the first message of the transfer, and for
 		// the rest of the term: a TimeoutNow that is delayed elects the target
 		// whenever it arrives.
@@ -57,6 +88,7 @@ func (r *Replica) transferLeader(c *Call, toStore uint64) {
 		rn.TransferLeader(to.GetId())
 	})
 	if !ok {
+		l.latches.Release(guard)
 		c.finish(region.Response(region.NotFound(r.cfg.RegionID)))
 	}
 }

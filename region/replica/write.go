@@ -30,6 +30,9 @@ type evaluation struct {
 	state engine.Reader
 	batch *engine.Batch
 
+	// decided is a transaction that ends here for certain if the evaluation is
+	// applied, or if it finds that nothing is left to do: its row locks go then.
+	decided timestamp.Timestamp
 	drop    bool        // the batch must not be proposed
 	more    bool        // there is more to do when this is applied
 	refused errorAnswer // answer this, nothing runs
@@ -85,6 +88,9 @@ func (r *Replica) evaluate(c *Call, l *leadership, desc *metapb.Region, g *latch
 	}
 	if ev.drop || batch.Empty() {
 		// An answer that comes from what is here must come from the leader.
+		if ev.decided != 0 && !ev.drop {
+			l.rows.release(ev.decided)
+		}
 		l.latches.Release(g)
 		r.confirm(c, l, func(e errorAnswer) {
 			if e != nil {
@@ -96,7 +102,7 @@ func (r *Replica) evaluate(c *Call, l *leadership, desc *metapb.Region, g *latch
 		return
 	}
 	p := &proposal{
-		call: c, guard: g, resp: resp,
+		call: c, guard: g, resp: resp, decided: ev.decided,
 		cmd: command{kind: cmdWrite, payload: batch.Repr()},
 	}
 	if ev.more {
@@ -128,6 +134,7 @@ func planWrite(req *kvpb.Request) (*writing, errorAnswer) {
 		}
 		return planKeys(q.GetKeys(), func(ev *evaluation) (*kvpb.Response, error) {
 			resp := &kvpb.CommitResponse{}
+			ev.decided = timestamp.Timestamp(q.GetStartTs())
 			var err error
 			resp.Error, err = ev.each(q.GetKeys(), func(k []byte) error {
 				return mvcc.Commit(ev.batch, ev.state, k, timestamp.Timestamp(q.GetStartTs()), timestamp.Timestamp(q.GetCommitTs()))
@@ -138,6 +145,7 @@ func planWrite(req *kvpb.Request) (*writing, errorAnswer) {
 		q := cmd.Rollback
 		return planKeys(q.GetKeys(), func(ev *evaluation) (*kvpb.Response, error) {
 			resp := &kvpb.RollbackResponse{}
+			ev.decided = timestamp.Timestamp(q.GetStartTs())
 			var err error
 			resp.Error, err = ev.each(q.GetKeys(), func(k []byte) error {
 				return mvcc.Rollback(ev.batch, ev.state, k, timestamp.Timestamp(q.GetStartTs()), true)
@@ -227,6 +235,7 @@ func evalCheckTxn(ev *evaluation, q *kvpb.CheckTxnStatusRequest) (*kvpb.Response
 		resp.State = kvpb.TxnState_COMMITTED
 	case mvcc.TxnRolledBack:
 		resp.State = kvpb.TxnState_ROLLED_BACK
+		ev.decided = timestamp.Timestamp(q.GetStartTs())
 	case mvcc.TxnLocked:
 		resp.State = kvpb.TxnState_LOCKED
 		resp.Lock = lockInfo(q.GetPrimary(), st.Lock)
@@ -260,6 +269,7 @@ func planResolve(q *kvpb.ResolveRequest) (*writing, errorAnswer) {
 	}
 	if len(q.GetKeys()) > 0 {
 		return planKeys(q.GetKeys(), func(ev *evaluation) (*kvpb.Response, error) {
+			ev.decided = timestamp.Timestamp(q.GetStartTs())
 			ke, err := ev.each(q.GetKeys(), func(k []byte) error { return resolveOne(ev, q, k) })
 			return answer(ke), err
 		})
@@ -268,6 +278,7 @@ func planResolve(q *kvpb.ResolveRequest) (*writing, errorAnswer) {
 		spans: []latch.Span{latch.Range(q.GetStartKey(), q.GetEndKey())},
 		check: func(d *metapb.Region) errorAnswer { return checkRange(d, q.GetStartKey(), q.GetEndKey()) },
 		eval: func(ev *evaluation) (*kvpb.Response, error) {
+			ev.decided = timestamp.Timestamp(q.GetStartTs())
 			from := keys.User(q.GetStartKey())
 			for {
 				locks, resume, err := mvcc.ScanLocks(ev.state, from, q.GetEndKey(), timestamp.Timestamp(q.GetStartTs()), locksMax)

@@ -48,6 +48,16 @@ func requestSpan(req *kvpb.Request) (span, error) {
 		return rangeSpan(c.Resolve.GetStartKey(), c.Resolve.GetEndKey()), nil
 	case *kvpb.Request_Heartbeat:
 		return pointSpan(c.Heartbeat.GetPrimary()), nil
+	case *kvpb.Request_Lock:
+		return keysSpan(c.Lock.GetKeys())
+	case *kvpb.Request_Release:
+		return keysSpan(c.Release.GetKeys())
+	case *kvpb.Request_Keep:
+		list := make([][]byte, len(c.Keep.GetLocks()))
+		for i, h := range c.Keep.GetLocks() {
+			list[i] = h.GetKey()
+		}
+		return keysSpan(list)
 	case *kvpb.Request_ScanLocks:
 		return rangeSpan(c.ScanLocks.GetStartKey(), c.ScanLocks.GetEndKey()), nil
 	case *kvpb.Request_DeleteRange:
@@ -94,6 +104,8 @@ func isRead(req *kvpb.Request) bool {
 	switch c := req.GetCmd().(type) {
 	case *kvpb.Request_Get, *kvpb.Request_BatchGet, *kvpb.Request_Scan, *kvpb.Request_ScanLocks:
 		return true
+	case *kvpb.Request_Lock, *kvpb.Request_Release, *kvpb.Request_Keep:
+		return true // what they change is in memory, and twice is as good as once
 	case *kvpb.Request_Admin:
 		_, ok := c.Admin.GetCmd().(*kvpb.AdminRequest_Describe)
 		return ok

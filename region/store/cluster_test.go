@@ -142,12 +142,28 @@ func (n *node) start() {
 		Fatal:    func(err error) { n.fatal = err },
 		Observer: n.c.observer, Manual: true, SnapshotBytesPerSecond: -1,
 		OldLocks: func(l []mvcc.KeyLock) { n.c.oldLocks += len(l) },
-		Splits:   n.c, SplitSizeBytes: n.c.split, DisableLeases: n.c.noLeases,
+		Splits:   n.c, SplitSizeBytes: n.c.split, DisableLeases: n.c.noLeases, Peers: testPeers{n},
 	})
 	if err != nil {
 		n.c.t.Fatalf("store %d: %v", n.id, err)
 	}
 	n.s = s
+}
+
+// testPeers asks the other stores by a function call.
+type testPeers struct{ n *node }
+
+func (p testPeers) Stores() (out []uint64) {
+	for _, id := range p.n.c.storeIDs() {
+		if id != p.n.id && p.n.c.stores[id].s != nil {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func (p testPeers) Send(ctx context.Context, store uint64, req *kvpb.Request) (*kvpb.Response, error) {
+	return p.n.c.stores[store].s.Send(ctx, req), nil
 }
 
 func (n *node) stop() {

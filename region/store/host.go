@@ -71,7 +71,7 @@ func (h host) Tombstoned(regionID, peerID uint64) (bool, error) {
 // must not acknowledge or vote while a crash could still take its state away. If
 // the parent were filled by a raft snapshot after such a crash, nobody would make
 // the child's state again.
-func (h host) Born(_ *replica.Replica, children []*metapb.Region, lead bool) {
+func (h host) Born(parent *replica.Replica, children []*metapb.Region, lead bool) {
 	s := h.s
 	s.mu.Lock()
 	for _, desc := range children {
@@ -82,7 +82,7 @@ func (h host) Born(_ *replica.Replica, children []*metapb.Region, lead bool) {
 		err := s.eng.State.Sync()
 		for _, desc := range children {
 			if err == nil {
-				err = s.bear(desc, lead)
+				err = s.bear(parent, desc, lead)
 			}
 		}
 		s.mu.Lock()
@@ -99,7 +99,7 @@ func (h host) Born(_ *replica.Replica, children []*metapb.Region, lead bool) {
 }
 
 // bear makes one child. lead says that this store led the parent.
-func (s *Store) bear(desc *metapb.Region, lead bool) error {
+func (s *Store) bear(parent *replica.Replica, desc *metapb.Region, lead bool) error {
 	id := desc.GetId()
 	p := region.PeerOn(desc, s.ident.StoreID)
 	if old := s.replica(id); old != nil {
@@ -112,6 +112,7 @@ func (s *Store) bear(desc *metapb.Region, lead bool) error {
 	if err != nil {
 		return err
 	}
+	r.InheritLocks(parent)
 	s.addReplica(id, r)
 	if lead && region.IsVoter(p.GetRole()) {
 		// Nobody else has reason to be faster: the others' timers have only just
@@ -150,6 +151,8 @@ func (h host) Changed(r *replica.Replica) {
 		l.changed(r)
 	}
 }
+
+func (h host) LockWaits() { h.s.locks.wake() }
 
 func (h host) Fatal(err error) { h.s.fatal(err) }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/multiraft"
+	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/proto/placementpb"
 	"github.com/quorate-db/quorate/region/replica"
@@ -54,6 +55,9 @@ type Options struct {
 	// OnWithdrawn hears that a store is not supported any more: it is probably
 	// gone, and what it led is free. It must not block. May be nil.
 	OnWithdrawn func(store uint64)
+	// Peers reaches the other stores for what concerns no single region: a circle of
+	// waits may go through several. Nil: there are none.
+	Peers Peers
 	// Observer sees Raft at work, for the simulation; nil in production.
 	Observer replica.Observer
 	// Workers of the scheduler; zero is the driver's default.
@@ -91,6 +95,15 @@ func (o *Options) validate() error {
 type SplitPlanner interface {
 	// AllocIDs returns the first of n fresh ids.
 	AllocIDs(ctx context.Context, n int) (first uint64, err error)
+}
+
+// Peers is the other stores of the cluster. It may be used concurrently.
+type Peers interface {
+	// Stores lists those that are believed to be alive.
+	Stores() []uint64
+	// Send asks a store itself; see kvpb.LocksRequest. It must not wait for a store
+	// that is known to be away.
+	Send(ctx context.Context, store uint64, req *kvpb.Request) (*kvpb.Response, error)
 }
 
 // Reporter hears about regions that this store leads. RegionsChanged is called at

@@ -16,6 +16,9 @@ import (
 // is never nil. Keys and values of the request must not be changed until then;
 // those of the response belong to the caller.
 func (s *Store) Send(ctx context.Context, req *kvpb.Request) *kvpb.Response {
+	if resp := s.sendToStore(req); resp != nil {
+		return resp
+	}
 	r, e := s.route(req)
 	if e != nil {
 		return region.Response(e)
@@ -36,31 +39,52 @@ func (s *Store) SendAsync(req *kvpb.Request, done func(*kvpb.Response)) {
 	r.Send(req, nil, func(resp *kvpb.Response) { done(s.enrich(req, resp)) })
 }
 
+// sendToStore answers requests that are not for a region; nil if req is for one.
+func (s *Store) sendToStore(req *kvpb.Request) *kvpb.Response {
+	locks, br := req.GetLocks(), req.GetBreakWait()
+	if locks == nil && br == nil {
+		return nil
+	}
+	if e := s.checkHeader(req.GetHeader()); e != nil {
+		return region.Response(e)
+	}
+	if locks != nil {
+		return &kvpb.Response{Cmd: &kvpb.Response_Locks{Locks: s.lockList(locks)}}
+	}
+	return &kvpb.Response{Cmd: &kvpb.Response_BreakWait{BreakWait: &kvpb.BreakWaitResponse{Broken: s.breakWait(br.GetDeadlock())}}}
+}
+
 func (s *Store) route(req *kvpb.Request) (*replica.Replica, *kvpb.RegionError) {
-	if s.closed.Load() {
-		return nil, region.Unavailable("it is stopping")
+	if e := s.checkHeader(req.GetHeader()); e != nil {
+		return nil, e
 	}
-	if s.failed.Load() {
-		return nil, region.Unavailable("it has failed")
-	}
-	h := req.GetHeader()
-	if h == nil {
-		return nil, region.Refused("request without a header")
-	}
-	if id := h.GetClusterId(); id != 0 && id != s.ident.ClusterID {
-		return nil, region.Refused("request is for cluster %x, this is cluster %x", id, s.ident.ClusterID)
-	}
-	if id := h.GetStoreId(); id != 0 && id != s.ident.StoreID {
-		return nil, region.StoreNotMatch(s.ident.StoreID)
-	}
-	r := s.replica(h.GetRegionId())
+	r := s.replica(req.GetHeader().GetRegionId())
 	if r == nil {
-		return nil, region.NotFound(h.GetRegionId())
+		return nil, region.NotFound(req.GetHeader().GetRegionId())
 	}
 	if e := s.space.refuses(req); e != nil {
 		return nil, e
 	}
 	return r, nil
+}
+
+func (s *Store) checkHeader(h *kvpb.Header) *kvpb.RegionError {
+	if s.closed.Load() {
+		return region.Unavailable("it is stopping")
+	}
+	if s.failed.Load() {
+		return region.Unavailable("it has failed")
+	}
+	if h == nil {
+		return region.Refused("request without a header")
+	}
+	if id := h.GetClusterId(); id != 0 && id != s.ident.ClusterID {
+		return region.Refused("request is for cluster %x, this is cluster %x", id, s.ident.ClusterID)
+	}
+	if id := h.GetStoreId(); id != 0 && id != s.ident.StoreID {
+		return region.StoreNotMatch(s.ident.StoreID)
+	}
+	return nil
 }
 
 // enrich adds to a refusal what else this store knows over the range that the

@@ -30,6 +30,7 @@ type Store struct {
 	live      *storeLiveness
 	counters  replica.Counters
 	work      queues
+	locks     lockWatch
 	failed    atomic.Bool
 	closed    atomic.Bool
 
@@ -100,6 +101,7 @@ func Open(e *Engines, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s.live = newStoreLiveness(s, boot)
+	s.locks.init()
 	if s.transport, err = o.Transport(receiver{s}, receiver{s}); err != nil {
 		return nil, fmt.Errorf("open store: transport: %w", err)
 	}

@@ -73,6 +73,7 @@ func (s *Store) startWorkers() {
 	s.group.Go("store-timestamps", s.timestampLoop)
 	s.group.Go("store-sync", s.syncLoop)
 	s.group.Go("store-liveness", s.live.run)
+	s.group.Go("store-locks", s.lockLoop)
 }
 
 func consume[T any](s *Store, name string, q *queue[T], f func(context.Context, T)) {

@@ -115,6 +115,40 @@ func newestValue(r engine.Reader, key keys.User, ts timestamp.Timestamp) (out Ve
 	return out, found, err
 }
 
+// NewestResult is what Newest found.
+type NewestResult struct {
+	Found bool    // there is a put or a delete
+	Value Version // the newest of them; its Value is a copy
+	// Any is the commit timestamp of the newest version of any kind, 0 if there is
+	// none.
+	Any timestamp.Timestamp
+}
+
+// Newest returns the newest committed state of a key, or *LockedError if the lock
+// of a transaction other than own stands on it.
+func Newest(r engine.Reader, key keys.User, own timestamp.Timestamp) (NewestResult, error) {
+	l, err := GetLock(r, key)
+	if err != nil {
+		return NewestResult{}, err
+	}
+	if l != nil && l.StartTS != own {
+		return NewestResult{}, &LockedError{Key: bytes.Clone(key), Lock: *l}
+	}
+	var out NewestResult
+	err = versions(r, key, timestamp.Max, func(v Version) bool {
+		out.Any = max(out.Any, v.CommitTS)
+		if v.Kind == LockOnly {
+			return true
+		}
+		out.Found, out.Value = true, v
+		if v.Kind == Put {
+			out.Value.Value = append([]byte{}, v.Value...)
+		}
+		return false
+	})
+	return out, err
+}
+
 // FindCommit returns when the transaction committed key, or found = false.
 func FindCommit(r engine.Reader, key keys.User, startTS timestamp.Timestamp) (commitTS timestamp.Timestamp, found bool, err error) {
 	err = versions(r, key, timestamp.Max, func(v Version) bool {
