@@ -113,6 +113,14 @@ func (r *Replica) tooOld(req *kvpb.Request) *kvpb.Response {
 		return &kvpb.KeyError{Kind: &kvpb.KeyError_ReadBelowGc{ReadBelowGc: &kvpb.ReadBelowGC{Ts: ts, GcTs: uint64(fence)}}}
 	}
 	switch cmd := req.GetCmd().(type) {
+	case *kvpb.Request_Lock:
+		if ke := refuse(cmd.Lock.GetReadTs()); ke != nil {
+			return &kvpb.Response{Cmd: &kvpb.Response_Lock{Lock: &kvpb.LockResponse{Error: ke}}}
+		}
+	case *kvpb.Request_Validate:
+		if ke := refuse(cmd.Validate.GetReadTs()); ke != nil {
+			return &kvpb.Response{Cmd: &kvpb.Response_Validate{Validate: &kvpb.ValidateResponse{Error: ke}}}
+		}
 	case *kvpb.Request_Get:
 		if ke := refuse(cmd.Get.GetRead().GetReadTs()); ke != nil {
 			return &kvpb.Response{Cmd: &kvpb.Response_Get{Get: &kvpb.GetResponse{Error: ke}}}

@@ -80,6 +80,8 @@ func opOf(k mvcc.Kind) kvpb.MutationOp {
 		return kvpb.MutationOp_DELETE
 	case mvcc.LockOnly:
 		return kvpb.MutationOp_LOCK_ONLY
+	case mvcc.Shared:
+		return kvpb.MutationOp_LOCK_SHARED
 	}
 	return kvpb.MutationOp_PUT
 }

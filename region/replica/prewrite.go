@@ -3,6 +3,7 @@ package replica
 import (
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/kvpb"
+	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region"
 	"github.com/quorate-db/quorate/region/locktable"
 	"github.com/quorate-db/quorate/storage/keys"
@@ -21,7 +22,22 @@ func planPrewrite(q *kvpb.PrewriteRequest) (*writing, errorAnswer) {
 		return nil, region.Refused("prewrite without a primary or without a time to live")
 	}
 	if q.GetOnePc() {
-		return planKeys(list, func(ev *evaluation) (*kvpb.Response, error) { return evalOnePC(ev, q) })
+		w, e := planKeys(list, func(ev *evaluation) (*kvpb.Response, error) { return evalOnePC(ev, q) })
+		if e != nil || len(q.GetReads()) == 0 {
+			return w, e
+		}
+		// What was read is kept as it is from the validation to the apply.
+		for _, s := range ranges(q.GetReads()) {
+			w.spans = append(w.spans, s.Shared())
+		}
+		keysOnly := w.check
+		w.check = func(d *metapb.Region) errorAnswer {
+			if e := keysOnly(d); e != nil {
+				return e
+			}
+			return checkSpans(d, q.GetReads())
+		}
+		return w, nil
 	}
 	return planKeys(list, func(ev *evaluation) (*kvpb.Response, error) { return evalPrewrite(ev, q) })
 }
@@ -52,6 +68,8 @@ func splitMutations(ms []*kvpb.Mutation) (writes, checks []mvcc.Mutation, e erro
 			out.Kind, out.Value = mvcc.Delete, nil
 		case kvpb.MutationOp_LOCK_ONLY:
 			out.Kind, out.Value = mvcc.LockOnly, nil
+		case kvpb.MutationOp_LOCK_SHARED:
+			out.Kind, out.Value = mvcc.Shared, nil
 		case kvpb.MutationOp_CHECK_NOT_EXISTS:
 			out.Kind, out.Value, out.Constraint = mvcc.LockOnly, nil, mvcc.MustNotExist
 			checks = append(checks, out)
@@ -76,13 +94,28 @@ func (ev *evaluation) observe(start timestamp.Timestamp, muts []mvcc.Mutation) {
 
 // rowLocks returns the row locks of others that forbid the writes (rule E5). A
 // prewrite never waits for one (rule E6).
-func (ev *evaluation) rowLocks(start timestamp.Timestamp, writes []mvcc.Mutation) (kes []*kvpb.KeyError) {
+//
+// Where the holder's own prewrite stands on the key, that is what is in the way: its
+// transaction is about to be decided, and may be settled by anybody.
+func (ev *evaluation) rowLocks(start timestamp.Timestamp, writes []mvcc.Mutation) (kes []*kvpb.KeyError, err error) {
 	for _, m := range writes {
-		if ke := ev.l.rows.against(start, m.Key, locktable.Update); ke != nil {
+		mode := locktable.Update
+		if m.Kind == mvcc.Shared {
+			mode = locktable.Share
+		}
+		ke := ev.l.rows.against(start, m.Key, mode)
+		if ke == nil {
+			continue
+		}
+		l, err := mvcc.GetLock(ev.state, m.Key)
+		if err != nil {
+			return nil, err
+		}
+		if l == nil || uint64(l.StartTS) != ke.GetRowLocked().GetHolder().GetId() {
 			kes = append(kes, ke)
 		}
 	}
-	return kes
+	return kes, nil
 }
 
 // evalChecks runs mutations that write nothing against a batch that is thrown away.
@@ -122,9 +155,12 @@ func evalPrewrite(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, erro
 		MinCommitTS: max(timestamp.Timestamp(q.GetMinCommitTs()), start.Next()),
 	}
 	resp := &kvpb.PrewriteResponse{}
-	resp.Errors = ev.rowLocks(start, writes)
-	if len(resp.Errors) > 0 {
-		ev.drop = true
+	locked, err := ev.rowLocks(start, writes)
+	if err != nil {
+		return nil, err
+	}
+	if len(locked) > 0 {
+		resp.Errors, ev.drop = locked, true
 	}
 	for _, m := range writes {
 		res, err := mvcc.Prewrite(ev.batch, ev.state, m, p)
@@ -188,8 +224,20 @@ func evalOnePC(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, error) 
 			CommitTs: uint64(commit), MaxCommitTs: limit,
 		}}})
 	}
-	if kes := ev.rowLocks(start, writes); len(kes) > 0 {
+	if kes, err := ev.rowLocks(start, writes); err != nil {
+		return nil, err
+	} else if len(kes) > 0 {
 		return fail(kes...)
+	}
+	for _, s := range q.GetReads() {
+		// Any version above the snapshot counts, and every lock: its transaction may
+		// commit at or below this one's timestamp (rule E1).
+		err := mvcc.ValidateSpan(ev.state, s.GetStart(), s.GetEnd(), start, timestamp.Timestamp(q.GetReadTs()), commit, nil)
+		if ke, err := ev.keyError(err); err != nil {
+			return nil, err
+		} else if ke != nil {
+			return fail(ke)
+		}
 	}
 	// The locks are thrown away: primary and life only have to be there.
 	kes, err := ev.evalChecks(checks, mvcc.PrewriteParams{

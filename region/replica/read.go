@@ -61,6 +61,18 @@ func (r *Replica) read(c *Call) {
 		rd.check = func(d *metapb.Region) errorAnswer { return checkRange(d, q.GetStartKey(), q.GetEndKey()) }
 		rd.eval = func(e engine.Reader) (*kvpb.Response, error) { return evalScanLocks(e, q) }
 	}
+	if q := c.req.GetValidate(); q != nil {
+		if len(q.GetSpans()) == 0 || len(q.GetSpans()) > requestKeysMax || q.GetCommitTs() <= q.GetReadTs() {
+			c.finish(region.Response(region.Refused("validation of %d spans from %d to %d", len(q.GetSpans()), q.GetReadTs(), q.GetCommitTs())))
+			return
+		}
+		// A read at the commit timestamp: it raises max_ts and waits for commits in
+		// one phase that may come below.
+		rd.ts = timestamp.Timestamp(q.GetCommitTs())
+		rd.spans = ranges(q.GetSpans())
+		rd.check = func(d *metapb.Region) errorAnswer { return checkSpans(d, q.GetSpans()) }
+		rd.eval = func(e engine.Reader) (*kvpb.Response, error) { return evalValidate(e, q) }
+	}
 	if rd.ts >= timestamp.Max {
 		c.finish(region.Response(region.Refused("read at a timestamp that no oracle issues")))
 		return
@@ -237,6 +249,39 @@ func evalScanLocks(e engine.Reader, q *kvpb.ScanLocksRequest) (*kvpb.Response, e
 		resp.Locks = append(resp.Locks, lockInfo(locks[i].Key, &locks[i].Lock))
 	}
 	return &kvpb.Response{Cmd: &kvpb.Response_ScanLocks{ScanLocks: resp}}, nil
+}
+
+func ranges(list []*kvpb.KeySpan) []latch.Span {
+	out := make([]latch.Span, len(list))
+	for i, s := range list {
+		out[i] = latch.Range(s.GetStart(), s.GetEnd())
+	}
+	return out
+}
+
+func checkSpans(d *metapb.Region, list []*kvpb.KeySpan) errorAnswer {
+	for _, s := range list {
+		if e := checkRange(d, s.GetStart(), s.GetEnd()); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+func evalValidate(e engine.Reader, q *kvpb.ValidateRequest) (*kvpb.Response, error) {
+	resp := &kvpb.ValidateResponse{}
+	for _, s := range q.GetSpans() {
+		err := mvcc.ValidateSpan(e, s.GetStart(), s.GetEnd(), timestamp.Timestamp(q.GetStartTs()),
+			timestamp.Timestamp(q.GetReadTs()), timestamp.Timestamp(q.GetCommitTs()), timestamps(q.GetIgnoreLocks()))
+		if err == nil {
+			continue
+		}
+		if resp.Error = keyError(err); resp.Error == nil {
+			return nil, err
+		}
+		break
+	}
+	return &kvpb.Response{Cmd: &kvpb.Response_Validate{Validate: resp}}, nil
 }
 
 // rawPair is an unversioned pair.

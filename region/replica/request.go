@@ -17,7 +17,8 @@ func (r *Replica) Send(req *kvpb.Request, exec func(func()), done func(*kvpb.Res
 	}
 	c := &Call{req: req, exec: exec, done: done}
 	switch cmd := req.GetCmd().(type) {
-	case *kvpb.Request_Get, *kvpb.Request_BatchGet, *kvpb.Request_Scan, *kvpb.Request_ScanLocks:
+	case *kvpb.Request_Get, *kvpb.Request_BatchGet, *kvpb.Request_Scan, *kvpb.Request_ScanLocks,
+		*kvpb.Request_Validate:
 		r.read(c)
 	case *kvpb.Request_Prewrite, *kvpb.Request_Commit, *kvpb.Request_Rollback, *kvpb.Request_CheckTxnStatus,
 		*kvpb.Request_Resolve, *kvpb.Request_Heartbeat, *kvpb.Request_DeleteRange:

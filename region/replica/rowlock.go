@@ -55,6 +55,11 @@ func (lk *locking) goOn() {
 			lk.r.giveUp(lk.c, l, g, e)
 			return
 		}
+		if resp := lk.r.tooOld(lk.c.req); resp != nil {
+			l.latches.Release(g)
+			lk.c.finish(resp)
+			return
+		}
 		l.raiseMaxTS(timestamp.Timestamp(lk.q.GetReadTs()))
 		for lk.next < len(lk.q.GetKeys()) {
 			more, e := lk.one(lk.q.GetKeys()[lk.next])
@@ -130,6 +135,15 @@ func (lk *locking) one(key []byte) (lockStep, errorAnswer) {
 		lk.c.onAbandon(func() { lk.l.rows.cancel(w, true) })
 		return lockWaits, nil
 	case out == locktable.Busy:
+		// The holder may have committed, with only the last step of it still to come
+		// here: its durable lock tells who to ask.
+		l, err := mvcc.GetLock(state, key)
+		if err != nil {
+			return lk.failed(err)
+		}
+		if l != nil && uint64(l.StartTS) != q.GetOwner().GetId() {
+			return lk.failed(&mvcc.LockedError{Key: key, Lock: *l})
+		}
 		if ke := lk.l.rows.against(timestamp.Timestamp(owner.ID), key, locktable.Mode(q.GetMode())); ke != nil {
 			row.Busy = ke.GetRowLocked()
 		} else {
@@ -159,6 +173,9 @@ func (lk *locking) read(state engine.Reader, row *kvpb.LockedKey, owner locktabl
 	readTS := timestamp.Timestamp(lk.q.GetReadTs())
 	n, err := mvcc.Newest(state, row.GetKey(), timestamp.Timestamp(owner.ID))
 	if err != nil {
+		if fresh && lk.q.GetPolicy() != kvpb.LockPolicy_LOCK_BLOCK {
+			lk.l.rows.releaseKeys(timestamp.Timestamp(owner.ID), [][]byte{row.GetKey()})
+		}
 		return lk.failed(err)
 	}
 	row.ForUpdateTs = uint64(max(readTS, n.Any))

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/quorate-db/quorate/internal/timestamp"
@@ -252,7 +253,13 @@ func evalCheckTxn(ev *evaluation, q *kvpb.CheckTxnStatusRequest) (*kvpb.Response
 func resolveOne(ev *evaluation, q *kvpb.ResolveRequest, k []byte) error {
 	start := timestamp.Timestamp(q.GetStartTs())
 	if q.GetCommitTs() != 0 {
-		return mvcc.Commit(ev.batch, ev.state, k, start, timestamp.Timestamp(q.GetCommitTs()))
+		err := mvcc.Commit(ev.batch, ev.state, k, start, timestamp.Timestamp(q.GetCommitTs()))
+		var gone *mvcc.TxnNotFoundError
+		if errors.As(err, &gone) {
+			// A shared lock leaves no trace: somebody was faster.
+			return nil
+		}
+		return err
 	}
 	return mvcc.Rollback(ev.batch, ev.state, k, start, true)
 }

@@ -240,6 +240,14 @@ func fitsPipe(req *kvpb.Request) bool {
 	switch cmd := req.GetCmd().(type) {
 	case *kvpb.Request_Get, *kvpb.Request_CheckTxnStatus, *kvpb.Request_Heartbeat:
 		return true
+	case *kvpb.Request_Lock:
+		return len(cmd.Lock.GetKeys()) <= pipeKeysMax
+	case *kvpb.Request_Release:
+		return len(cmd.Release.GetKeys()) <= pipeKeysMax
+	case *kvpb.Request_Keep:
+		return len(cmd.Keep.GetLocks()) <= pipeKeysMax
+	case *kvpb.Request_Validate:
+		return len(cmd.Validate.GetSpans()) <= pipeKeysMax
 	case *kvpb.Request_BatchGet:
 		return len(cmd.BatchGet.GetKeys()) <= pipeKeysMax
 	case *kvpb.Request_Scan:

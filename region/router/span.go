@@ -34,6 +34,9 @@ func requestSpan(req *kvpb.Request) (span, error) {
 		for _, m := range muts[1:] {
 			s.add(m.GetKey())
 		}
+		for _, r := range c.Prewrite.GetReads() {
+			s.addRange(r)
+		}
 		return s, nil
 	case *kvpb.Request_Commit:
 		return keysSpan(c.Commit.GetKeys())
@@ -48,6 +51,16 @@ func requestSpan(req *kvpb.Request) (span, error) {
 		return rangeSpan(c.Resolve.GetStartKey(), c.Resolve.GetEndKey()), nil
 	case *kvpb.Request_Heartbeat:
 		return pointSpan(c.Heartbeat.GetPrimary()), nil
+	case *kvpb.Request_Validate:
+		list := c.Validate.GetSpans()
+		if len(list) == 0 {
+			return span{}, fmt.Errorf("validation of nothing")
+		}
+		s := pointSpan(list[0].GetStart())
+		for _, r := range list {
+			s.addRange(r)
+		}
+		return s, nil
 	case *kvpb.Request_Lock:
 		return keysSpan(c.Lock.GetKeys())
 	case *kvpb.Request_Release:
@@ -91,6 +104,16 @@ func (s *span) add(key []byte) {
 	}
 }
 
+func (s *span) addRange(r *kvpb.KeySpan) {
+	s.add(r.GetStart())
+	switch {
+	case !s.isRange:
+		s.isRange, s.end = true, r.GetEnd()
+	case len(s.end) > 0 && (len(r.GetEnd()) == 0 || bytes.Compare(r.GetEnd(), s.end) > 0):
+		s.end = r.GetEnd()
+	}
+}
+
 // within reports whether the region holds all of the span.
 func (s *span) within(region *metapb.Region) bool {
 	if !contains(region, s.low, false) || !contains(region, s.high, false) {
@@ -104,7 +127,7 @@ func isRead(req *kvpb.Request) bool {
 	switch c := req.GetCmd().(type) {
 	case *kvpb.Request_Get, *kvpb.Request_BatchGet, *kvpb.Request_Scan, *kvpb.Request_ScanLocks:
 		return true
-	case *kvpb.Request_Lock, *kvpb.Request_Release, *kvpb.Request_Keep:
+	case *kvpb.Request_Validate, *kvpb.Request_Lock, *kvpb.Request_Release, *kvpb.Request_Keep:
 		return true // what they change is in memory, and twice is as good as once
 	case *kvpb.Request_Admin:
 		_, ok := c.Admin.GetCmd().(*kvpb.AdminRequest_Describe)

@@ -87,7 +87,7 @@ func decodeLock(b []byte) (*Lock, error) {
 		return bad("unknown format")
 	}
 	l := &Lock{Kind: Kind(b[1]), Async: b[2]&flagAsync != 0}
-	if l.Kind < Put || l.Kind > LockOnly || b[2]&^flagAsync != 0 {
+	if l.Kind < Put || l.Kind > Shared || b[2]&^flagAsync != 0 {
 		return bad("unknown kind or flag")
 	}
 	d := decoder{b: b[3:]}

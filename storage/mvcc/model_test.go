@@ -496,7 +496,7 @@ func (r *modelRun) step() {
 			end = nil
 		}
 		readTS, commitTS := max(r.safe, r.past()), r.now()
-		got := ValidateSpan(r.e, start, end, startTS, min(readTS, commitTS), commitTS)
+		got := ValidateSpan(r.e, start, end, startTS, min(readTS, commitTS), commitTS, nil)
 		want := error(nil)
 		if len(end) == 0 || bytes.Compare(start, end) < 0 {
 			want = r.m.validate(start, end, startTS, min(readTS, commitTS), commitTS)

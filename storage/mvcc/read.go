@@ -31,7 +31,7 @@ func Get(r engine.Reader, key keys.User, o ReadOptions) (Value, error) {
 // commit, or may have committed, at or below the read timestamp.
 func (o *ReadOptions) blockedBy(l *Lock) bool {
 	switch {
-	case l.Kind == LockOnly, l.StartTS > o.TS, l.MinCommitTS > o.TS:
+	case l.Kind == LockOnly, l.Kind == Shared, l.StartTS > o.TS, l.MinCommitTS > o.TS:
 		return false
 	case o.Own != 0 && l.StartTS == o.Own:
 		return false

@@ -169,7 +169,7 @@ func scenarioStep(t *testing.T, e *engine.Engine, d *datadriven.TestData) string
 			out = strings.Join(append(lines, "."), "\n")
 			return err
 		case "validate":
-			return ValidateSpan(e, keys.User(a.str("start")), keys.User(a.str("end")), startTS, a.ts("read"), a.ts("at"))
+			return ValidateSpan(e, keys.User(a.str("start")), keys.User(a.str("end")), startTS, a.ts("read"), a.ts("at"), nil)
 		case "gc":
 			res, err := GC(b, e, nil, nil, a.ts("safe"), a.num("limit", 100))
 			out = fmt.Sprintf("%d versions, %d marks", res.Versions, res.Marks)

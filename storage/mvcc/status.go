@@ -105,10 +105,11 @@ func Heartbeat(b engine.Writer, r engine.Reader, primary keys.User, startTS time
 // ValidateSpan checks that no other transaction than own has committed a change
 // in [start, end) within (readTS, commitTS], and that none can any more: it
 // returns *WriteConflictError for a version and *LockedError for a lock that
-// could still commit there. Lock records change nothing and do not count. The
-// caller has raised max_ts to commitTS before. An empty end is no upper bound.
-func ValidateSpan(r engine.Reader, start, end keys.User, own, readTS, commitTS timestamp.Timestamp) error {
-	o := ReadOptions{TS: commitTS, Own: own}
+// could still commit there. Lock records change nothing and do not count. Locks
+// of the transactions in ignore are known to be no obstacle. The caller has raised
+// max_ts to commitTS before. An empty end is no upper bound.
+func ValidateSpan(r engine.Reader, start, end keys.User, own, readTS, commitTS timestamp.Timestamp, ignore []timestamp.Timestamp) error {
+	o := ReadOptions{TS: commitTS, Own: own, Ignore: ignore}
 	err := visitLocks(r, start, end, func(user keys.User, l *Lock) error {
 		if o.blockedBy(l) {
 			return &LockedError{Key: bytes.Clone(user), Lock: *l}

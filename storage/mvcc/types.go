@@ -17,6 +17,10 @@ const (
 	// LockOnly changes nothing, but conflicts with other writers: a locking read.
 	// It commits as a lock record, which reads skip.
 	LockOnly
+	// Shared is a locking read of which many are under way on one key: it conflicts
+	// with changes of the value, not with the records of other locks, and leaves
+	// none. Only one of them stands as a lock at a time, while it commits.
+	Shared
 )
 
 // String returns the kind's name.
@@ -28,6 +32,8 @@ func (k Kind) String() string {
 		return "delete"
 	case LockOnly:
 		return "lock"
+	case Shared:
+		return "shared lock"
 	}
 	return "invalid"
 }

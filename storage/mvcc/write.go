@@ -68,7 +68,7 @@ func Prewrite(b engine.Writer, r engine.Reader, m Mutation, p PrewriteParams) (P
 
 func checkMutation(m Mutation, startTS timestamp.Timestamp) error {
 	switch {
-	case m.Kind < Put || m.Kind > LockOnly:
+	case m.Kind < Put || m.Kind > Shared:
 		return fmt.Errorf("invalid kind %d", m.Kind)
 	case len(m.Key) == 0:
 		return errors.New("empty key")
@@ -116,7 +116,7 @@ func checkConflict(r engine.Reader, m Mutation, startTS timestamp.Timestamp) (ch
 		haveNewest, haveVal bool
 	)
 	err = versions(r, m.Key, timestamp.Max, func(v Version) bool {
-		if !haveNewest {
+		if !haveNewest && (m.Kind != Shared || v.Kind != LockOnly) {
 			newest, haveNewest = v, true
 			newest.Value = nil
 		}
@@ -189,6 +189,9 @@ func OnePC(b engine.Writer, r engine.Reader, muts []Mutation, startTS, commitTS 
 		}
 	}
 	for _, m := range muts {
+		if m.Kind == Shared {
+			continue // it was enough to look
+		}
 		v := Version{Kind: m.Kind, StartTS: startTS, CommitTS: commitTS}
 		if m.Kind == Put {
 			v.Value = m.Value
@@ -200,8 +203,8 @@ func OnePC(b engine.Writer, r engine.Reader, muts []Mutation, startTS, commitTS 
 	return commitTS, nil
 }
 
-// Commit turns the transaction's lock on key into a version. Repeating it is
-// harmless. It refuses with *CommitTSTooSmallError, *AbortedError if a mark
+// Commit turns the transaction's lock on key into a version; a shared lock just
+// goes. Repeating it is harmless, but for a shared lock, of which no trace is left. It refuses with *CommitTSTooSmallError, *AbortedError if a mark
 // stands, *CommittedError if the key was committed at another timestamp, and
 // *TxnNotFoundError.
 func Commit(b engine.Writer, r engine.Reader, key keys.User, startTS, commitTS timestamp.Timestamp) error {
@@ -217,6 +220,9 @@ func Commit(b engine.Writer, r engine.Reader, key keys.User, startTS, commitTS t
 	}
 	if l.MinCommitTS > commitTS {
 		return &CommitTSTooSmallError{Key: bytes.Clone(key), StartTS: startTS, CommitTS: commitTS, MinCommitTS: l.MinCommitTS}
+	}
+	if l.Kind == Shared {
+		return dropLock(b, key)
 	}
 	v := Version{Kind: l.Kind, StartTS: startTS, CommitTS: commitTS, Value: l.Value}
 	if err := putVersion(b, key, v); err != nil {
