@@ -3,6 +3,8 @@ package txn
 import (
 	"bytes"
 	"math/bits"
+
+	"github.com/quorate-db/quorate/internal/timestamp"
 )
 
 // op is what a buffered write does to its key.
@@ -29,6 +31,10 @@ type buffer struct {
 	bytes int64 // see node.footprint
 	limit int64
 
+	// since is the timestamp of the snapshot that writes are made by; 0: that of the
+	// transaction's start.
+	since timestamp.Timestamp
+
 	seq        uint64
 	lastID     uint64
 	savepoints []mark // rising
@@ -41,7 +47,10 @@ type mark struct{ id, seq uint64 }
 
 // Savepoint names a state of a transaction's write buffer. The zero value names
 // none.
-type Savepoint struct{ id uint64 }
+type Savepoint struct {
+	id    uint64
+	locks int // keys locked before
+}
 
 const (
 	levelMax = 20
@@ -63,6 +72,7 @@ type version struct {
 	seq   uint64
 	op    op
 	fresh bool // the key must not exist when the transaction commits
+	since timestamp.Timestamp
 	value []byte
 	prev  *version
 }
@@ -82,8 +92,8 @@ func (b *buffer) init(limit int64) {
 
 // drop forgets everything.
 func (b *buffer) drop() {
-	limit := b.limit
-	*b = buffer{}
+	limit, since := b.limit, b.since
+	*b = buffer{since: since}
 	b.init(limit)
 }
 
@@ -167,7 +177,11 @@ func (b *buffer) write(key []byte, o op, value []byte, fresh bool) error {
 	if n.top.op == opNone {
 		b.count++
 	}
-	v := version{seq: b.seq, op: o, value: value, fresh: fresh || n.top.fresh}
+	v := version{seq: b.seq, op: o, value: value, fresh: fresh || n.top.fresh, since: b.since}
+	if n.top.op != opNone {
+		// What was there when the key was first written must not have changed since.
+		v.since = n.top.since
+	}
 	v.prev = b.keep(n.top, v.seq)
 	n.top = v
 	b.bytes += grow
@@ -181,7 +195,7 @@ func (b *buffer) keep(v version, above uint64) *version {
 	last := &first
 	for p := &v; p != nil; p = p.prev {
 		if p.seq != 0 && b.seen(p.seq, above) {
-			kept := &version{seq: p.seq, op: p.op, fresh: p.fresh, value: p.value}
+			kept := &version{seq: p.seq, op: p.op, fresh: p.fresh, since: p.since, value: p.value}
 			*last, last = kept, &kept.prev
 		} else {
 			b.bytes -= int64(len(p.value))

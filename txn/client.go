@@ -130,6 +130,7 @@ type Client struct {
 	active  activeSet
 	settled settledCache
 	beats   heartbeats
+	keeper  keeper
 	work    background
 	group   *stop.Group
 
@@ -148,8 +149,10 @@ func New(opts Options) (*Client, error) {
 	c.rand.Rand = opts.Rand
 	c.settled.init()
 	c.beats.init()
+	c.keeper.init()
 	c.work.start(c)
 	c.group.Go("heartbeats", c.heartbeatLoop)
+	c.group.Go("row-locks", c.keepLoop)
 	return c, nil
 }
 
@@ -166,12 +169,14 @@ func (c *Client) Close(ctx context.Context) error {
 type Isolation uint8
 
 const (
-	// ReadCommitted runs as RepeatableRead, which is stronger, until there are row
-	// locks.
+	// ReadCommitted sees what is committed when a statement begins; see
+	// Txn.NewReadSnapshot.
 	ReadCommitted Isolation = iota
 	// RepeatableRead is snapshot isolation: the first committer wins.
 	RepeatableRead
-	// Serializable is refused with *UnsupportedError.
+	// Serializable is strict: as if transactions ran one after the other, in an order
+	// that agrees with real time. It is RepeatableRead with a check of all reads at
+	// the commit.
 	Serializable
 )
 
@@ -182,6 +187,11 @@ type TxnOptions struct {
 	// Autocommit: the transaction is one statement, and the client learns nothing
 	// before it has committed. Insert may then leave its check to Commit.
 	Autocommit bool
+	// Pessimistic makes an autocommit transaction lock rows like any other.
+	Pessimistic bool
+	// Unchecked is a prefix of keys whose reads are not checked at the commit of a
+	// SERIALIZABLE transaction: the caller sees to them by other means.
+	Unchecked []byte
 }
 
 // Begin starts a transaction with a fresh timestamp.
@@ -199,9 +209,6 @@ func (c *Client) Begin(ctx context.Context, opts TxnOptions) (*Txn, error) {
 // BeginAsync starts a transaction whose timestamp is asked for now and awaited
 // by the first call that needs it.
 func (c *Client) BeginAsync(opts TxnOptions) (*Txn, error) {
-	if opts.Isolation == Serializable {
-		return nil, &UnsupportedError{What: "isolation level SERIALIZABLE"}
-	}
 	t := newTxn(c, opts)
 	if src, ok := c.opts.Timestamps.(AsyncTimestampSource); ok {
 		t.future = src.TimestampAsync()

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/region/locktable"
 	"github.com/quorate-db/quorate/region/router"
 	"github.com/quorate-db/quorate/storage/engine"
 	"github.com/quorate-db/quorate/storage/mvcc"
@@ -35,6 +36,8 @@ type cluster struct {
 
 	// hook is asked before and after a request runs; see fault. May be nil.
 	hook atomic.Pointer[hookFunc]
+
+	rows *locktable.Table
 
 	tso     fakeTSO
 	sent    atomic.Int64
@@ -113,7 +116,7 @@ func newCluster(t testing.TB, cuts ...string) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, eng: eng, nextID: 2}
+	c := &cluster{t: t, eng: eng, nextID: 2, rows: locktable.New(5 * time.Second)}
 	c.regions = []*fakeRegion{c.newRegion("", "", 1)}
 	for _, k := range cuts {
 		c.split(k)
@@ -229,6 +232,14 @@ func (c *cluster) Send(ctx context.Context, store uint64, req *kvpb.Request) (*k
 	c.mu.Lock()
 	resp := c.serve(store, req)
 	c.mu.Unlock()
+	for resp == nil { // a row lock is not free
+		if err := env.Sleep(ctx, env.SystemClock(), time.Millisecond); err != nil {
+			return nil, err
+		}
+		c.mu.Lock()
+		resp = c.serve(store, req)
+		c.mu.Unlock()
+	}
 	switch ask(after) {
 	case lose:
 		return nil, errLost

@@ -1,9 +1,11 @@
 package txn
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/quorate-db/quorate/internal/timestamp"
@@ -26,15 +28,26 @@ type committer struct {
 	keys    [][]byte
 	bytes   int
 	primary []byte
+	reads   []*kvpb.KeySpan // SERIALIZABLE: to be validated
 }
 
 // commit runs once, with finished already set.
 func (t *Txn) commit(ctx context.Context, opts CommitOptions) error {
 	defer t.buf.drop()
 	if t.buf.count == 0 {
+		// Locks without writes have done their work.
+		t.releaseLocks()
 		t.c.stats.readOnly.Add(1)
 		return nil
 	}
+	err := t.commitWrites(ctx, opts)
+	if err != nil {
+		t.releaseLocks()
+	}
+	return err
+}
+
+func (t *Txn) commitWrites(ctx context.Context, opts CommitOptions) error {
 	if t.c.work.closed() {
 		return ErrClosed
 	}
@@ -43,23 +56,63 @@ func (t *Txn) commit(ctx context.Context, opts CommitOptions) error {
 		return err
 	}
 	cm := &committer{c: t.c, start: start, autocommit: t.opts.Autocommit, bound: opts}
-	cm.collect(&t.buf)
+	cm.collect(t)
 	if cm.primary == nil {
 		// Nothing is left but the promise that some keys do not exist.
 		err := cm.checkOnly(ctx, t)
 		if err == nil {
+			t.releaseLocks()
 			t.c.stats.readOnly.Add(1)
 		}
 		return err
+	}
+	for _, s := range t.reads.spans() {
+		cm.reads = append(cm.reads, &kvpb.KeySpan{Start: s.start, End: s.end})
 	}
 	cm.beat = heartbeat{primary: cm.primary, startTS: uint64(start), began: t.startedAt}
 	commitTS, err := cm.run(ctx)
 	t.c.count(err)
 	if err != nil {
-		return err
+		return cm.explain(err)
 	}
 	t.commitTS = commitTS
+	t.c.keeper.remove(t)
+	if rest := cm.unwritten(&t.locks); len(rest) > 0 {
+		// What the commit knows nothing of: a lock whose write was undone, or one that
+		// was asked for in vain.
+		t.c.work.do(func(ctx context.Context) error { return t.c.release(ctx, start, rest, true) })
+	}
 	return nil
+}
+
+// explain tells a conflict with what was read from one with what was written.
+func (cm *committer) explain(err error) error {
+	var conflict *ConflictError
+	if errors.As(err, &conflict) && len(cm.reads) > 0 && !conflict.Read {
+		conflict.Read = !slices.ContainsFunc(cm.keys, func(k []byte) bool { return bytes.Equal(k, conflict.Key) })
+	}
+	return err
+}
+
+// unwritten returns the keys that may be locked and on which the commit leaves no
+// trace that would release them.
+func (cm *committer) unwritten(s *lockSet) (rest [][]byte) {
+	touched := s.keys()
+	if len(touched) == 0 {
+		return nil
+	}
+	written := make(map[string]struct{}, len(cm.muts))
+	for _, m := range cm.muts {
+		if m.Op != kvpb.MutationOp_CHECK_NOT_EXISTS {
+			written[string(m.Key)] = struct{}{}
+		}
+	}
+	for _, k := range touched {
+		if _, ok := written[string(k)]; !ok {
+			rest = append(rest, k)
+		}
+	}
+	return rest
 }
 
 func (c *Client) count(err error) {
@@ -80,7 +133,14 @@ func (c *Client) count(err error) {
 
 // collect turns the buffer into mutations and chooses the primary: the first key
 // that will bear a record.
-func (cm *committer) collect(b *buffer) {
+// Every key that is locked is among them, written or not, so that the commit finds
+// out if a lock was lost (rule E5).
+func (cm *committer) collect(t *Txn) {
+	b := &t.buf
+	t.locks.mu.Lock()
+	held := t.locks.held
+	t.locks.mu.Unlock()
+	written := 0
 	cm.muts = make([]*kvpb.Mutation, 0, b.count)
 	cm.keys = make([][]byte, 0, b.count)
 	for n := b.head.next[0]; n != nil; n = n.next[0] {
@@ -88,13 +148,48 @@ func (cm *committer) collect(b *buffer) {
 		if m == nil {
 			continue
 		}
+		if h := held[string(m.Key)]; h != nil {
+			m.ForUpdateTs = uint64(h.forUpdate)
+			written++
+		} else {
+			m.ForUpdateTs = uint64(n.top.since)
+		}
 		cm.muts = append(cm.muts, m)
+	}
+	if written < len(held) {
+		cm.addLocked(held)
+	}
+	for _, m := range cm.muts {
 		cm.keys = append(cm.keys, m.Key)
 		cm.bytes += mutationBytes(m)
-		if cm.primary == nil && m.Op != kvpb.MutationOp_CHECK_NOT_EXISTS {
+		if cm.primary == nil && bearsRecord(m) {
 			cm.primary = m.Key
 		}
 	}
+}
+
+// addLocked adds the keys that are locked and not written.
+func (cm *committer) addLocked(held map[string]*heldLock) {
+	written := make(map[string]struct{}, len(cm.muts))
+	for _, m := range cm.muts {
+		written[string(m.Key)] = struct{}{}
+	}
+	for k, h := range held {
+		if _, ok := written[k]; ok {
+			continue
+		}
+		m := &kvpb.Mutation{Key: []byte(k), Op: kvpb.MutationOp_LOCK_ONLY, ForUpdateTs: uint64(h.forUpdate)}
+		if h.mode < LockNoKeyUpdate {
+			m.Op = kvpb.MutationOp_LOCK_SHARED
+		}
+		cm.muts = append(cm.muts, m)
+	}
+	slices.SortFunc(cm.muts, func(a, b *kvpb.Mutation) int { return bytes.Compare(a.Key, b.Key) })
+}
+
+// bearsRecord reports whether the commit of a mutation leaves a record.
+func bearsRecord(m *kvpb.Mutation) bool {
+	return m.Op != kvpb.MutationOp_CHECK_NOT_EXISTS && m.Op != kvpb.MutationOp_LOCK_SHARED
 }
 
 func mutation(n *node) *kvpb.Mutation {
@@ -148,7 +243,7 @@ func (cm *committer) run(ctx context.Context) (timestamp.Timestamp, error) {
 		if err != nil {
 			return 0, err
 		}
-		if len(groups) == 1 {
+		if len(groups) == 1 && cm.readsWithin(ctx, cm.primary) {
 			ts, err := cm.onePhase(ctx)
 			if !errors.Is(err, errTwoPhases) {
 				return ts, err

@@ -2,8 +2,8 @@
 // reads, a write buffer, one- and two-phase commit, and the settlement of locks
 // that others left behind (Percolator, with a central timestamp oracle).
 //
-//	Client ── Begin ──> Txn: Get, Scan, Put, Insert, Delete, LockKey, savepoints
-//	  │                  │ reads: snapshot at the start timestamp + own buffer
+//	Client ── Begin ──> Txn: Get, Scan, LockRows, Put, Insert, Delete, savepoints
+//	  │                  │ reads: a snapshot + own buffer
 //	  │                  └ Commit: nothing | one phase | two phases
 //	  ├── TimestampSource (BatchingOracle over placement's Fetch)
 //	  ├── Sender (region/router)
@@ -30,7 +30,26 @@
 // values handed to a Txn belong to it from then on and must not be changed;
 // those that it returns must not be changed either.
 //
-// Not here yet: row locks (LockKey is optimistic and conflicts at commit), READ
-// COMMITTED snapshots per statement (it runs as REPEATABLE READ), SERIALIZABLE,
-// async commit, and streaming of prewrites while a transaction is still open.
+// # Isolation and row locks
+//
+// The snapshot is the one of the start, or in READ COMMITTED the one of the present
+// statement (NewReadSnapshot). Writers lock rows first (LockRows, Insert): in the
+// memory of the leader of the row's region, with direct hand-over. A row that was
+// changed after the snapshot is a *ChangedError: the statement is to be run again
+// with a newer snapshot, or the transaction has failed. An autocommit transaction
+// does without locks until it has failed once.
+//
+// A lock is a promise that may get lost with its leader. So every locked key,
+// written or not, is in the prewrite with the timestamp up to which its versions
+// are known, and a newer one ends the transaction. A key that is locked in a shared
+// mode only becomes a durable lock for the moment of a two-phase commit, one holder
+// at a time, and leaves no record. Owners of locks give a sign of life each second
+// and lose them after LockTTL without one.
+//
+// SERIALIZABLE is a snapshot whose reads are validated at the commit timestamp
+// (validate.go): within the one-phase commit if all of them lie in its region, else
+// after the last prewrite.
+//
+// Not here yet: async commit, and streaming of prewrites while a transaction is
+// still open.
 package txn

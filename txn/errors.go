@@ -30,6 +30,8 @@ type ConflictError struct {
 	// ConflictCommitTS is 0 if the winner had not committed when this transaction
 	// gave way to it.
 	ConflictCommitTS timestamp.Timestamp
+	// Read: the key was read, not written, by the transaction that fails.
+	Read bool
 }
 
 func (e *ConflictError) Error() string {
@@ -46,9 +48,63 @@ type AlreadyExistsError struct {
 	Key []byte
 	// Value is what stands there; nil if the region did not say.
 	Value []byte
+	// CommitTS is since when; 0 if the region did not say.
+	CommitTS timestamp.Timestamp
 }
 
 func (e *AlreadyExistsError) Error() string { return fmt.Sprintf("key %x already exists", e.Key) }
+
+// ChangedError says that a row was changed after the snapshot that a statement
+// wants to change or lock it by. The row is locked now. In READ COMMITTED the
+// statement is to be run again with a newer snapshot; else the transaction has
+// failed (40001).
+type ChangedError struct {
+	Key              []byte
+	StartTS          timestamp.Timestamp // of the transaction that met the change
+	ReadTS           timestamp.Timestamp
+	ConflictStartTS  timestamp.Timestamp
+	ConflictCommitTS timestamp.Timestamp
+}
+
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("key %x was changed by transaction %s at %s, after the snapshot at %s of transaction %s",
+		e.Key, e.ConflictStartTS, e.ConflictCommitTS, e.ReadTS, e.StartTS)
+}
+
+// Holder is a transaction that holds or wants a lock, and whose it is.
+type Holder struct {
+	StartTS   timestamp.Timestamp // 0: unknown
+	Node, PID uint32              // 0: unknown
+	Statement string              // empty: unknown
+}
+
+// LockNotAvailableError says that a row lock was not to be had at once, or in time
+// (55P03).
+type LockNotAvailableError struct {
+	Key     []byte
+	Holder  Holder
+	Timeout bool
+}
+
+func (e *LockNotAvailableError) Error() string {
+	return fmt.Sprintf("key %x is locked by transaction %s", e.Key, e.Holder.StartTS)
+}
+
+// Waiting is one of the waits of a deadlock.
+type Waiting struct {
+	Holder
+	Key  []byte
+	Mode LockMode
+}
+
+// DeadlockError says that transactions waited for each other in a circle and that
+// this one was chosen to end it (40P01). The first wait is its own; each waits for
+// the transaction of the next, the last for the first.
+type DeadlockError struct{ Circle []Waiting }
+
+func (e *DeadlockError) Error() string {
+	return fmt.Sprintf("deadlock among %d transactions", len(e.Circle))
+}
 
 // AbortedError says that the transaction was aborted by somebody else, usually
 // because its locks had outlived their life (40001). It did not commit.
@@ -138,6 +194,7 @@ func IsRetryable(err error) bool {
 		conflict *ConflictError
 		aborted  *AbortedError
 		tooLate  *CommitTSTooLargeError
+		changed  *ChangedError
 	)
-	return errors.As(err, &conflict) || errors.As(err, &aborted) || errors.As(err, &tooLate)
+	return errors.As(err, &changed) || errors.As(err, &conflict) || errors.As(err, &aborted) || errors.As(err, &tooLate)
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/kvpb"
+	"github.com/quorate-db/quorate/region/locktable"
 	"github.com/quorate-db/quorate/storage/engine"
 	"github.com/quorate-db/quorate/storage/mvcc"
 )
@@ -51,6 +53,7 @@ func (ev *evaluation) run(req *kvpb.Request) (*kvpb.Response, error) {
 				break
 			}
 		}
+		ev.unlock(cmd.Commit.GetStartTs(), cmd.Commit.GetKeys())
 		ke, err := ev.keyError(err)
 		return &kvpb.Response{Cmd: &kvpb.Response_Commit{Commit: &kvpb.CommitResponse{Error: ke}}}, err
 	case *kvpb.Request_Rollback:
@@ -60,6 +63,7 @@ func (ev *evaluation) run(req *kvpb.Request) (*kvpb.Response, error) {
 				break
 			}
 		}
+		ev.unlock(cmd.Rollback.GetStartTs(), cmd.Rollback.GetKeys())
 		ke, err := ev.keyError(err)
 		return &kvpb.Response{Cmd: &kvpb.Response_Rollback{Rollback: &kvpb.RollbackResponse{Error: ke}}}, err
 	case *kvpb.Request_CheckTxnStatus:
@@ -72,6 +76,22 @@ func (ev *evaluation) run(req *kvpb.Request) (*kvpb.Response, error) {
 		ttl, err := mvcc.Heartbeat(ev.b, ev.b, cmd.Heartbeat.GetPrimary(), timestamp.Timestamp(cmd.Heartbeat.GetStartTs()), cmd.Heartbeat.GetTtlMs())
 		ke, err := ev.keyError(err)
 		return &kvpb.Response{Cmd: &kvpb.Response_Heartbeat{Heartbeat: &kvpb.HeartbeatResponse{Error: ke, TtlMs: ttl}}}, err
+	}
+	switch cmd := req.GetCmd().(type) {
+	case *kvpb.Request_Lock:
+		r, err := ev.lock(cmd.Lock)
+		if r == nil {
+			return nil, err
+		}
+		return &kvpb.Response{Cmd: &kvpb.Response_Lock{Lock: r}}, err
+	case *kvpb.Request_Release:
+		return &kvpb.Response{Cmd: &kvpb.Response_Release{Release: ev.release(cmd.Release)}}, nil
+	case *kvpb.Request_Keep:
+		known := ev.c.rows.Keep(time.Now(), locktable.OwnerID(cmd.Keep.GetOwner().GetId()))
+		return &kvpb.Response{Cmd: &kvpb.Response_Keep{Keep: &kvpb.KeepResponse{Known: known}}}, nil
+	case *kvpb.Request_Validate:
+		r, err := ev.validate(cmd.Validate)
+		return &kvpb.Response{Cmd: &kvpb.Response_Validate{Validate: r}}, err
 	}
 	return nil, fmt.Errorf("request %T", req.GetCmd())
 }
@@ -117,7 +137,7 @@ func (ev *evaluation) keyError(err error) (*kvpb.KeyError, error) {
 
 func lockInfo(key []byte, l *mvcc.Lock) *kvpb.LockInfo {
 	return &kvpb.LockInfo{
-		Key: key, Primary: l.Primary, StartTs: uint64(l.StartTS), TtlMs: l.TTLms,
+		Key: key, Op: map[bool]kvpb.MutationOp{true: kvpb.MutationOp_LOCK_SHARED}[l.Kind == mvcc.Shared], Primary: l.Primary, StartTs: uint64(l.StartTS), TtlMs: l.TTLms,
 		MinCommitTs: uint64(l.MinCommitTS), TxnSize: l.TxnSize,
 	}
 }
@@ -178,10 +198,14 @@ func (ev *evaluation) scan(req *kvpb.ScanRequest) (*kvpb.ScanResponse, error) {
 
 func (ev *evaluation) prewrite(req *kvpb.PrewriteRequest) (*kvpb.PrewriteResponse, error) {
 	start := timestamp.Timestamp(req.GetStartTs())
-	resp := &kvpb.PrewriteResponse{}
+	resp := &kvpb.PrewriteResponse{Errors: ev.against(req)}
+	if len(resp.Errors) > 0 {
+		ev.failed = true
+		return resp, nil
+	}
 	muts := make([]mvcc.Mutation, 0, len(req.GetMutations()))
 	for _, m := range req.GetMutations() {
-		mm := mvcc.Mutation{Key: m.GetKey(), Value: m.GetValue()}
+		mm := mvcc.Mutation{Key: m.GetKey(), Value: m.GetValue(), ForUpdateTS: timestamp.Timestamp(m.GetForUpdateTs())}
 		switch m.GetOp() {
 		case kvpb.MutationOp_PUT:
 			mm.Kind = mvcc.Put
@@ -189,6 +213,8 @@ func (ev *evaluation) prewrite(req *kvpb.PrewriteRequest) (*kvpb.PrewriteRespons
 			mm.Kind = mvcc.Delete
 		case kvpb.MutationOp_LOCK_ONLY:
 			mm.Kind = mvcc.LockOnly
+		case kvpb.MutationOp_LOCK_SHARED:
+			mm.Kind = mvcc.Shared
 		case kvpb.MutationOp_CHECK_NOT_EXISTS:
 			v, err := mvcc.Get(ev.b, m.GetKey(), mvcc.ReadOptions{TS: timestamp.Max - 1, Own: start})
 			if err == nil && v.Found {
@@ -217,6 +243,10 @@ func (ev *evaluation) prewrite(req *kvpb.PrewriteRequest) (*kvpb.PrewriteRespons
 	}
 	if req.GetOnePc() {
 		ev.raise(uint64(floor))
+		if ke, err := ev.validateSpans(req.GetReads(), req.GetStartTs(), req.GetReadTs(), uint64(floor), nil); ke != nil || err != nil {
+			resp.Errors = append(resp.Errors, ke)
+			return resp, err
+		}
 		if len(resp.Errors) > 0 {
 			return resp, nil
 		}
@@ -230,6 +260,7 @@ func (ev *evaluation) prewrite(req *kvpb.PrewriteRequest) (*kvpb.PrewriteRespons
 			return resp, nil
 		}
 		resp.OnePcCommitTs = uint64(ts)
+		ev.decided(req.GetStartTs())
 		return resp, nil
 	}
 	for _, m := range muts {
@@ -289,12 +320,17 @@ func (ev *evaluation) resolve(req *kvpb.ResolveRequest) (*kvpb.ResolveResponse, 
 			}
 		}
 	}
+	ev.unlock(req.GetStartTs(), keys)
 	for _, k := range keys {
 		var err error
 		if req.GetCommitTs() != 0 {
 			err = mvcc.Commit(ev.b, ev.b, k, start, timestamp.Timestamp(req.GetCommitTs()))
 		} else {
 			err = mvcc.Rollback(ev.b, ev.b, k, start, true)
+		}
+		var gone *mvcc.TxnNotFoundError
+		if req.GetCommitTs() != 0 && errors.As(err, &gone) {
+			continue // a shared lock leaves no trace
 		}
 		ke, err := ev.keyError(err)
 		if err != nil || ke != nil {

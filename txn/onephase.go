@@ -19,6 +19,10 @@ import (
 // looked up and, if it has no record, marked.
 func (cm *committer) onePhase(ctx context.Context) (timestamp.Timestamp, error) {
 	floor := cm.start
+	for _, m := range cm.muts {
+		// What a lock has shown to be committed lies below.
+		floor = max(floor, timestamp.Timestamp(m.GetForUpdateTs()).Next())
+	}
 	if !cm.autocommit {
 		// The transaction may be old. Its commit must come after every commit that
 		// was acknowledged before it asked for its own.
@@ -26,7 +30,7 @@ func (cm *committer) onePhase(ctx context.Context) (timestamp.Timestamp, error) 
 		if err != nil {
 			return 0, fmt.Errorf("get lower bound of the commit timestamp: %w", err)
 		}
-		floor = ts
+		floor = max(floor, ts)
 	}
 	var lost bool // a request was sent that may have committed
 	end := func(err error) (timestamp.Timestamp, error) {
@@ -117,7 +121,9 @@ func (cm *committer) committedOnce(ctx context.Context, ts timestamp.Timestamp) 
 
 func (cm *committer) prewriteRequest(muts []*kvpb.Mutation, floor timestamp.Timestamp, onePhase bool) *kvpb.Request {
 	var bound timestamp.Timestamp
+	var reads []*kvpb.KeySpan
 	if onePhase {
+		reads = cm.reads
 		// In two phases the coordinator chooses the timestamp and checks the bound
 		// then: it may rise while the locks are written.
 		bound = cm.bound.max()
@@ -126,6 +132,6 @@ func (cm *committer) prewriteRequest(muts []*kvpb.Mutation, floor timestamp.Time
 		StartTs: uint64(cm.start), Primary: cm.primary, Mutations: muts,
 		TtlMs:       cm.c.lockLifeMs(cm.beat.began),
 		MinCommitTs: uint64(floor), MaxCommitTs: uint64(bound),
-		OnePc: onePhase, TxnSize: uint64(len(cm.muts)),
+		OnePc: onePhase, TxnSize: uint64(len(cm.muts)), Reads: reads, ReadTs: uint64(cm.start),
 	}}}
 }

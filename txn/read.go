@@ -1,6 +1,7 @@
 package txn
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ func (t *Txn) Get(ctx context.Context, key []byte) (value []byte, found bool, er
 	if v := t.buf.lookup(key); v != nil && v.op != opLock {
 		return v.value, v.op == opPut, nil
 	}
+	t.noteKey(key)
 	if _, err := t.ReadTS(ctx); err != nil {
 		return nil, false, err
 	}
@@ -49,6 +51,18 @@ func (t *Txn) Get(ctx context.Context, key []byte) (value []byte, found bool, er
 			return nil, false, fmt.Errorf("get key %x: %w", key, err)
 		}
 	}
+}
+
+// noteKey remembers a key that is read, for the validation at the commit.
+func (t *Txn) noteKey(key []byte) {
+	if t.notes(key) {
+		t.reads.addKey(key)
+	}
+}
+
+func (t *Txn) notes(key []byte) bool {
+	return t.opts.Isolation == Serializable && !t.opts.ReadOnly &&
+		!(len(t.opts.Unchecked) > 0 && bytes.HasPrefix(key, t.opts.Unchecked))
 }
 
 // readContext requires that the start timestamp is known.
@@ -96,6 +110,7 @@ func (t *Txn) BatchGet(ctx context.Context, keys [][]byte) ([]Result, error) {
 			continue
 		}
 		if _, ok := at[string(key)]; !ok {
+			t.noteKey(key)
 			missing = append(missing, key)
 		}
 		at[string(key)] = append(at[string(key)], i)
@@ -165,8 +180,15 @@ func (t *Txn) insert(ctx context.Context, items []KeyValue) error {
 			return &AlreadyExistsError{Key: item.Key, Value: v.value}
 		}
 	}
-	deferred := t.opts.Autocommit
-	if !deferred && len(unknown) > 0 {
+	deferred := t.opts.Autocommit && !t.opts.Pessimistic
+	if !deferred && len(unknown) > 0 && t.Locking() {
+		// Lock and look at once: a duplicate shall be found now, not at the commit
+		// (rule E7).
+		if err := t.lockAbsent(ctx, unknown); err != nil {
+			return err
+		}
+		deferred = true // that it stays so is checked by the commit
+	} else if !deferred && len(unknown) > 0 {
 		got, err := t.BatchGet(ctx, unknown)
 		if err != nil {
 			return err

@@ -158,6 +158,7 @@ func (it *Iterator) fetch(ctx context.Context) error {
 		if err := it.accept(resp, low, high); err != nil {
 			return err
 		}
+		it.note(low, high)
 		it.rows = min(it.rows*2, pageRowsMax)
 		if resp.GetError() == nil {
 			return nil
@@ -233,6 +234,23 @@ func (it *Iterator) accept(r *kvpb.ScanResponse, low, high []byte) error {
 		it.low = high
 	}
 	return nil
+}
+
+// note remembers what was read of [low, high).
+func (it *Iterator) note(low, high []byte) {
+	if !it.t.notes(low) {
+		return
+	}
+	switch {
+	case it.done:
+	case it.opts.Reverse:
+		low = maxStart(low, it.high)
+	default:
+		high = router.MinEnd(high, it.low)
+	}
+	if len(high) == 0 || bytes.Compare(low, high) < 0 {
+		it.t.reads.add(low, high)
+	}
 }
 
 // edge returns the side of what is left that moves.

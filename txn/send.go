@@ -175,7 +175,14 @@ func keyError(ke *kvpb.KeyError, start timestamp.Timestamp) error {
 			ConflictCommitTS: timestamp.Timestamp(k.Conflict.GetConflictCommitTs()),
 		}
 	case *kvpb.KeyError_AlreadyExists:
-		return &AlreadyExistsError{Key: k.AlreadyExists.GetKey(), Value: k.AlreadyExists.GetValue()}
+		return &AlreadyExistsError{
+			Key: k.AlreadyExists.GetKey(), Value: k.AlreadyExists.GetValue(),
+			CommitTS: timestamp.Timestamp(k.AlreadyExists.GetCommitTs()),
+		}
+	case *kvpb.KeyError_RowLocked:
+		return &ConflictError{
+			Key: k.RowLocked.GetKey(), StartTS: start, ConflictStartTS: timestamp.Timestamp(k.RowLocked.GetHolder().GetId()),
+		}
 	case *kvpb.KeyError_Aborted:
 		return &AbortedError{StartTS: start, Key: k.Aborted.GetKey(), Reason: "its locks were removed by another transaction"}
 	case *kvpb.KeyError_TxnNotFound:

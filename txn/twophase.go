@@ -39,6 +39,9 @@ func (cm *committer) twoPhases(ctx context.Context) (timestamp.Timestamp, error)
 		return 0, cm.awaitWinner(ctx, err)
 	}
 	ts, err := cm.commitTimestamp(ctx, atLeast)
+	if err == nil {
+		err = cm.validate(ctx, ts, 0)
+	}
 	if err != nil {
 		cm.cleanUp()
 		return 0, err
@@ -363,6 +366,9 @@ func (cm *committer) commitPrimary(ctx context.Context, ts timestamp.Timestamp) 
 			if ts, err = cm.commitTimestamp(ctx, timestamp.Timestamp(k.CommitTsTooSmall.GetMinCommitTs())); err != nil {
 				return 0, nil, err
 			}
+			if err := cm.validate(ctx, ts, rounds); err != nil {
+				return 0, nil, err
+			}
 		default:
 			return end(keyError(ke, cm.start))
 		}
@@ -381,7 +387,7 @@ func (cm *committer) withPrimary(ctx context.Context) [][]byte {
 	end := rt.Region.GetEndKey()
 	size := mutationBytes(cm.byKey[string(cm.primary)])
 	for _, m := range cm.muts {
-		if m.GetOp() == kvpb.MutationOp_CHECK_NOT_EXISTS || bytes.Compare(m.GetKey(), cm.primary) <= 0 {
+		if !bearsRecord(m) || bytes.Compare(m.GetKey(), cm.primary) <= 0 {
 			continue
 		}
 		if len(end) > 0 && bytes.Compare(m.GetKey(), end) >= 0 {
@@ -395,11 +401,21 @@ func (cm *committer) withPrimary(ctx context.Context) [][]byte {
 	return keys
 }
 
-// recordKeys returns the keys that bear a lock, without those in done.
+// recordKeys returns the keys whose locks become records, without those in done.
 func (cm *committer) recordKeys(done map[string]bool) [][]byte {
 	keys := make([][]byte, 0, len(cm.muts))
 	for _, m := range cm.muts {
-		if m.GetOp() != kvpb.MutationOp_CHECK_NOT_EXISTS && !done[string(m.GetKey())] {
+		if bearsRecord(m) && !done[string(m.GetKey())] {
+			keys = append(keys, m.GetKey())
+		}
+	}
+	return keys
+}
+
+// sharedKeys returns the keys whose locks only go.
+func (cm *committer) sharedKeys() (keys [][]byte) {
+	for _, m := range cm.muts {
+		if m.GetOp() == kvpb.MutationOp_LOCK_SHARED {
 			keys = append(keys, m.GetKey())
 		}
 	}
@@ -417,6 +433,17 @@ func (cm *committer) sizeOf() func(key []byte) int {
 }
 
 func (cm *committer) commitSecondaries(ts timestamp.Timestamp, done map[string]bool) {
+	if shared := cm.sharedKeys(); len(shared) > 0 {
+		c, start := cm.c, cm.start
+		c.work.do(func(ctx context.Context) error {
+			return c.perRegion(ctx, shared, limits{keys: c.opts.BatchKeysMax}, func(ctx context.Context, keys [][]byte) error {
+				resp, err := c.sendIdempotent(ctx, &kvpb.Request{Cmd: &kvpb.Request_Resolve{Resolve: &kvpb.ResolveRequest{
+					StartTs: uint64(start), CommitTs: uint64(ts), Keys: keys,
+				}}})
+				return resolveAnswer(resp, err)
+			})
+		})
+	}
 	keys := cm.recordKeys(done)
 	if len(keys) == 0 {
 		return
@@ -449,7 +476,7 @@ func (cm *committer) commitSecondaries(ts timestamp.Timestamp, done map[string]b
 // cleanUp removes, in the background, the locks that a failed commit may have
 // left, and marks the keys against prewrites that are still on their way.
 func (cm *committer) cleanUp() {
-	keys, c, start, primary := cm.recordKeys(nil), cm.c, cm.start, cm.primary
+	keys, c, start, primary := append(cm.recordKeys(nil), cm.sharedKeys()...), cm.c, cm.start, cm.primary
 	c.work.do(func(ctx context.Context) error {
 		roll := func(ctx context.Context, keys [][]byte) error {
 			err := c.rollBack(ctx, start, keys)

@@ -22,7 +22,14 @@ type Txn struct {
 	// from the timestamp.
 	startedAt time.Time
 
-	buf buffer
+	buf   buffer
+	locks lockSet
+	// owner and statement are for those who meet the locks.
+	owner       Owner
+	statement   string
+	lockTimeout time.Duration
+	bulk        bool
+	reads       spanSet // SERIALIZABLE
 	// ignore lists transactions whose locks are no obstacle for this snapshot.
 	ignore ignoreSet
 
@@ -98,13 +105,50 @@ func (t *Txn) SetReadTS(ctx context.Context, ts timestamp.Timestamp) error {
 	return nil
 }
 
-// NewReadSnapshot is called at the start of every statement of a READ COMMITTED
-// transaction. It does nothing as long as READ COMMITTED runs as REPEATABLE READ.
-func (t *Txn) NewReadSnapshot(context.Context) error {
+// NewReadSnapshot makes a READ COMMITTED transaction see what is committed now. It
+// is called before every statement but the first, and before one is run again. In
+// the other isolation levels it does nothing.
+func (t *Txn) NewReadSnapshot(ctx context.Context) error {
 	if t.finished {
 		return ErrFinished
 	}
+	if t.opts.Isolation != ReadCommitted {
+		return nil
+	}
+	if _, err := t.StartTS(ctx); err != nil {
+		return err
+	}
+	ts, err := t.c.Timestamp(ctx)
+	if err != nil {
+		return fmt.Errorf("get read timestamp: %w", err)
+	}
+	t.readTS, t.buf.since = ts, ts
+	t.ignore.reset()
 	return nil
+}
+
+// SetIsolation changes the isolation level of a transaction in which nothing was
+// read or written yet.
+func (t *Txn) SetIsolation(l Isolation) { t.opts.Isolation = l }
+
+// UseSnapshot makes reads and writes see the snapshot at ts, one that the
+// transaction had at some time, until the returned function is called: for
+// statements that go on while others have begun.
+func (t *Txn) UseSnapshot(ts timestamp.Timestamp) (restore func()) {
+	if ts == t.snapshotTS() || t.opts.Isolation != ReadCommitted {
+		return func() {}
+	}
+	read, since := t.readTS, t.buf.since
+	t.readTS, t.buf.since = ts, ts
+	return func() { t.readTS, t.buf.since = read, since }
+}
+
+// snapshotTS is the timestamp that reads see. It must be known.
+func (t *Txn) snapshotTS() timestamp.Timestamp {
+	if t.readTS != 0 {
+		return t.readTS
+	}
+	return t.startTS
 }
 
 // ReadOnly reports whether writes are refused.
@@ -173,16 +217,35 @@ func (t *Txn) InsertBatch(ctx context.Context, items []KeyValue) error {
 	return t.insert(ctx, items)
 }
 
-// Savepoint marks the present state of the write buffer. Savepoints nest.
-func (t *Txn) Savepoint() Savepoint { return t.buf.savepoint() }
+// Savepoint marks the present state of the write buffer and of the row locks.
+// Savepoints nest.
+func (t *Txn) Savepoint() Savepoint {
+	sp := t.buf.savepoint()
+	sp.locks = t.locks.len()
+	return sp
+}
 
 // RollbackTo undoes all writes since the savepoint, which stays; those set after
-// it are gone.
+// it are gone. Row locks are kept.
 func (t *Txn) RollbackTo(sp Savepoint) error {
 	if t.finished {
 		return ErrFinished
 	}
 	return t.buf.rollbackTo(sp)
+}
+
+// ReleaseLocksTo gives up the row locks that were taken since the savepoint on
+// keys that were not locked before. The writes must have been undone.
+func (t *Txn) ReleaseLocksTo(ctx context.Context, sp Savepoint) {
+	keys := t.locks.cut(sp.locks)
+	if len(keys) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
+	defer cancel()
+	if err := t.c.release(ctx, t.startTS, keys, false); err != nil {
+		t.c.opts.Logger.Debug("row locks not released", "txn", uint64(t.startTS), "err", err)
+	}
 }
 
 // Release forgets a savepoint and those set after it and keeps the writes.
@@ -237,7 +300,7 @@ func (t *Txn) close() {
 	}
 }
 
-// Rollback drops all writes. It may be called after Commit and then does nothing.
+// Rollback drops all writes and row locks. It may be called after Commit and then does nothing.
 func (t *Txn) Rollback(context.Context) error {
 	if t.finished {
 		return nil
@@ -246,6 +309,7 @@ func (t *Txn) Rollback(context.Context) error {
 	t.close()
 	t.c.stats.rolledBack.Add(1)
 	t.buf.drop()
+	t.releaseLocks()
 	return nil
 }
 

@@ -317,10 +317,6 @@ func TestLimitsAndStates(t *testing.T) {
 		if err := ro.Put([]byte("a"), nil); !errors.Is(err, ErrReadOnly) {
 			t.Errorf("write in a read-only transaction: %v", err)
 		}
-		var unsupported *UnsupportedError
-		if _, err := cl.Begin(bg, TxnOptions{Isolation: Serializable}); !errors.As(err, &unsupported) {
-			t.Errorf("serializable: %v", err)
-		}
 		late := mustBegin(t, cl)
 		if err := late.Put([]byte("a"), nil); err != nil {
 			t.Fatal(err)

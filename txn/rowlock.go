@@ -1,0 +1,421 @@
+package txn
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quorate-db/quorate/internal/timestamp"
+	"github.com/quorate-db/quorate/proto/kvpb"
+)
+
+// LockMode is the strength of a row lock, weakest first, as in PostgreSQL.
+type LockMode = kvpb.LockMode
+
+// The modes.
+const (
+	LockKeyShare    = kvpb.LockMode_LOCK_KEY_SHARE
+	LockShare       = kvpb.LockMode_LOCK_SHARE
+	LockNoKeyUpdate = kvpb.LockMode_LOCK_NO_KEY_UPDATE
+	LockUpdate      = kvpb.LockMode_LOCK_UPDATE
+)
+
+// LockPolicy says what to do about a row that somebody else has locked.
+type LockPolicy = kvpb.LockPolicy
+
+// The policies.
+const (
+	LockBlock  = kvpb.LockPolicy_LOCK_BLOCK
+	LockNoWait = kvpb.LockPolicy_LOCK_NO_WAIT
+	LockSkip   = kvpb.LockPolicy_LOCK_SKIP
+)
+
+const (
+	// rowLocksMax bounds the row locks of one transaction. Beyond it writes are
+	// checked at the commit only.
+	rowLocksMax = 50_000
+	// lockBatchKeysMax bounds the keys of one lock request.
+	lockBatchKeysMax = 1024
+	// releaseTimeout bounds how long the end of a transaction waits for the release
+	// of its locks; what is not done by then is done by their time to live.
+	releaseTimeout = time.Second
+)
+
+// Owner describes the session that a transaction belongs to, for the messages and
+// views in which its locks appear.
+type Owner struct {
+	Node, PID uint32
+}
+
+// lockSet is the row locks of a transaction. The client's goroutine changes it, the
+// heartbeats read it.
+type lockSet struct {
+	mu   sync.Mutex
+	held map[string]*heldLock
+	// touched are keys that a request was sent for: they may be locked whatever the
+	// answer was. In order.
+	touched   [][]byte
+	mayBeHeld map[string]struct{}
+	since     time.Time // of the first request
+	waits     int       // requests under way
+}
+
+type heldLock struct {
+	mode      LockMode
+	forUpdate timestamp.Timestamp // what was committed up to here is known
+}
+
+func (s *lockSet) touch(keys [][]byte, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held == nil {
+		s.held, s.mayBeHeld = map[string]*heldLock{}, map[string]struct{}{}
+		s.since = now
+	}
+	for _, k := range keys {
+		if _, ok := s.mayBeHeld[string(k)]; !ok {
+			s.mayBeHeld[string(k)] = struct{}{}
+			s.touched = append(s.touched, k)
+		}
+	}
+}
+
+func (s *lockSet) got(key []byte, mode LockMode, forUpdate timestamp.Timestamp) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.held[string(key)]
+	if h == nil {
+		if s.held == nil {
+			s.held = map[string]*heldLock{}
+		}
+		h = &heldLock{forUpdate: forUpdate}
+		s.held[string(key)] = h
+	}
+	// A lock in a shared mode lets others write between the two requests; that shows
+	// as a change at the second. The later time counts then.
+	h.mode, h.forUpdate = max(h.mode, mode), max(h.forUpdate, forUpdate)
+}
+
+func (s *lockSet) mode(key []byte) LockMode {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h := s.held[string(key)]; h != nil {
+		return h.mode
+	}
+	return 0
+}
+
+func (s *lockSet) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.touched)
+}
+
+// keys returns all keys on which a lock may stand.
+func (s *lockSet) keys() [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.touched)
+}
+
+// cut takes the locks out that were asked for since the set had n keys.
+func (s *lockSet) cut(n int) [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n >= len(s.touched) {
+		return nil
+	}
+	gone := slices.Clone(s.touched[n:])
+	for _, k := range gone {
+		delete(s.held, string(k))
+		delete(s.mayBeHeld, string(k))
+	}
+	s.touched = s.touched[:n]
+	return gone
+}
+
+// SetOwner says which session the transaction belongs to.
+func (t *Txn) SetOwner(o Owner) { t.owner = o }
+
+// SetStatement says what the transaction is doing.
+func (t *Txn) SetStatement(text string) { t.statement = text[:min(len(text), statementMax)] }
+
+// statementMax bounds what travels of a statement's text with a lock request.
+const statementMax = 200
+
+// SetBulk turns row locks for writes off, or on again: for many rows that are
+// written at once, conflicts show at the commit.
+func (t *Txn) SetBulk(on bool) { t.bulk = on }
+
+// SetLockTimeout bounds each wait for a row lock; 0 is no bound.
+func (t *Txn) SetLockTimeout(d time.Duration) { t.lockTimeout = d }
+
+// SetPessimistic makes an autocommit transaction lock what it writes at once, like
+// any other: it has failed without that.
+func (t *Txn) SetPessimistic() { t.opts.Pessimistic = true }
+
+// Locking reports whether writers are to lock rows before they change them. An
+// autocommit transaction does without at first: its only commit shows whether
+// somebody was in its way.
+func (t *Txn) Locking() bool {
+	return !t.opts.ReadOnly && !t.bulk && (!t.opts.Autocommit || t.opts.Pessimistic) && t.locks.len() < rowLocksMax
+}
+
+// Isolation returns the transaction's isolation level.
+func (t *Txn) Isolation() Isolation { return t.opts.Isolation }
+
+// RowLock is the answer for one row.
+type RowLock struct {
+	// Locked is false if there is no such row in the snapshot, or if it was skipped.
+	Locked bool
+	// Found and Value are what the snapshot shows. They are set for rows that were
+	// read by the request, not for those that the transaction has written or locked
+	// before.
+	Found bool
+	Value []byte
+}
+
+// LockRows locks rows that the snapshot shows, in the order given as far as they
+// lie in one region, and waits for those who have locked them. Errors:
+// *ChangedError if a row was changed after the snapshot (it is locked then),
+// *LockNotAvailableError, *DeadlockError, *AbortedError.
+func (t *Txn) LockRows(ctx context.Context, keys [][]byte, mode LockMode, policy LockPolicy) ([]RowLock, error) {
+	if t.finished {
+		return nil, ErrFinished
+	}
+	if _, err := t.ReadTS(ctx); err != nil {
+		return nil, err
+	}
+	out := make([]RowLock, len(keys))
+	var ask [][]byte
+	at := make(map[string][]int, len(keys))
+	for i, k := range keys {
+		if v := t.buf.lookup(k); v != nil && v.fresh && v.op == opPut || t.locks.mode(k) >= mode {
+			out[i].Locked = true
+			continue
+		}
+		if _, twice := at[string(k)]; !twice {
+			ask = append(ask, k)
+		}
+		at[string(k)] = append(at[string(k)], i)
+	}
+	if len(ask) == 0 {
+		return out, nil
+	}
+	req := &kvpb.LockRequest{ReadTs: uint64(t.snapshotTS()), Mode: mode, Policy: policy, Demand: kvpb.LockDemand_LOCK_ROW}
+	err := t.lock(ctx, ask, req, func(k *kvpb.LockedKey) {
+		got := RowLock{Locked: k.GetLocked(), Found: k.GetFound(), Value: k.GetValue()}
+		if v := t.buf.lookup(k.GetKey()); v != nil && v.op != opLock {
+			// What the transaction has written itself counts, and a row that only it
+			// knows is as good as locked.
+			got = RowLock{Locked: got.Locked || v.op == opPut && k.GetBusy() == nil}
+		}
+		for _, i := range at[string(k.GetKey())] {
+			out[i] = got
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// lockAbsent locks keys that must not exist.
+func (t *Txn) lockAbsent(ctx context.Context, keys [][]byte) error {
+	if _, err := t.ReadTS(ctx); err != nil {
+		return err
+	}
+	return t.lock(ctx, keys, &kvpb.LockRequest{
+		ReadTs: uint64(t.snapshotTS()), Mode: LockUpdate, Demand: kvpb.LockDemand_LOCK_ABSENT,
+	}, func(*kvpb.LockedKey) {})
+}
+
+// lock sends a lock request for keys to their regions. each is called for every
+// key that was answered, one at a time.
+func (t *Txn) lock(ctx context.Context, keys [][]byte, template *kvpb.LockRequest, each func(*kvpb.LockedKey)) error {
+	t.locks.touch(keys, t.c.opts.Clock.Now())
+	t.c.keeper.add(t)
+	template.Owner = &kvpb.LockOwner{Id: uint64(t.startTS), Node: t.owner.Node, Pid: t.owner.PID, Statement: t.statement}
+	t.locks.mu.Lock()
+	t.locks.waits++
+	t.locks.mu.Unlock()
+	var answers sync.Mutex
+	err := t.c.perRegion(ctx, keys, limits{keys: lockBatchKeysMax}, func(ctx context.Context, keys [][]byte) error {
+		return t.lockPart(ctx, keys, template, func(k *kvpb.LockedKey) {
+			answers.Lock()
+			defer answers.Unlock()
+			each(k)
+		})
+	})
+	t.locks.mu.Lock()
+	t.locks.waits--
+	t.locks.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("lock %d rows: %w", len(keys), err)
+	}
+	return nil
+}
+
+// lockPart locks keys of one region.
+func (t *Txn) lockPart(ctx context.Context, keys [][]byte, template *kvpb.LockRequest, each func(*kvpb.LockedKey)) error {
+	waitCtx := ctx
+	if t.lockTimeout > 0 {
+		var cancel context.CancelFunc
+		waitCtx, cancel = context.WithTimeoutCause(ctx, t.lockTimeout, errLockTimeout)
+		defer cancel()
+	}
+	ignore := slices.Clone(t.ignore.list)
+	for attempt := 0; len(keys) > 0; attempt++ {
+		q := &kvpb.LockRequest{
+			Owner: template.Owner, ReadTs: template.ReadTs, Mode: template.Mode, Policy: template.Policy,
+			Demand: template.Demand, Keys: keys, IgnoreLocks: ignore,
+		}
+		resp, err := t.c.opts.Router.Send(waitCtx, &kvpb.Request{Cmd: &kvpb.Request_Lock{Lock: q}})
+		if err != nil {
+			if waitCtx.Err() != nil && ctx.Err() == nil {
+				return t.whoHolds(ctx, q)
+			}
+			return err
+		}
+		r := resp.GetLock()
+		if r == nil || len(r.GetKeys()) > len(keys) {
+			return errMalformed("lock", resp)
+		}
+		for i, k := range r.GetKeys() {
+			if err := t.lockedKey(keys[i], k, q, each); err != nil {
+				return err
+			}
+		}
+		keys = keys[len(r.GetKeys()):]
+		if r.GetError() == nil {
+			if len(r.GetKeys()) == 0 {
+				return errMalformed("lock", resp)
+			}
+			continue
+		}
+		skip, err := t.lockError(waitCtx, r.GetError(), q, attempt)
+		if err != nil {
+			if waitCtx.Err() != nil && ctx.Err() == nil {
+				return t.whoHolds(ctx, q)
+			}
+			return err
+		}
+		if skip && len(keys) > 0 {
+			each(&kvpb.LockedKey{Key: keys[0]})
+			keys = keys[1:]
+		}
+	}
+	return nil
+}
+
+// lockedKey takes the answer for one key.
+func (t *Txn) lockedKey(key []byte, k *kvpb.LockedKey, q *kvpb.LockRequest, each func(*kvpb.LockedKey)) error {
+	if !bytes.Equal(key, k.GetKey()) {
+		return fmt.Errorf("lock: region answered for key %x, asked for %x", k.GetKey(), key)
+	}
+	if b := k.GetBusy(); b != nil && q.GetPolicy() == LockNoWait {
+		return &LockNotAvailableError{Key: key, Holder: holderOf(b.GetHolder())}
+	}
+	if k.GetLocked() && (k.GetChanged() == nil || t.opts.Isolation == ReadCommitted) {
+		// Elsewhere the transaction must not change the row any more, although it
+		// has locked it: it is not the row of its snapshot.
+		t.locks.got(key, q.GetMode(), timestamp.Timestamp(k.GetForUpdateTs()))
+	}
+	if c := k.GetChanged(); c != nil {
+		return &ChangedError{
+			Key: key, StartTS: t.startTS, ReadTS: timestamp.Timestamp(q.GetReadTs()),
+			ConflictStartTS: timestamp.Timestamp(c.GetConflictStartTs()), ConflictCommitTS: timestamp.Timestamp(c.GetConflictCommitTs()),
+		}
+	}
+	each(k)
+	return nil
+}
+
+// lockError treats what ended a lock request early. skip says that its first key
+// is to be passed by.
+func (t *Txn) lockError(ctx context.Context, ke *kvpb.KeyError, q *kvpb.LockRequest, attempt int) (skip bool, err error) {
+	switch k := ke.GetKind().(type) {
+	case *kvpb.KeyError_Locked:
+		// A transaction that is about to commit, or was about to when its gateway died.
+		alive, err := t.c.passForWrite(ctx, []*kvpb.LockInfo{k.Locked})
+		if err != nil || alive == nil {
+			return false, err
+		}
+		switch q.GetPolicy() {
+		case LockNoWait:
+			return false, &LockNotAvailableError{Key: k.Locked.GetKey(), Holder: Holder{StartTS: timestamp.Timestamp(k.Locked.GetStartTs())}}
+		case LockSkip:
+			return true, nil
+		}
+		return false, t.c.pause(ctx, attempt)
+	case *kvpb.KeyError_Deadlock:
+		return false, deadlockError(k.Deadlock)
+	case *kvpb.KeyError_OwnerEnded:
+		return false, &AbortedError{StartTS: t.startTS, Reason: "its row locks were released"}
+	}
+	return false, keyError(ke, t.startTS)
+}
+
+var errLockTimeout = errors.New("lock timeout")
+
+// whoHolds makes the error of a wait that took too long, and asks who is to blame.
+func (t *Txn) whoHolds(ctx context.Context, q *kvpb.LockRequest) error {
+	e := &LockNotAvailableError{Key: q.GetKeys()[0], Timeout: true}
+	q.Policy, q.Keys = LockNoWait, q.GetKeys()[:1]
+	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
+	defer cancel()
+	if resp, err := t.c.opts.Router.Send(ctx, &kvpb.Request{Cmd: &kvpb.Request_Lock{Lock: q}}); err == nil {
+		for _, k := range resp.GetLock().GetKeys() {
+			e.Holder = holderOf(k.GetBusy().GetHolder())
+		}
+	}
+	return e
+}
+
+func holderOf(o *kvpb.LockOwner) Holder {
+	return Holder{StartTS: timestamp.Timestamp(o.GetId()), Node: o.GetNode(), PID: o.GetPid(), Statement: o.GetStatement()}
+}
+
+func deadlockError(d *kvpb.Deadlock) error {
+	e := &DeadlockError{}
+	for _, w := range d.GetCircle() {
+		e.Circle = append(e.Circle, Waiting{Holder: holderOf(w.GetOwner()), Key: w.GetKey(), Mode: w.GetMode()})
+	}
+	return e
+}
+
+// releaseLocks gives up all row locks of the transaction and waits for that, for a
+// while. It may be called when there are none.
+func (t *Txn) releaseLocks() {
+	keys := t.locks.keys()
+	if len(keys) == 0 {
+		return
+	}
+	t.c.keeper.remove(t)
+	ctx, cancel := t.c.detached(releaseTimeout)
+	defer cancel()
+	if err := t.c.release(ctx, t.startTS, keys, true); err != nil {
+		t.c.opts.Logger.Debug("row locks not released", "txn", uint64(t.startTS), "err", err)
+	}
+}
+
+// release gives up locks on keys; with all set, all locks of the owner in the
+// regions of the keys, for good.
+func (c *Client) release(ctx context.Context, owner timestamp.Timestamp, keys [][]byte, all bool) error {
+	return c.perRegion(ctx, keys, limits{keys: c.opts.BatchKeysMax}, func(ctx context.Context, keys [][]byte) error {
+		resp, err := c.sendIdempotent(ctx, &kvpb.Request{Cmd: &kvpb.Request_Release{Release: &kvpb.ReleaseRequest{
+			Owner: uint64(owner), Keys: keys, All: all,
+		}}})
+		if err != nil {
+			return err
+		}
+		if resp.GetRelease() == nil {
+			return errMalformed("release", resp)
+		}
+		return nil
+	})
+}
