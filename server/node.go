@@ -235,6 +235,7 @@ func (n *Node) build() error {
 		Splits:         splitPlanner{n},
 		OnWithdrawn:    n.storeLost,
 		Reporter:       n.reports,
+		Peers:          storePeers{n},
 		SplitSizeBytes: n.cfg.SplitSizeBytes,
 		OldLocks:       n.settleOldLocks,
 	})

@@ -7,12 +7,16 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/pgwire"
+	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/sql"
+	"github.com/quorate-db/quorate/txn"
 )
 
 // buildSQL makes the SQL engine and the server of the PostgreSQL protocol.
@@ -87,6 +91,48 @@ func (a sqlAdmin) Nodes(context.Context) ([]sql.NodeInfo, error) {
 		})
 	}
 	return out, nil
+}
+
+// lockListTimeout bounds the wait for a store's list of locks.
+const lockListTimeout = time.Second
+
+func (a sqlAdmin) Locks(ctx context.Context) ([]sql.LockInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, lockListTimeout)
+	defer cancel()
+	stores := append(storePeers{a.n}.Stores(), a.n.ident.StoreID)
+	lists := make([]*kvpb.LocksResponse, len(stores))
+	var wg sync.WaitGroup
+	for i, id := range stores {
+		wg.Go(func() {
+			// A store that is away leads nothing: its locks are gone, too.
+			resp, err := a.n.senders.Send(ctx, id, &kvpb.Request{
+				Header: &kvpb.Header{ClusterId: a.n.ident.ClusterID, StoreId: id},
+				Cmd:    &kvpb.Request_Locks{Locks: &kvpb.LocksRequest{Held: true}},
+			})
+			if err == nil {
+				lists[i] = resp.GetLocks()
+			}
+		})
+	}
+	wg.Wait()
+	var out []sql.LockInfo
+	for _, l := range lists {
+		for _, h := range l.GetHeld() {
+			out = append(out, sql.LockInfo{Key: h.GetKey(), Holder: holder(h.GetOwner()), Mode: h.GetMode(), Granted: true})
+		}
+		for _, w := range l.GetWaiting() {
+			i := sql.LockInfo{Key: w.GetKey(), Holder: holder(w.GetOwner()), Mode: w.GetMode(), Waited: time.Duration(w.GetWaitedUs()) * time.Microsecond}
+			for _, b := range w.GetBlockers() {
+				i.BlockedBy = append(i.BlockedBy, holder(b))
+			}
+			out = append(out, i)
+		}
+	}
+	return out, nil
+}
+
+func holder(o *kvpb.LockOwner) txn.Holder {
+	return txn.Holder{StartTS: timestamp.Timestamp(o.GetId()), Node: o.GetNode(), PID: o.GetPid(), Statement: o.GetStatement()}
 }
 
 // tablesIn names the tables that overlap a range, as far as this node knows.

@@ -153,6 +153,7 @@ func (s *Session) copyFrom(ctx context.Context, p *portal, st *ast.Copy, f *copy
 	if err != nil {
 		return err
 	}
+	s.tx.tx.Prepare(StatementOptions{Text: p.prep.text, Bulk: true})
 	rt := s.runtime(ctx, nil)
 	// The client has been told that rows arrive one by one, so a duplicate key shall
 	// come up where it is met.

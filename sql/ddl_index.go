@@ -125,7 +125,7 @@ func (e *Engine) retry(ctx context.Context, f func(context.Context, Txn, *catalo
 	s := &Session{e: e, settings: newSettings(e.defs), rand: e.o.NewRand()}
 	for attempt := 0; ; attempt++ {
 		err := s.runOnce(ctx, f)
-		if err == nil || !retryable(err) || attempt >= 10*autocommitAttempts {
+		if err == nil || !sqlerr.Is(err, sqlerr.TRSerializationFailure) || attempt >= 10*autocommitAttempts {
 			return err
 		}
 		if err := e.sleep(ctx, s.retryPause(attempt)); err != nil {
@@ -199,7 +199,7 @@ func (d *ddl) addIndex(ctx context.Context, t *catalog.Table, primary bool, acti
 func (d *ddl) tryIndex(ctx context.Context, t *catalog.Table, build makeIndex) error {
 	sp := d.s.tx.tx.Savepoint()
 	_, err := build(d.s.e.catalog.Change(d.s.tx.tx, d.snap()), t.Clone())
-	if undo := d.s.tx.tx.RollbackTo(sp); err == nil {
+	if undo := d.s.tx.tx.RollbackTo(ctx, sp, false); err == nil {
 		err = undo
 	}
 	return err

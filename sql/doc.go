@@ -17,8 +17,13 @@
 // A session is idle, in an implicit transaction (one statement, one string of
 // statements, or what lies between two Syncs), in a transaction block, or in a
 // failed one. A statement that is a transaction of its own is run again after a
-// conflict as long as its output can be taken back. READ COMMITTED runs as
-// REPEATABLE READ; SERIALIZABLE is refused.
+// conflict as long as its output can be taken back, then with row locks.
+//
+// In READ COMMITTED each statement of a block has a snapshot of its own. One that
+// writes or locks does all its work before the first row is sent; when a row that it
+// wants has changed it is undone by a savepoint and run again (rerun.go), the locks
+// stay. A transaction that has changed the schema keeps its snapshot from then on.
+// A failed block gives its locks up at once.
 //
 // # Online index changes
 //

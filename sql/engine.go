@@ -43,6 +43,9 @@ type Admin interface {
 	// Regions lists the regions that overlap [start, end), ordered by start key.
 	Regions(ctx context.Context, start, end []byte) ([]RegionInfo, error)
 	Nodes(ctx context.Context) ([]NodeInfo, error)
+	// Locks lists the row locks and advisory locks in the memory of all leaders, and
+	// who waits for them.
+	Locks(ctx context.Context) ([]LockInfo, error)
 }
 
 // RegionInfo describes a region.

@@ -310,11 +310,13 @@ func (s *Session) Sync(ctx context.Context) error {
 	defer leave()
 	last := s.last
 	err := s.commit(ctx)
-	for attempt := 0; err != nil && last.n == 1 && last.clean && retryable(err) && attempt+1 < autocommitAttempts && ctx.Err() == nil; attempt++ {
+	defer func() { s.pessimistic = false }()
+	for attempt := 0; err != nil && last.n == 1 && last.clean && s.retryable(err, last.portal.prep) && attempt+1 < autocommitAttempts && ctx.Err() == nil; attempt++ {
 		if !last.w.Rewind() {
 			break
 		}
-		if s.e.sleep(ctx, s.retryPause(attempt)) != nil {
+		s.pessimistic = true
+		if attempt > 0 && s.e.sleep(ctx, s.retryPause(attempt)) != nil {
 			break
 		}
 		last.w.Mark()

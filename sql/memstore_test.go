@@ -34,6 +34,8 @@ func (s *memStore) Begin(o TxnOptions) (Txn, error) {
 	return &memTxn{s: s, o: o, writes: map[string]memWrite{}}, nil
 }
 
+func (s *memStore) Advisory(txn.Owner) AdvisoryLocks { return nil }
+
 type memWrite struct {
 	value  []byte
 	insert bool // must not exist, to be checked at commit
@@ -197,11 +199,26 @@ func (t *memTxn) Delete(_ context.Context, key keys.User) error {
 	return nil
 }
 
-func (t *memTxn) Lock(_ context.Context, key keys.User) error {
-	if _, ok := t.writes[string(key)]; !ok {
-		t.writes[string(key)] = memWrite{lock: true}
+func (t *memTxn) Locking() bool                     { return false }
+func (t *memTxn) NewSnapshot(context.Context) error { return nil }
+func (t *memTxn) SetIsolation(txn.Isolation)        {}
+func (t *memTxn) Prepare(StatementOptions)          {}
+func (t *memTxn) Statement() exec.KV                { return t }
+
+// LockRows waits for nobody: who is in the way shows at the commit.
+func (t *memTxn) LockRows(ctx context.Context, list []keys.User, _ exec.RowLocking) ([]exec.LockedRow, error) {
+	out := make([]exec.LockedRow, len(list))
+	for i, key := range list {
+		v, err := t.Get(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := t.writes[string(key)]; !ok && v != nil {
+			t.writes[string(key)] = memWrite{lock: true}
+		}
+		out[i] = exec.LockedRow{Locked: v != nil, Value: v}
 	}
-	return nil
+	return out, nil
 }
 
 func (t *memTxn) Insert(ctx context.Context, pairs []exec.Pair) error {
@@ -233,7 +250,7 @@ func (t *memTxn) Savepoint() any {
 	return c
 }
 
-func (t *memTxn) RollbackTo(sp any) error {
+func (t *memTxn) RollbackTo(_ context.Context, sp any, _ bool) error {
 	t.writes = map[string]memWrite{}
 	for k, v := range sp.(map[string]memWrite) {
 		t.writes[k] = v

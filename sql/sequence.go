@@ -131,7 +131,7 @@ func (s *Session) changeSequence(ctx context.Context, t *catalog.Table, f func(*
 	for attempt := 0; ; attempt++ {
 		st, err := s.tryChangeSequence(ctx, t, f)
 		err = s.mapErr(err)
-		if err == nil || !retryable(err) || ctx.Err() != nil {
+		if err == nil || !sqlerr.Is(err, sqlerr.TRSerializationFailure) || ctx.Err() != nil {
 			return st, err
 		}
 		if err := s.e.sleep(ctx, s.retryPause(attempt)); err != nil {

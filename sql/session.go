@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -50,6 +49,11 @@ type Session struct {
 	// last is the statement of the extended protocol that an implicit transaction
 	// consists of so far, for running it again at Sync.
 	last lastExecute
+	// pessimistic: the statement is run again because of a conflict, and locks rows
+	// now.
+	pessimistic bool
+	idle        idleTimer
+	advisory    advisory
 
 	mu struct {
 		sync.Mutex
@@ -72,7 +76,9 @@ type txnState struct {
 	statements int
 	// queried is set once a statement has read or written: then the isolation level
 	// is fixed.
-	queried    bool
+	queried bool
+	// stale: a new statement has begun that is to see what is committed now.
+	stale      bool
 	savepoints []savepoint
 	before     *settings // what a rollback goes back to
 	// afterCommit runs when the transaction has committed.
@@ -144,8 +150,10 @@ func (s *Session) Cancel() {
 
 // Close ends the session.
 func (s *Session) Close() {
+	s.idle.stop()
 	s.closePortals()
 	s.abort(context.Background())
+	s.advisoryClose()
 	s.e.mu.Lock()
 	delete(s.e.mu.sessions, s)
 	s.e.mu.Unlock()
@@ -153,6 +161,7 @@ func (s *Session) Close() {
 
 // enter makes the call cancellable; leave must follow.
 func (s *Session) enter(ctx context.Context, query string) (context.Context, func()) {
+	s.idle.stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	now := s.e.o.Clock.Now()
 	s.mu.Lock()
@@ -172,16 +181,26 @@ func (s *Session) enter(ctx context.Context, query string) (context.Context, fun
 		}
 		s.mu.Unlock()
 		cancel(nil)
+		s.startIdle()
 	}
 }
 
 // withTimeout applies statement_timeout.
 func (s *Session) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	ms, _ := strconv.ParseInt(s.settings.must("statement_timeout"), 10, 64)
-	if ms <= 0 {
+	d := s.millis("statement_timeout")
+	if most := s.millis("transaction_timeout"); most > 0 {
+		left := most
+		if s.tx != nil {
+			left = max(most-s.e.o.Clock.Now().Sub(s.tx.start), time.Nanosecond)
+		}
+		if d <= 0 || left < d {
+			return context.WithTimeoutCause(ctx, left, errTransactionTimeout())
+		}
+	}
+	if d <= 0 {
 		return ctx, func() {}
 	}
-	return context.WithTimeoutCause(ctx, time.Duration(ms)*time.Millisecond,
+	return context.WithTimeoutCause(ctx, d,
 		sqlerr.New(sqlerr.QueryCanceled, "canceling statement due to statement timeout"))
 }
 
@@ -190,9 +209,9 @@ func (s *Session) begin(ctx context.Context, o TxnOptions, block bool) error {
 	if s.tx != nil {
 		return nil
 	}
-	if s.settings.must("default_transaction_isolation") == "serializable" {
-		return sqlerr.Unsupported("isolation level SERIALIZABLE")
-	}
+	o.Isolation = isolationOf(s.isolation())
+	o.Pessimistic = s.pessimistic
+	o.Owner = txn.Owner{Node: s.e.o.NodeID, PID: s.params.ProcessID}
 	t, err := s.e.o.Store.Begin(o)
 	if err != nil {
 		return s.mapErr(err)
@@ -208,7 +227,7 @@ func (s *Session) begin(ctx context.Context, o TxnOptions, block bool) error {
 func (s *Session) open(ctx context.Context) error {
 	t := s.tx
 	if t.snap != nil {
-		return nil
+		return s.refresh(ctx)
 	}
 	if err := t.tx.Start(ctx); err != nil {
 		return s.mapErr(err)
@@ -221,12 +240,37 @@ func (s *Session) open(ctx context.Context) error {
 	return nil
 }
 
+// refresh gives a statement of a READ COMMITTED transaction its own snapshot, if it
+// has none yet. A transaction that has changed the schema stays with the one that
+// its changes were made by.
+func (s *Session) refresh(ctx context.Context) error {
+	t := s.tx
+	if !t.stale || t.opts.Isolation != txn.ReadCommitted || t.snap.Changed() {
+		return nil
+	}
+	t.stale = false
+	if err := t.tx.NewSnapshot(ctx); err != nil {
+		return s.mapErr(err)
+	}
+	snap, err := s.e.catalog.At(ctx, t.tx)
+	if err != nil {
+		return s.mapErr(err)
+	}
+	if !t.tx.HasWrites() {
+		// What was written by an older schema has to be committed by it.
+		t.base = snap
+	}
+	t.snap = snap
+	return nil
+}
+
 // finish forgets the transaction's state.
 func (s *Session) finish() *txnState {
 	t := s.tx
 	s.tx = nil
 	s.status = pgwire.TxIdle
 	s.last = lastExecute{}
+	s.advisoryTxnEnd()
 	return t
 }
 
@@ -301,9 +345,22 @@ func (s *Session) failed(ctx context.Context) {
 	case s.tx.block:
 		s.status = pgwire.TxFailed
 		s.closePortals()
+		s.dropLocks(ctx)
 	default:
 		s.abort(ctx)
 	}
+}
+
+// dropLocks gives up what a failed transaction block has locked, as far as no
+// savepoint holds it: nobody shall wait for a client that has an error to read.
+func (s *Session) dropLocks(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	n := len(s.tx.savepoints)
+	if n == 0 {
+		s.tx.tx.Rollback(ctx)
+		return
+	}
+	_ = s.tx.tx.RollbackTo(ctx, s.tx.savepoints[n-1].sp, true)
 }
 
 func (s *Session) closePortals() {
@@ -366,17 +423,19 @@ func (s *Session) simpleStatement(ctx context.Context, st *parse.Statement, text
 	}
 	stmt := &prepared{stmt: st.AST, text: text, params: nil, simple: true}
 	alone = alone && s.tx == nil
+	defer func() { s.pessimistic = false }()
 	for attempt := 0; ; attempt++ {
 		w.Mark()
 		done, err := s.once(ctx, stmt, w, alone, last)
 		if err == nil {
 			return done.send(w)
 		}
-		if !alone || !retryable(err) || attempt+1 >= autocommitAttempts || ctx.Err() != nil || !w.Rewind() {
+		if !alone || !s.retryable(err, stmt) || attempt+1 >= autocommitAttempts || ctx.Err() != nil || !w.Rewind() {
 			return err
 		}
 		s.abort(ctx)
-		if s.e.sleep(ctx, s.retryPause(attempt)) != nil {
+		s.pessimistic = true
+		if attempt > 0 && s.e.sleep(ctx, s.retryPause(attempt)) != nil {
 			return err
 		}
 	}
@@ -402,12 +461,6 @@ func (s *Session) retryPause(attempt int) time.Duration {
 	return env.Jitter(s.rand, min(d, retryPauseMax))
 }
 
-// retryable reports whether a statement that is a transaction of its own may be
-// run again.
-func retryable(err error) bool {
-	return sqlerr.Is(err, sqlerr.TRSerializationFailure)
-}
-
 // cause puts the reason of a cancellation in the place of what came of it.
 func (s *Session) cause(ctx context.Context, err error) error {
 	if err == nil {
@@ -423,6 +476,10 @@ func (s *Session) cause(ctx context.Context, err error) error {
 
 // mapErr gives the errors of transactions their SQLSTATEs.
 func (s *Session) mapErr(err error) error {
+	if _, done := err.(*sqlerr.Error); done {
+		// Its cause may be one of those below; what it was mapped to knew more.
+		return err
+	}
 	var (
 		conflict *txn.ConflictError
 		exists   *txn.AlreadyExistsError
@@ -437,11 +494,17 @@ func (s *Session) mapErr(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case s.mapLockErr(err) != nil:
+		return s.mapLockErr(err)
 	case errors.As(err, &unknown):
 		return sqlerr.New(sqlerr.TRStatementCompletionUnknown, "it is unknown whether the transaction has committed").
 			WithDetail("%v", unknown).WithHint("Read the data before you repeat the transaction.").WithCause(err)
 	case errors.As(err, &conflict):
-		e := sqlerr.New(sqlerr.TRSerializationFailure, "could not serialize access due to concurrent update").WithCause(err)
+		text := "could not serialize access due to concurrent update"
+		if conflict.Read {
+			text = "could not serialize access due to read/write dependencies among transactions"
+		}
+		e := sqlerr.New(sqlerr.TRSerializationFailure, "%s", text).WithCause(err)
 		e.Detail = fmt.Sprintf("Transaction %s lost against transaction %s on %s.", conflict.StartTS, conflict.ConflictStartTS, s.describeKey(conflict.Key))
 		return e.WithHint("The transaction might succeed if retried.")
 	case errors.As(err, &exists):
@@ -508,6 +571,9 @@ func (s *Session) duplicate(key []byte) error {
 func (s *Session) describeKey(key []byte) string {
 	x := indexOf(s.snapshotForErrors(), key)
 	if x == nil {
+		if text := describeAdvisory(key); text != "" {
+			return text
+		}
 		if len(key) > 0 && key[0] == keys.PrefixSystem {
 			return "the schema"
 		}

@@ -86,6 +86,7 @@ func settingDefs() map[string]*settingDef {
 		millis("lock_timeout"),
 		millis("idle_in_transaction_session_timeout"),
 		millis("idle_session_timeout"),
+		millis("transaction_timeout"),
 		integer("extra_float_digits", "1", -15, 3),
 		enum("bytea_output", "hex", "hex", "escape"),
 		enum("client_min_messages", "notice", "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "info", "notice", "warning", "error"),

@@ -52,8 +52,10 @@ type portal struct {
 	format  *types.FormatContext
 	// rows are results that were made in one go.
 	rows [][]types.Datum
-	done completion
-	sent int64
+	// collected: rows are all rows of a statement that writes, whose work is done.
+	collected bool
+	done      completion
+	sent      int64
 }
 
 func (p *portal) close() {
@@ -127,6 +129,7 @@ func (s *Session) startPortal(ctx context.Context, p *portal, w pgwire.ResultWri
 	if err := s.begin(ctx, TxnOptions{Autocommit: auto}, false); err != nil {
 		return err
 	}
+	s.tx.stale = s.tx.snap != nil && (s.tx.block || s.tx.statements > 0)
 	s.tx.statements++
 	p.started = true
 	switch st.(type) {
@@ -153,18 +156,10 @@ func (s *Session) startQuery(ctx context.Context, p *portal) error {
 	if pl.Writes && s.tx.readOnly {
 		return sqlerr.New(sqlerr.ReadOnlySQLTransaction, "cannot execute %s in a read-only transaction", pl.Verb)
 	}
-	rt := s.runtime(ctx, p.params)
-	ex, err := rt.Start(ctx, pl)
-	if err != nil {
-		return err
+	if pl.Writes {
+		return s.startWrite(ctx, p)
 	}
-	p.ex = ex
-	p.format = rt.Eval.Format
-	p.done = completion{verb: pl.Verb}
-	if pl.Columns != nil {
-		p.cols = portalColumns(pl.Columns, p.formats)
-	}
-	return nil
+	return s.startPlan(ctx, p)
 }
 
 // feed writes rows of a started portal.
@@ -197,7 +192,7 @@ func (s *Session) feed(ctx context.Context, p *portal, max int, w pgwire.ResultW
 }
 
 func (p *portal) next(ctx context.Context) ([]types.Datum, error) {
-	if p.ex != nil {
+	if p.ex != nil && !p.collected {
 		return p.ex.Next(ctx)
 	}
 	if len(p.rows) == 0 {
@@ -316,11 +311,11 @@ func (s *Session) runtime(ctx context.Context, params []types.Datum) *exec.Runti
 	ev := s.evalContext(params)
 	ev.Ctx = ctx
 	return &exec.Runtime{
-		KV:          s.tx.tx,
+		KV:          s.tx.tx.Statement(),
 		Eval:        *ev,
 		Virtual:     virtualSource{s},
 		RowID:       s.e.rowIDs.next,
-		Autocommit:  s.tx.opts.Autocommit,
+		Autocommit:  s.tx.opts.Autocommit && !s.tx.tx.Locking(),
 		MemoryLimit: s.e.o.MemoryLimit,
 	}
 }
@@ -355,7 +350,7 @@ func (s *Session) control(ctx context.Context, st ast.Statement, w pgwire.Result
 		s.abort(ctx)
 		return done, true, nil
 	case *ast.RollbackTo:
-		return done, true, s.rollbackTo(st)
+		return done, true, s.rollbackTo(ctx, st)
 	case *ast.Savepoint, *ast.ReleaseSavepoint:
 		if s.status == pgwire.TxFailed {
 			return done, true, errFailedBlock()
@@ -371,9 +366,6 @@ func (s *Session) control(ctx context.Context, st ast.Statement, w pgwire.Result
 func (s *Session) beginBlock(ctx context.Context, st *ast.Begin) error {
 	if s.status == pgwire.TxFailed {
 		return errFailedBlock()
-	}
-	if err := checkIsolation(st.Modes.Isolation); err != nil {
-		return err
 	}
 	if s.tx != nil && s.tx.block {
 		s.warn(sqlerr.ActiveSQLTransaction, "there is already a transaction in progress")
@@ -394,18 +386,8 @@ func (s *Session) beginBlock(ctx context.Context, st *ast.Begin) error {
 	return s.setModes(st.Modes)
 }
 
-func checkIsolation(l ast.IsolationLevel) error {
-	if l == ast.Serializable {
-		return sqlerr.Unsupported("isolation level SERIALIZABLE")
-	}
-	return nil
-}
-
 // setModes applies the modes of BEGIN and SET TRANSACTION.
 func (s *Session) setModes(m ast.TxnModes) error {
-	if err := checkIsolation(m.Isolation); err != nil {
-		return err
-	}
 	if m.Isolation != ast.IsolationUnset {
 		if s.tx.queried && m.Isolation.String() != s.isolation() {
 			return sqlerr.New(sqlerr.ActiveSQLTransaction, "SET TRANSACTION ISOLATION LEVEL must be called before any query")
@@ -416,6 +398,8 @@ func (s *Session) setModes(m ast.TxnModes) error {
 			return err
 		}
 		s.setSettings(n)
+		s.tx.opts.Isolation = isolationOf(v)
+		s.tx.tx.SetIsolation(s.tx.opts.Isolation)
 	}
 	if m.ReadOnly != nil {
 		if s.tx.readOnly && !*m.ReadOnly && s.tx.queried {
@@ -435,8 +419,7 @@ func (s *Session) setModes(m ast.TxnModes) error {
 	return nil
 }
 
-// isolation is the level as the session reports it. READ COMMITTED is what was
-// asked for, although it runs as REPEATABLE READ.
+// isolation is the level of the transaction, or of the next one.
 func (s *Session) isolation() string {
 	if v, ok := s.settings.local["transaction_isolation"]; ok {
 		return v
@@ -481,7 +464,7 @@ func (s *Session) release(st *ast.ReleaseSavepoint) error {
 	return err
 }
 
-func (s *Session) rollbackTo(st *ast.RollbackTo) error {
+func (s *Session) rollbackTo(ctx context.Context, st *ast.RollbackTo) error {
 	if err := s.inBlock("ROLLBACK TO SAVEPOINT"); err != nil {
 		return err
 	}
@@ -490,7 +473,7 @@ func (s *Session) rollbackTo(st *ast.RollbackTo) error {
 		return err
 	}
 	sp := s.tx.savepoints[i]
-	if err := s.tx.tx.RollbackTo(sp.sp); err != nil {
+	if err := s.tx.tx.RollbackTo(context.WithoutCancel(ctx), sp.sp, true); err != nil {
 		return err
 	}
 	s.tx.savepoints = s.tx.savepoints[:i+1]

@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/sql/catalog"
@@ -15,6 +16,8 @@ import (
 // or of package sqlerr.
 type Store interface {
 	Begin(TxnOptions) (Txn, error)
+	// Advisory makes a session's claim to advisory locks; nil: there are none.
+	Advisory(txn.Owner) AdvisoryLocks
 }
 
 // TxnOptions says what kind of transaction to begin.
@@ -22,6 +25,11 @@ type TxnOptions struct {
 	ReadOnly bool
 	// Autocommit says that nothing is told to the client before the commit.
 	Autocommit bool
+	// Pessimistic says that it has failed without row locks before.
+	Pessimistic bool
+	Isolation   txn.Isolation
+	// Owner is the session.
+	Owner txn.Owner
 }
 
 // Txn is one transaction. It belongs to one goroutine.
@@ -31,14 +39,34 @@ type Txn interface {
 	// Start waits for the snapshot; it comes before everything else.
 	Start(ctx context.Context) error
 	HasWrites() bool
-	// Savepoint marks the writes so far; RollbackTo undoes later ones.
+	// NewSnapshot makes a READ COMMITTED transaction see what is committed now.
+	NewSnapshot(ctx context.Context) error
+	// SetIsolation changes the level before anything was read or written.
+	SetIsolation(txn.Isolation)
+	// Prepare tells what the next statement is and how it locks.
+	Prepare(StatementOptions)
+	// Statement returns the transaction as the present statement sees it, for as long
+	// as that lasts.
+	Statement() exec.KV
+	// Savepoint marks the writes so far; RollbackTo undoes later ones and, with
+	// release, gives up the row locks that were taken since.
 	Savepoint() any
-	RollbackTo(sp any) error
+	RollbackTo(ctx context.Context, sp any, release bool) error
 	Release(sp any) error
 	// Commit ends the transaction. bound gives the highest commit timestamp, 0 for
 	// none.
 	Commit(ctx context.Context, bound func() timestamp.Timestamp) error
 	Rollback(ctx context.Context)
+}
+
+// StatementOptions is what a transaction needs to know of a statement.
+type StatementOptions struct {
+	Text        string
+	LockTimeout time.Duration // 0: none
+	// Bulk: many rows are written, and conflicts may wait for the commit.
+	Bulk bool
+	// Lock: rows are locked even if the transaction is a single statement.
+	Lock bool
 }
 
 // TxnStore makes transactions of a cluster.
@@ -47,11 +75,28 @@ func TxnStore(c *txn.Client) Store { return txnStore{c} }
 type txnStore struct{ c *txn.Client }
 
 func (s txnStore) Begin(o TxnOptions) (Txn, error) {
-	t, err := s.c.BeginAsync(txn.TxnOptions{Isolation: txn.RepeatableRead, ReadOnly: o.ReadOnly, Autocommit: o.Autocommit})
+	t, err := s.c.BeginAsync(txn.TxnOptions{
+		Isolation: o.Isolation, ReadOnly: o.ReadOnly, Autocommit: o.Autocommit, Pessimistic: o.Pessimistic,
+		// Whether the schema is still the one that was read is checked by its lease.
+		Unchecked: []byte{keys.PrefixSystem},
+	})
 	if err != nil {
 		return nil, err
 	}
+	t.SetOwner(o.Owner)
 	return &clusterTxn{t: t}, nil
+}
+
+func (s txnStore) Advisory(o txn.Owner) AdvisoryLocks { return clusterAdvisory{s.c.NewAdvisory(o)} }
+
+type clusterAdvisory struct{ *txn.Advisory }
+
+func (a clusterAdvisory) Lock(ctx context.Context, key []byte, mode txn.LockMode, o StatementOptions, wait bool) error {
+	policy := txn.LockBlock
+	if !wait {
+		policy = txn.LockNoWait
+	}
+	return a.Advisory.Lock(ctx, key, mode, policy, o.LockTimeout, o.Text)
 }
 
 // clusterTxn fits a txn.Txn to the interfaces of this side.
@@ -132,7 +177,85 @@ func (t *clusterTxn) Put(_ context.Context, key keys.User, value []byte) error {
 	return t.t.Put(key, value)
 }
 func (t *clusterTxn) Delete(_ context.Context, key keys.User) error { return t.t.Delete(key) }
-func (t *clusterTxn) Lock(_ context.Context, key keys.User) error   { return t.t.LockKey(key) }
+func (t *clusterTxn) Locking() bool                                 { return t.t.Locking() }
+
+func (t *clusterTxn) LockRows(ctx context.Context, list []keys.User, l exec.RowLocking) ([]exec.LockedRow, error) {
+	raw := make([][]byte, len(list))
+	for i, k := range list {
+		raw[i] = k
+	}
+	policy := [...]txn.LockPolicy{exec.LockBlock: txn.LockBlock, exec.LockNoWait: txn.LockNoWait, exec.LockSkip: txn.LockSkip}[l.Wait]
+	got, err := t.t.LockRows(ctx, raw, txn.LockMode(l.Mode), policy)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]exec.LockedRow, len(got))
+	for i, r := range got {
+		out[i].Locked = r.Locked
+		if r.Found {
+			out[i].Value = r.Value
+		}
+	}
+	return out, nil
+}
+
+func (t *clusterTxn) NewSnapshot(ctx context.Context) error {
+	if err := t.t.NewReadSnapshot(ctx); err != nil {
+		return err
+	}
+	return t.Start(ctx)
+}
+
+func (t *clusterTxn) SetIsolation(l txn.Isolation) { t.t.SetIsolation(l) }
+
+func (t *clusterTxn) Prepare(o StatementOptions) {
+	t.t.SetStatement(o.Text)
+	t.t.SetLockTimeout(o.LockTimeout)
+	t.t.SetBulk(o.Bulk)
+	if o.Lock {
+		t.t.SetPessimistic()
+	}
+}
+
+func (t *clusterTxn) Statement() exec.KV { return statementView{t, t.readTS} }
+
+// statementView is a transaction with the snapshot of one of its statements.
+type statementView struct {
+	*clusterTxn
+	ts timestamp.Timestamp
+}
+
+func (v statementView) ReadTS() timestamp.Timestamp { return v.ts }
+
+func (v statementView) Get(ctx context.Context, key keys.User) ([]byte, error) {
+	defer v.t.UseSnapshot(v.ts)()
+	return v.clusterTxn.Get(ctx, key)
+}
+
+func (v statementView) BatchGet(ctx context.Context, list []keys.User) ([][]byte, error) {
+	defer v.t.UseSnapshot(v.ts)()
+	return v.clusterTxn.BatchGet(ctx, list)
+}
+
+func (v statementView) Scan(ctx context.Context, start, end keys.User, o exec.ScanOptions) (exec.Iterator, error) {
+	it, err := v.clusterTxn.Scan(ctx, start, end, o)
+	return viewIterator{it, v}, err
+}
+
+func (v statementView) LockRows(ctx context.Context, list []keys.User, l exec.RowLocking) ([]exec.LockedRow, error) {
+	defer v.t.UseSnapshot(v.ts)()
+	return v.clusterTxn.LockRows(ctx, list, l)
+}
+
+type viewIterator struct {
+	exec.Iterator
+	v statementView
+}
+
+func (i viewIterator) Next(ctx context.Context) (bool, error) {
+	defer i.v.t.UseSnapshot(i.v.ts)()
+	return i.Iterator.Next(ctx)
+}
 
 func (t *clusterTxn) Insert(ctx context.Context, pairs []exec.Pair) error {
 	items := make([]txn.KeyValue, len(pairs))
@@ -142,14 +265,18 @@ func (t *clusterTxn) Insert(ctx context.Context, pairs []exec.Pair) error {
 	err := t.t.InsertBatch(ctx, items)
 	var dup *txn.AlreadyExistsError
 	if errors.As(err, &dup) {
-		return &exec.DuplicateError{Key: dup.Key}
+		return &exec.DuplicateError{Key: dup.Key, Unseen: dup.CommitTS > t.readTS}
 	}
 	return err
 }
 
 func (t *clusterTxn) Savepoint() any { return t.t.Savepoint() }
-func (t *clusterTxn) RollbackTo(sp any) error {
-	return t.t.RollbackTo(sp.(txn.Savepoint))
+func (t *clusterTxn) RollbackTo(ctx context.Context, sp any, release bool) error {
+	err := t.t.RollbackTo(sp.(txn.Savepoint))
+	if err == nil && release {
+		t.t.ReleaseLocksTo(ctx, sp.(txn.Savepoint))
+	}
+	return err
 }
 func (t *clusterTxn) Release(sp any) error { return t.t.Release(sp.(txn.Savepoint)) }
 

@@ -63,6 +63,9 @@ func (i systemInfo) TransactionID(assign bool) (uint64, bool, error) {
 // Call evaluates the functions of the catalogue.
 func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum) (types.Datum, error) {
 	s := i.s
+	if d, ok, err := s.advisoryCall(ctx, name, args); ok {
+		return d, err
+	}
 	snap := s.snapshotForErrors()
 	if snap == nil {
 		return types.Null, sqlerr.Internal("function %s called outside of a transaction", name)

@@ -141,11 +141,15 @@ func (s *Session) set(name string, value *string, local bool) error {
 		s.warn(sqlerr.NoActiveSQLTransaction, "SET LOCAL can only be used in transaction blocks")
 	}
 	switch key {
-	case "transaction_isolation", "default_transaction_isolation":
-		if value != nil && strings.EqualFold(strings.TrimSpace(*value), "serializable") {
-			return sqlerr.Unsupported("isolation level SERIALIZABLE")
+	case "transaction_isolation":
+		local = true
+		if value != nil && s.tx != nil {
+			for _, l := range []ast.IsolationLevel{ast.ReadUncommitted, ast.ReadCommitted, ast.RepeatableRead, ast.Serializable} {
+				if strings.EqualFold(strings.TrimSpace(*value), l.String()) {
+					return s.setModes(ast.TxnModes{Isolation: l})
+				}
+			}
 		}
-		local = local || key == "transaction_isolation"
 	case "transaction_read_only":
 		if value != nil {
 			b, ok := parseBool(*value)
@@ -180,9 +184,6 @@ func (s *Session) setTransaction(st *ast.SetTransaction) error {
 		return sqlerr.Unsupported("SET TRANSACTION SNAPSHOT")
 	}
 	if st.Session {
-		if err := checkIsolation(st.Modes.Isolation); err != nil {
-			return err
-		}
 		if l := st.Modes.Isolation; l != ast.IsolationUnset {
 			v := l.String()
 			if err := s.set("default_transaction_isolation", &v, false); err != nil {

@@ -149,5 +149,17 @@ func virtualTables() []*virtualTable {
 		{schema: catalog.SchemaQuorate, oid: 13902, name: "regions", key: "id", rows: quorateRegions,
 			cols: columns("id", types.Int8, "start_key", types.Bytea, "end_key", types.Bytea, "conf_ver", types.Int8, "version", types.Int8,
 				"leader_node", types.Int8, "leader_store", types.Int8, "peers", types.Int8Array, "size_bytes", types.Int8, "tables", types.TextArray)},
+		{schema: catalog.SchemaQuorate, oid: 13913, name: "locks", rows: quorateLocks,
+			cols: columns("txn", types.Int8, "node_id", types.Int8, "pid", types.Int4, "table_name", types.Text, "key", types.Text, "mode", types.Text,
+				"granted", types.Bool, "waited_ms", types.Int8, "blocked_by", types.Int8Array, "blocked_by_pids", types.Int4Array,
+				"statement", types.Text)},
+		{schema: catalog.SchemaQuorate, oid: 13914, name: "transactions", key: "txn", rows: quorateTransactions,
+			cols: columns("txn", types.Int8, "node_id", types.Int8, "pid", types.Int4, "started", types.Timestamptz, "locks", types.Int8,
+				"waits", types.Int8, "blocked_by", types.Int8Array, "statement", types.Text)},
+		{schema: catalog.SchemaPgCatalog, oid: 12073, name: "pg_locks", rows: pgLocks,
+			cols: columns("locktype", types.Text, "database", types.Oid, "relation", types.Oid, "page", types.Int4, "tuple", types.Int2,
+				"virtualxid", types.Text, "transactionid", types.Xid, "classid", types.Oid, "objid", types.Oid, "objsubid", types.Int2,
+				"virtualtransaction", types.Text, "pid", types.Int4, "mode", types.Text, "granted", types.Bool, "fastpath", types.Bool,
+				"waitstart", types.Timestamptz)},
 	}...))
 }

@@ -55,6 +55,22 @@ func (b *Batch) add() []types.Datum {
 // drop takes the last row away again.
 func (b *Batch) drop() { b.n-- }
 
+// keep drops the rows for which f is false.
+func (b *Batch) keep(f func(i int) bool) {
+	n := 0
+	for i := range b.n {
+		if !f(i) {
+			continue
+		}
+		if i != n {
+			copy(b.data[n*b.width:(n+1)*b.width], b.data[i*b.width:(i+1)*b.width])
+		}
+		n++
+	}
+	b.n = n
+	b.data = b.data[:n*b.width]
+}
+
 // operator produces rows. Next fills b with at least one row, or none at the end;
 // it is not called again after that. close is called once, also after an error,
 // and closes the inputs.

@@ -51,6 +51,12 @@ func (rt *Runtime) build(n plan.Node, ev *expr.EvalContext) (operator, error) {
 			return nil, err
 		}
 		return newProjectSet(n, in, ev), nil
+	case *plan.LockRows:
+		in, err := rt.build(n.Input, ev)
+		if err != nil {
+			return nil, err
+		}
+		return newLockOp(rt, in, n, ev), nil
 	case *plan.Limit:
 		in, err := rt.build(n.Input, ev)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/quorate-db/quorate/internal/timestamp"
+	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/storage/keys"
 )
 
@@ -25,8 +26,59 @@ type KV interface {
 	// returned, now or by the commit. All or none are written.
 	Insert(ctx context.Context, pairs []Pair) error
 	Delete(ctx context.Context, key keys.User) error
-	// Lock makes the transaction conflict with others that write the key.
-	Lock(ctx context.Context, key keys.User) error
+	// Locking reports whether rows are to be locked before they are changed; if not,
+	// the commit finds out whether somebody was in the way.
+	Locking() bool
+	// LockRows locks rows that the snapshot shows and waits for those who have locked
+	// them. It fails if a row was changed after the snapshot.
+	LockRows(ctx context.Context, keys []keys.User, l RowLocking) ([]LockedRow, error)
+}
+
+// RowLocking says how rows are locked.
+type RowLocking struct {
+	Mode LockMode
+	Wait LockWait
+}
+
+// LockMode is the strength of a row lock, weakest first.
+type LockMode uint8
+
+// The modes, as in PostgreSQL. The zero value is no lock.
+const (
+	LockNone LockMode = iota
+	LockKeyShare
+	LockShare
+	LockNoKeyUpdate
+	LockUpdate
+)
+
+// LockWait says what to do about a row that somebody else has locked.
+type LockWait uint8
+
+// The policies. The zero value waits.
+const (
+	LockBlock LockWait = iota
+	LockNoWait
+	LockSkip
+)
+
+func lockWait(w ast.LockWait) LockWait {
+	switch w {
+	case ast.LockSkip:
+		return LockSkip
+	case ast.LockNoWait:
+		return LockNoWait
+	}
+	return LockBlock
+}
+
+// LockedRow is the answer for one row.
+type LockedRow struct {
+	// Locked is false if the snapshot shows no such row, or if it was skipped.
+	Locked bool
+	// Value is the row in the snapshot, if it was read together with the lock; nil
+	// says nothing.
+	Value []byte
 }
 
 // Pair is a key with its value.
@@ -54,6 +106,18 @@ type Iterator interface {
 // DuplicateError says that the key of an Insert exists.
 type DuplicateError struct {
 	Key keys.User
+	// Unseen: it was committed after the snapshot.
+	Unseen bool
+}
+
+// UnseenError says that a row stands in the way of ON CONFLICT which the snapshot
+// does not show: with a newer one the statement can do as it was told.
+type UnseenError struct {
+	Key keys.User
+}
+
+func (e *UnseenError) Error() string {
+	return fmt.Sprintf("key %x was written after the snapshot", []byte(e.Key))
 }
 
 func (e *DuplicateError) Error() string { return fmt.Sprintf("key %x already exists", []byte(e.Key)) }

@@ -23,7 +23,6 @@ type overlayWrite struct {
 	key    keys.User
 	value  []byte
 	insert bool
-	lock   bool
 }
 
 func newOverlay(rt *Runtime) *overlay {
@@ -32,9 +31,7 @@ func newOverlay(rt *Runtime) *overlay {
 
 func (o *overlay) add(w *overlayWrite) error {
 	o.log = append(o.log, w)
-	if !w.lock {
-		o.last[string(w.key)] = w
-	}
+	o.last[string(w.key)] = w
 	return o.rt.grow(2*len(w.key) + len(w.value) + 96)
 }
 
@@ -52,10 +49,6 @@ func (o *overlay) Put(_ context.Context, key keys.User, value []byte) error {
 
 func (o *overlay) Delete(_ context.Context, key keys.User) error {
 	return o.add(&overlayWrite{key: key})
-}
-
-func (o *overlay) Lock(_ context.Context, key keys.User) error {
-	return o.add(&overlayWrite{key: key, lock: true})
 }
 
 // Insert checks at once, so that the error belongs to the part that made it.
@@ -94,8 +87,6 @@ func (o *overlay) flush(ctx context.Context) error {
 		}
 		var err error
 		switch {
-		case w.lock:
-			err = o.KV.Lock(ctx, w.key)
 		case w.insert:
 			err = o.KV.Insert(ctx, []Pair{{Key: w.key, Value: w.value}})
 		case w.value == nil:

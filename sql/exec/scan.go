@@ -32,13 +32,19 @@ type scanOp struct {
 	point bool
 	at    int
 	it    Iterator
+
+	// lock says how rows are locked; lockKeys are those of the present batch that
+	// are still to be. locked: they are already.
+	lock     RowLocking
+	lockKeys []keys.User
+	locked   bool
 }
 
 // span is a range of keys, or a single one (end nil).
 type span struct{ start, end keys.User }
 
 func newScan(rt *Runtime, n *plan.Scan, ev *expr.EvalContext) (*scanOp, error) {
-	o := &scanOp{rt: rt, n: n, ev: ev}
+	o := &scanOp{rt: rt, n: n, ev: ev, lock: RowLocking{Mode: LockMode(n.Lock), Wait: lockWait(n.LockWait)}}
 	from := n.Index
 	if n.Primary != nil {
 		from = n.Primary
@@ -59,6 +65,9 @@ func (o *scanOp) next(ctx context.Context, b *Batch) error {
 	b.reset(len(o.n.Wanted))
 	for b.n == 0 {
 		more, err := o.fill(ctx, b)
+		if err == nil {
+			err = o.lockBatch(ctx, b)
+		}
 		if err != nil {
 			return err
 		}
@@ -151,8 +160,53 @@ func (o *scanOp) emit(ctx context.Context, b *Batch, key, value []byte) error {
 			return nil
 		}
 	}
-	if o.n.Lock {
-		return o.rt.KV.Lock(ctx, bytes.Clone(key))
+	if o.lock.Mode != LockNone && !o.locked {
+		// The filter lets the row pass: it is locked with the others of its batch.
+		o.lockKeys = append(o.lockKeys, bytes.Clone(key))
+	}
+	return nil
+}
+
+// lockBatch locks the rows of a batch and drops those that were skipped.
+func (o *scanOp) lockBatch(ctx context.Context, b *Batch) error {
+	if len(o.lockKeys) == 0 {
+		return nil
+	}
+	list := o.lockKeys
+	o.lockKeys = nil
+	rows, err := o.rt.KV.LockRows(ctx, list, o.lock)
+	if err != nil {
+		return err
+	}
+	b.keep(func(i int) bool { return rows[i].Locked })
+	return nil
+}
+
+// lockPoints locks single rows and reads them with that.
+func (o *scanOp) lockPoints(ctx context.Context, b *Batch, list []keys.User) error {
+	rows, err := o.rt.KV.LockRows(ctx, list, o.lock)
+	if err != nil {
+		return err
+	}
+	o.locked = true
+	defer func() { o.locked = false }()
+	for i, r := range rows {
+		value := r.Value
+		switch {
+		case !r.Locked:
+			continue
+		case value == nil:
+			// Locked or written by the transaction before.
+			if value, err = o.rt.KV.Get(ctx, list[i]); err != nil {
+				return err
+			}
+			if value == nil {
+				continue
+			}
+		}
+		if err := o.emit(ctx, b, list[i], value); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -163,6 +217,14 @@ func (o *scanOp) fillPoints(ctx context.Context, b *Batch) (bool, error) {
 		return false, nil
 	}
 	n := min(len(o.spans)-o.at, lookupRows)
+	if o.lock.Mode != LockNone && o.n.Filter == nil {
+		list := make([]keys.User, n)
+		for i := range list {
+			list[i] = o.spans[o.at+i].start
+		}
+		o.at += n
+		return true, o.lockPoints(ctx, b, list)
+	}
 	if n == 1 {
 		key := o.spans[o.at].start
 		o.at++

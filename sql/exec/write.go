@@ -186,6 +186,8 @@ type tableWriter struct {
 	table   *catalog.Table
 	indexes []*rowcodec.Index
 	format  *types.FormatContext
+	// upsert: a row that the snapshot does not show must be looked at, not refused.
+	upsert bool
 
 	// Pairs of new rows are gathered so that their existence is checked together.
 	pairs []Pair
@@ -241,6 +243,9 @@ func (w *tableWriter) flush(ctx context.Context) error {
 	}
 	err := w.rt.writes().Insert(ctx, w.pairs)
 	if dup, ok := err.(*DuplicateError); ok {
+		if w.upsert && dup.Unseen {
+			return &UnseenError{Key: dup.Key}
+		}
 		at := -1
 		for i, p := range w.pairs {
 			if string(p.Key) != string(dup.Key) {
@@ -302,6 +307,7 @@ func (o *insertOp) insert(ctx context.Context) error {
 		}
 		r = &storeReader{store: store}
 	}
+	o.w.upsert = o.n.Conflict != nil
 	for {
 		row, err := r.next(ctx)
 		if err != nil {
@@ -489,7 +495,8 @@ func (o *insertOp) updateExisting(ctx context.Context, x *rowcodec.Index, key, v
 			return err
 		}
 		if !ok {
-			return o.rt.writes().Lock(ctx, pk)
+			_, err := o.rt.writes().LockRows(ctx, []keys.User{pk}, RowLocking{Mode: LockUpdate})
+			return err
 		}
 	}
 	fresh := make([]types.Datum, n)
@@ -500,6 +507,9 @@ func (o *insertOp) updateExisting(ctx context.Context, x *rowcodec.Index, key, v
 		return err
 	}
 	change := rowChange{old: both[:n:n], new: fresh}
+	if err := o.w.lock(ctx, []rowChange{change}, o.n.Conflict.Changed); err != nil {
+		return err
+	}
 	if err := o.w.update(ctx, []rowChange{change}, o.n.Conflict.Changed); err != nil {
 		return err
 	}
@@ -508,6 +518,67 @@ func (o *insertOp) updateExisting(ctx context.Context, x *rowcodec.Index, key, v
 
 // rowChange is one row before and after an update.
 type rowChange struct{ old, new []types.Datum }
+
+// mode is the strength of the lock on rows whose columns change as told; nil is for
+// rows that go.
+func (w *tableWriter) mode(changed []bool) LockMode {
+	if changed == nil {
+		return LockUpdate
+	}
+	for i, x := range w.indexes {
+		if (i == 0 || x.Desc.Unique) && touches(x.Desc, w.table, changed) {
+			return LockUpdate
+		}
+	}
+	return LockNoKeyUpdate
+}
+
+// lock locks rows that are about to change, or to go (new is nil), and the unique
+// keys that become free by it: who wants one of them has to wait for the outcome.
+func (w *tableWriter) lock(ctx context.Context, rows []rowChange, changed []bool) error {
+	if !w.rt.KV.Locking() || len(rows) == 0 {
+		return nil
+	}
+	primary := w.indexes[0]
+	mode := w.mode(changed)
+	var freed []keys.User
+	for _, x := range w.indexes[1:] {
+		if !x.Desc.Unique || changed != nil && !touches(x.Desc, w.table, changed) {
+			continue
+		}
+		for _, r := range rows {
+			key, unique, err := x.Key(r.old)
+			if err != nil {
+				return err
+			}
+			if !unique {
+				continue
+			}
+			if r.new != nil {
+				if now, _, err := x.Key(r.new); err != nil || string(now) == string(key) {
+					if err != nil {
+						return err
+					}
+					continue
+				}
+			}
+			freed = append(freed, key)
+		}
+	}
+	list := make([]keys.User, 0, len(rows)+len(freed))
+	for _, r := range rows {
+		key, _, err := primary.Key(r.old)
+		if err != nil {
+			return err
+		}
+		list = append(list, key)
+	}
+	if _, err := w.rt.KV.LockRows(ctx, list, RowLocking{Mode: mode}); err != nil || len(freed) == 0 {
+		return err
+	}
+	_, err := w.rt.KV.LockRows(ctx, freed, RowLocking{Mode: LockUpdate})
+	return err
+}
 
 // update writes changed rows. changed tells which columns were assigned. All keys
 // that go away are deleted before new ones are checked, so that rows may swap
@@ -612,11 +683,12 @@ func (o *updateOp) update(ctx context.Context) error {
 	t := o.n.Table
 	n := len(t.Columns)
 	width := len(o.n.Input.Columns())
+	w := tableWriter{rt: o.rt, table: t, indexes: o.n.Indexes, format: o.ev.Format}
+	lockInput(o.rt, o.in, w.mode(o.n.Changed))
 	store, err := o.input(ctx, width)
 	if err != nil {
 		return err
 	}
-	w := tableWriter{rt: o.rt, table: t, indexes: o.n.Indexes, format: o.ev.Format}
 	check := rowChecker{t, o.n.Checks, o.ev}
 	rows := make([]rowChange, 0, store.len())
 	var full []types.Datum
@@ -650,7 +722,21 @@ func (o *updateOp) update(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := w.lock(ctx, rows, o.n.Changed); err != nil {
+		return err
+	}
 	return w.update(ctx, rows, o.n.Changed)
+}
+
+// lockInput makes single rows that are about to be changed be locked when they are
+// read.
+func lockInput(rt *Runtime, in operator, mode LockMode) {
+	if !rt.KV.Locking() {
+		return
+	}
+	if s := pointBelow(in); s != nil {
+		s.lock = RowLocking{Mode: mode}
+	}
 }
 
 // once tells whether a row of the target is met for the first time: a join may
@@ -696,14 +782,16 @@ func (o *deleteOp) next(ctx context.Context, b *Batch) error { return o.run(ctx,
 
 func (o *deleteOp) delete(ctx context.Context) error {
 	width := len(o.n.Input.Columns())
+	w := tableWriter{rt: o.rt, table: o.n.Table, indexes: o.n.Indexes, format: o.ev.Format}
+	lockInput(o.rt, o.in, LockUpdate)
 	store, err := o.input(ctx, width)
 	if err != nil {
 		return err
 	}
-	w := tableWriter{rt: o.rt, table: o.n.Table, indexes: o.n.Indexes, format: o.ev.Format}
 	seen := newOnce(o.rt, o.n.Indexes[0], width > len(o.n.Table.Columns))
 	// RETURNING may read the table, as it was before: so it is computed first.
 	gone := make([]int, 0, store.len())
+	rows := make([]rowChange, 0, store.len())
 	for i := range store.len() {
 		row := store.row(i)
 		first, err := seen.first(row)
@@ -714,9 +802,13 @@ func (o *deleteOp) delete(ctx context.Context) error {
 			continue
 		}
 		gone = append(gone, i)
+		rows = append(rows, rowChange{old: row})
 		if err := o.wrote(row); err != nil {
 			return err
 		}
+	}
+	if err := w.lock(ctx, rows, nil); err != nil {
+		return err
 	}
 	for _, i := range gone {
 		if err := w.remove(ctx, store.row(i), o.n.Indexes); err != nil {

@@ -966,9 +966,13 @@ var procRows = []procRow{
 	{3061, "right", "text,int4", 25, 'f', "s", "", "", ""},
 	{3062, "reverse", "text", 25, 'f', "s", "", "", ""},
 	{3089, "pg_advisory_xact_lock", "int8", 2278, 'f', "sV", "", "", ""},
+	{3090, "pg_advisory_xact_lock_shared", "int8", 2278, 'f', "sV", "", "", ""},
 	{3091, "pg_try_advisory_xact_lock", "int8", 16, 'f', "sV", "", "", ""},
+	{3092, "pg_try_advisory_xact_lock_shared", "int8", 16, 'f', "sV", "", "", ""},
 	{3093, "pg_advisory_xact_lock", "int4,int4", 2278, 'f', "sV", "", "", ""},
+	{3094, "pg_advisory_xact_lock_shared", "int4,int4", 2278, 'f', "sV", "", "", ""},
 	{3095, "pg_try_advisory_xact_lock", "int4,int4", 16, 'f', "sV", "", "", ""},
+	{3096, "pg_try_advisory_xact_lock_shared", "int4,int4", 16, 'f', "sV", "", "", ""},
 	{3100, "row_number", "", 20, 'w', "", "", "", ""},
 	{3101, "rank", "", 20, 'w', "", "", "", ""},
 	{3102, "dense_rank", "", 20, 'w', "", "", "", ""},
@@ -1962,7 +1966,7 @@ path_distance path_div_pt path_in path_inter path_length path_mul_pt path_n_eq p
 path_n_lt path_npoints path_out path_recv path_send path_sub_pt pclose percent_rank_final 
 percentile_cont_float8_final percentile_cont_float8_multi_final percentile_cont_interval_final 
 percentile_cont_interval_multi_final percentile_disc_final percentile_disc_multi_final 
-pg_advisory_xact_lock_shared pg_available_extension_versions pg_available_extensions pg_backup_start 
+pg_available_extension_versions pg_available_extensions pg_backup_start 
 pg_backup_stop pg_collation_actual_version pg_collation_for pg_column_compression pg_column_is_updatable 
 pg_column_size pg_config pg_control_checkpoint pg_control_init pg_control_recovery pg_control_system 
 pg_copy_logical_replication_slot pg_copy_physical_replication_slot pg_create_logical_replication_slot 
@@ -2036,7 +2040,7 @@ pg_stat_get_xact_tuples_updated pg_stat_have_stats pg_stat_reset pg_stat_reset_r
 pg_stat_reset_shared pg_stat_reset_single_function_counters pg_stat_reset_single_table_counters 
 pg_stat_reset_slru pg_stat_reset_subscription_stats pg_stop_making_pinned_objects pg_switch_wal 
 pg_tablespace_databases pg_tablespace_size pg_timezone_abbrevs pg_timezone_names 
-pg_try_advisory_xact_lock_shared pg_visible_in_snapshot pg_wal_lsn_diff pg_wal_replay_pause 
+pg_visible_in_snapshot pg_wal_lsn_diff pg_wal_replay_pause 
 pg_wal_replay_resume pg_walfile_name pg_walfile_name_offset pg_xact_commit_timestamp 
 pg_xact_commit_timestamp_origin pg_xact_status phraseto_tsquery plainto_tsquery plpgsql_call_handler 
 plpgsql_inline_handler plpgsql_validator point point_above point_add point_below point_distance point_div 

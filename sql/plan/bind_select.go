@@ -150,8 +150,19 @@ func (b *binder) limit(n Node, q *ast.Select, e env) (Node, error) {
 		return nil, err
 	}
 	if q.WithTies {
-		l.Ties = sortKeysOf(n)
+		below := n
+		if lr, ok := n.(*LockRows); ok {
+			below = lr.Input
+		}
+		l.Ties = sortKeysOf(below)
 		return l, nil
+	}
+	if lr, ok := n.(*LockRows); ok && l.Limit != nil {
+		lr.Limit, lr.Offset = l.Limit, l.Offset
+		if lr.Skips() {
+			return l, nil // more rows may be looked at than are given out
+		}
+		n = lr.Input
 	}
 	if s, ok := n.(*Sort); ok && l.Limit != nil {
 		s.Limit, s.Offset = l.Limit, l.Offset
@@ -323,7 +334,7 @@ func (b *binder) bindCore(c *ast.SelectCore, q *ast.Select, e env, keepUnknown b
 	}
 	k.scope.windows = c.Windows
 	if len(q.Locking) > 0 {
-		if err := b.lockRows(k, c, q); err != nil {
+		if err := b.checkLocking(k, c, q); err != nil {
 			return nil, err
 		}
 	}
@@ -373,6 +384,15 @@ func (b *binder) bindCore(c *ast.SelectCore, q *ast.Select, e env, keepUnknown b
 	if err != nil {
 		return nil, err
 	}
+	var locked []LockedTable
+	if len(q.Locking) > 0 {
+		for _, x := range k.exprs {
+			if expr.HasAggregate(x) {
+				return nil, b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "%s is not allowed with aggregate functions", lockingName(q)), q.Locking[0])
+			}
+		}
+		locked = k.lockRows(q)
+	}
 	if err := k.aggregate(groups, having, len(c.GroupBy) > 0); err != nil {
 		return nil, err
 	}
@@ -397,6 +417,9 @@ func (b *binder) bindCore(c *ast.SelectCore, q *ast.Select, e env, keepUnknown b
 	}
 	if on != nil {
 		n = &Distinct{Input: n, On: on}
+	}
+	if locked != nil {
+		n = &LockRows{Input: n, Tables: locked}
 	}
 	if n, err = b.limit(n, q, e); err != nil {
 		return nil, err
@@ -684,41 +707,6 @@ func (k *core) sets() {
 		n.Cols = append(n.Cols, Column{Name: s.Fn.Name, Type: s.Type()})
 	}
 	k.node = n
-}
-
-// lockRows marks the scans of a SELECT … FOR UPDATE.
-func (b *binder) lockRows(k *core, c *ast.SelectCore, q *ast.Select) error {
-	name := [...]string{"FOR KEY SHARE", "FOR SHARE", "FOR NO KEY UPDATE", "FOR UPDATE"}[q.Locking[0].Strength]
-	switch {
-	case c.Distinct || len(c.DistinctOn) > 0:
-		return b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "%s is not allowed with DISTINCT clause", name), q.Locking[0])
-	case len(c.GroupBy) > 0:
-		return b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "%s is not allowed with GROUP BY clause", name), q.Locking[0])
-	case c.Having != nil:
-		return b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "%s is not allowed with HAVING clause", name), q.Locking[0])
-	}
-	for _, l := range q.Locking {
-		if l.Wait == ast.LockSkip {
-			return b.errAt(unsupported("SKIP LOCKED"), l)
-		}
-		for _, of := range l.Of {
-			if !k.scope.hasRel(of.Schema, of.Name) {
-				return b.errAt(sqlerr.New(sqlerr.UndefinedTable, "relation %q in %s clause not found in FROM clause", of.Name, name), of)
-			}
-		}
-		walkNodes(k.node, func(n Node) {
-			s, ok := n.(*Scan)
-			if !ok {
-				return
-			}
-			match := len(l.Of) == 0
-			for _, of := range l.Of {
-				match = match || of.Name == s.Alias
-			}
-			s.Lock = s.Lock || match
-		})
-	}
-	return nil
 }
 
 func walkNodes(n Node, f func(Node)) {

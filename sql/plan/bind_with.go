@@ -133,12 +133,12 @@ func volatile(n Node) bool {
 	found := false
 	walkNodes(n, func(m Node) {
 		switch m := m.(type) {
-		case *Insert, *Update, *Delete:
+		case *Insert, *Update, *Delete, *LockRows:
 			found = true
 		case *CTEScan:
 			found = found || m.CTE.Modifies
 		case *Scan:
-			found = found || m.Lock
+			found = found || m.Lock != 0
 		}
 		for _, x := range nodeExprs(m) {
 			expr.Walk(x, func(y expr.Expr) bool {

@@ -177,6 +177,8 @@ func describe(n Node) (title string, details []string) {
 			}
 		}
 		return "Sort", []string{"Sort Key: " + strings.Join(keys, ", ")}
+	case *LockRows:
+		return "LockRows", nil
 	case *Limit:
 		return "Limit", nil
 	case *Distinct:

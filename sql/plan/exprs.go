@@ -62,6 +62,8 @@ func nodeExprs(n Node) []expr.Expr {
 			add(k.Expr)
 		}
 		add(n.Limit, n.Offset)
+	case *LockRows:
+		add(n.Limit, n.Offset)
 	case *Limit:
 		add(n.Limit, n.Offset)
 		for _, k := range n.Ties {

@@ -49,8 +49,11 @@ type Scan struct {
 	Reverse bool
 	// Limit is a hint: rows beyond it are not needed. 0 is none.
 	Limit int64
-	// Lock says that the rows are to be written to: they conflict with others.
-	Lock bool
+	// Lock is the strength in which the rows are locked: 0 is none, 1 FOR KEY SHARE
+	// … 4 FOR UPDATE. LockWait says what to do about one that is locked by somebody
+	// else.
+	Lock     uint8
+	LockWait ast.LockWait
 
 	rows float64 // estimate
 }

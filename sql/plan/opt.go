@@ -552,6 +552,14 @@ func (o *optimizer) prune(n Node, need []bool) {
 			m = or(m, use(len(m), k.Expr))
 		}
 		o.prune(n.Input, m)
+	case *LockRows:
+		m := append([]bool(nil), need...)
+		for _, t := range n.Tables {
+			for _, c := range t.Cols {
+				m[c] = true
+			}
+		}
+		o.prune(n.Input, m)
 	case *Limit:
 		m := append([]bool(nil), need...)
 		for _, k := range n.Ties {
@@ -612,6 +620,8 @@ func mapInputs(n Node, f func(Node) Node) {
 	case *Window:
 		n.Input = f(n.Input)
 	case *Sort:
+		n.Input = f(n.Input)
+	case *LockRows:
 		n.Input = f(n.Input)
 	case *Limit:
 		n.Input = f(n.Input)
@@ -694,6 +704,9 @@ func mapExprs(n Node, f func(expr.Expr) expr.Expr) {
 		for i := range n.Keys {
 			one(&n.Keys[i].Expr)
 		}
+		one(&n.Limit)
+		one(&n.Offset)
+	case *LockRows:
 		one(&n.Limit)
 		one(&n.Offset)
 	case *Limit:

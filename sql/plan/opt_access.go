@@ -587,6 +587,12 @@ func (o *optimizer) hintLimit(n Node, l *Limit) {
 		case *Project:
 			n = m.Input
 			continue
+		case *LockRows:
+			if m.Skips() {
+				return
+			}
+			n = m.Input
+			continue
 		case *Scan:
 			if m.Filter == nil {
 				m.Limit = limit

@@ -142,6 +142,7 @@ const (
 	NoActiveSQLTransaction                          = "25P01"
 	InFailedSQLTransaction                          = "25P02"
 	IdleInTransactionSessionTimeout                 = "25P03"
+	TransactionTimeout                              = "25P04"
 
 	// Class 26 - Invalid SQL Statement Name.
 	InvalidSQLStatementName = "26000"
