@@ -65,7 +65,8 @@ type Options struct {
 	// and 4,096 keys.
 	BatchBytesMax int
 	BatchKeysMax  int
-	// LockTTL is how long a lock lives without a heartbeat: 5 s. Heartbeats are
+	// LockTTL is how long a lock lives without a heartbeat: 4 s, so that what a dead
+	// gateway held is free within five. Heartbeats are
 	// sent every fifth of it.
 	LockTTL time.Duration
 	// SettleTimeout bounds the search for an unknown outcome after the statement's
@@ -81,7 +82,7 @@ const (
 	defaultBufferBytesMax     = 256 << 20
 	defaultBatchBytesMax      = 1 << 20
 	defaultBatchKeysMax       = 4096
-	defaultLockTTL            = 5 * time.Second
+	defaultLockTTL            = 4 * time.Second
 	defaultSettleTimeout      = 3 * time.Second
 	defaultCleanupTimeout     = 30 * time.Second
 	defaultAutocommitAttempts = 20

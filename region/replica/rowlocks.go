@@ -12,8 +12,9 @@ import (
 	"github.com/quorate-db/quorate/region/locktable"
 )
 
-// LockTTL is how long the locks of an owner outlive its last sign of life.
-const LockTTL = 5 * time.Second
+// LockTTL is how long the locks of an owner outlive its last sign of life: what a
+// dead gateway held is free within five seconds.
+const LockTTL = 4 * time.Second
 
 // reassertTime is how long after an election that lost the lock table a region
 // gives out no advisory lock that nobody can check at a commit: time for every
