@@ -99,7 +99,7 @@ const lockListTimeout = time.Second
 func (a sqlAdmin) Locks(ctx context.Context) ([]sql.LockInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, lockListTimeout)
 	defer cancel()
-	stores := append(storePeers{a.n}.Stores(), a.n.ident.StoreID)
+	stores := append(storePeers(a).Stores(), a.n.ident.StoreID)
 	lists := make([]*kvpb.LocksResponse, len(stores))
 	var wg sync.WaitGroup
 	for i, id := range stores {

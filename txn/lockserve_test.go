@@ -9,23 +9,8 @@ import (
 	"github.com/quorate-db/quorate/storage/mvcc"
 )
 
-// The row locks of the test cluster: one table for all regions, which lives until
-// loseLocks. Who has to wait asks again each millisecond.
-
-func (c *cluster) loseLocks() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rows = locktable.New(5 * time.Second)
-}
-
-// held returns how many row locks there are.
-func (c *cluster) held() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rows.Expire(time.Now())
-	n, _ := c.rows.Len()
-	return n
-}
+// The row locks of the test cluster: one table for all regions. Who has to wait
+// asks again each millisecond.
 
 // lock answers nil if the request has to wait.
 func (ev *evaluation) lock(q *kvpb.LockRequest) (*kvpb.LockResponse, error) {

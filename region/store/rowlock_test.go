@@ -394,9 +394,9 @@ func TestNoDeadlockInAQueue(t *testing.T) {
 func TestAdvisoryLocksAreTakenAgain(t *testing.T) {
 	c := newCluster(t, 3)
 	c.bootstrap(userRegion(1, 2, 3))
-	n := c.leader(2)
+	c.leader(2)
 	c.clock.now = c.clock.now.Add(3 * time.Second)
-	n = c.leader(2)
+	n := c.leader(2)
 	bare := func(n *node, owner timestamp.Timestamp) *kvpb.Response {
 		req := n.lockReq(2, owner, 0, kvpb.LockMode_LOCK_UPDATE, "\x02lock")
 		req.GetLock().Demand = kvpb.LockDemand_LOCK_BARE
