@@ -19,7 +19,9 @@ import (
 func TestNodeCollectsGarbage(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	n := startNode(t, Config{Retention: 500 * time.Millisecond})
+	// Well above the second after which a report tells placement of the transaction
+	// that is open: the fence must not pass it before.
+	n := startNode(t, Config{Retention: 4 * time.Second})
 	key := []byte("tgarbage")
 	var first *txn.Txn
 	for i := range 100 {
