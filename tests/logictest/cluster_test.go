@@ -92,7 +92,7 @@ func dropAll(ctx context.Context, dsn string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	if _, err := c.Exec(ctx, "DROP TABLE "+strings.Join(names, ", ")).ReadAll(); err != nil {
+	if _, err := c.Exec(ctx, "DROP TABLE "+strings.Join(names, ", ")+" CASCADE").ReadAll(); err != nil {
 		return fmt.Errorf("drop tables: %w", err)
 	}
 	return nil

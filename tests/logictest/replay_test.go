@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -193,10 +195,54 @@ func readCycles(t *testing.T, file string) []cycle {
 	return out
 }
 
-// replayConn is one of the recorded connections.
+// replayConn is one of the recorded connections. Its cycles are run by a goroutine of
+// its own, one after the other: a statement may wait for what another connection does
+// further down in the recording.
 type replayConn struct {
-	net net.Conn
-	fe  *pgproto3.Frontend
+	net   net.Conn
+	fe    *pgproto3.Frontend
+	todo  chan func()
+	ended chan struct{}
+	gone  bool // used by the goroutine only
+}
+
+// patience is how long a cycle is waited for before the next one of another
+// connection is sent.
+const patience = 2 * time.Second
+
+// queuedMax bounds the cycles that stand behind one that waits.
+const queuedMax = 1 << 12
+
+func newReplayConn(n net.Conn) *replayConn {
+	rc := &replayConn{net: n, fe: pgproto3.NewFrontend(n, n), todo: make(chan func(), queuedMax), ended: make(chan struct{})}
+	go func() {
+		defer close(rc.ended)
+		for f := range rc.todo {
+			f()
+		}
+		n.Close()
+	}()
+	return rc
+}
+
+// do runs f behind what the connection has to do already. It returns when f is done,
+// or after a while if something waits.
+func (rc *replayConn) do(f func()) {
+	done := make(chan struct{})
+	rc.todo <- func() {
+		f()
+		close(done)
+	}
+	select {
+	case <-done:
+	case <-time.After(patience):
+	}
+}
+
+// close ends the connection when all its cycles are done.
+func (rc *replayConn) close() {
+	close(rc.todo)
+	<-rc.ended
 }
 
 // replayed is what came of the cycles of a client.
@@ -218,17 +264,15 @@ func replay(t *testing.T, dsn string, cycles []cycle) (r replayed) {
 	}
 	names, objects := catalogNames(t, dsn)
 	conns := map[int]*replayConn{}
-	defer func() {
-		for _, c := range conns {
-			c.net.Close()
-		}
-	}()
+	var mu sync.Mutex // guards r
 	for i, c := range cycles {
 		want := answer{messages: messagesIn(c.Back), columns: c.Columns, inferred: joinAll(c.Inferred)}
 		if len(c.Front) == 0 || c.Front[0].T == "SSLRequest" || c.Front[0].T == "CancelRequest" || strings.Contains(c.Back, "57014") || strings.Contains(c.Back, "Notification") {
 			continue // what is decided before a session, or by another connection
 		}
 		differs := func(why string, got answer) {
+			mu.Lock()
+			defer mu.Unlock()
 			cause := why
 			if len(got.errors) > 0 {
 				cause = strings.Join(got.errors, "; ")
@@ -241,12 +285,15 @@ func replay(t *testing.T, dsn string, cycles []cycle) (r replayed) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rc = &replayConn{n, pgproto3.NewFrontend(n, n)}
+			if rc != nil {
+				rc.close()
+			}
+			rc = newReplayConn(n)
 			conns[c.Conn] = rc
 		}
 		if c.Front[0].T == "Terminate" {
 			if rc != nil {
-				rc.net.Close()
+				rc.close()
 				delete(conns, c.Conn)
 			}
 			continue
@@ -256,17 +303,25 @@ func replay(t *testing.T, dsn string, cycles []cycle) (r replayed) {
 			differs("the connection is gone", answer{})
 			continue
 		}
-		rc.net.SetDeadline(time.Now().Add(answerTimeout))
-		got, err := rc.run(c, names, objects)
-		if err != nil {
-			rc.net.Close()
-			delete(conns, c.Conn)
-			differs("the connection ended: "+strings.Join(got.messages, " "), got)
-			continue
-		}
-		if why := want.difference(got); why != "" {
-			differs(why, got)
-		}
+		rc.do(func() {
+			if rc.gone {
+				differs("the connection is gone", answer{})
+				return
+			}
+			rc.net.SetDeadline(time.Now().Add(answerTimeout))
+			got, err := rc.run(c, names, objects)
+			if err != nil {
+				rc.gone = true
+				differs("the connection ended: "+strings.Join(got.messages, " "), got)
+				return
+			}
+			if why := want.difference(got); why != "" {
+				differs(why, got)
+			}
+		})
+	}
+	for _, id := range slices.Sorted(maps.Keys(conns)) {
+		conns[id].close()
 	}
 	return r
 }
