@@ -39,7 +39,7 @@ func FuzzEval(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if len(text) > 300 || tooMuch.MatchString(text) {
-			t.Skip()
+			return // of no use as a seed either
 		}
 		for _, s := range sessions {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
