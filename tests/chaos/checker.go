@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/quorate-db/quorate/tests/internal/cluster"
 )
 
@@ -26,8 +28,8 @@ func Read(ctx context.Context, n *cluster.Node) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = conn.Close(context.Background()) }() // all answers were read
-	tx, err := conn.Begin(ctx)
+	defer func() { _ = conn.Close(context.Background()) }()                   // all answers were read
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}) // one snapshot for all
 	if err != nil {
 		return nil, err
 	}

@@ -279,7 +279,9 @@ func perform(conn *pgx.Conn, op Op) (sent bool, err error) {
 		_, err = conn.Exec(ctx, insertRow, op.ID, int(Single), value(op.ID))
 		return true, err
 	}
-	if _, err = conn.Exec(ctx, "BEGIN"); err != nil {
+	// A transfer writes what it computes from what it has read: READ COMMITTED would
+	// be allowed to lose an update.
+	if _, err = conn.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ"); err != nil {
 		return false, err
 	}
 	if op.Kind == Pair {
