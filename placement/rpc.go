@@ -30,7 +30,12 @@ func (r *rpc) fail(err error) *placementpb.Error {
 	}
 	e := &placementpb.Error{Message: err.Error()}
 	var nl *ErrNotLeader
-	if errors.As(err, &nl) {
+	if _, leads := r.s.o.Group.Leader(); !leads && !errors.As(err, &nl) {
+		// Whatever failed did so because the leadership went: ask the next leader.
+		// Calls can be repeated; a broken connection has them repeated too.
+		errors.As(r.s.notLeader(), &nl)
+	}
+	if nl != nil || errors.As(err, &nl) {
 		e.NotLeader, e.LeaderStore = true, nl.LeaderStore
 		if nl.LeaderStore != 0 {
 			e.LeaderAddress = r.s.o.AddressOf(nl.LeaderStore)

@@ -2,13 +2,13 @@ package server
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/internal/timestamp"
-	"github.com/quorate-db/quorate/placement/client"
 	"github.com/quorate-db/quorate/proto/placementpb"
 )
 
@@ -17,6 +17,9 @@ const (
 	// its life, so that several lost renewals do no harm.
 	leasePeriod = 200 * time.Millisecond
 	confirmPoll = 5 * time.Millisecond
+	// publishRetry is the pause after a failure: a new leader of placement is
+	// elected within a second.
+	publishRetry = 50 * time.Millisecond
 )
 
 // schemaLease is the node's right to commit with the schema version it has heard
@@ -28,7 +31,7 @@ const (
 // most two adjacent versions are at work at any timestamp.
 type schemaLease struct {
 	nodeID uint64
-	pc     *client.Client
+	pc     schemaPlacement
 	clock  env.Clock
 	log    *slog.Logger
 	wake   chan struct{}
@@ -42,7 +45,12 @@ type schemaLease struct {
 	}
 }
 
-func newSchemaLease(nodeID uint64, pc *client.Client, clock env.Clock, log *slog.Logger) *schemaLease {
+// schemaPlacement is what the lease asks of placement.
+type schemaPlacement interface {
+	SchemaLease(ctx context.Context, req *placementpb.SchemaLeaseRequest) (*placementpb.SchemaLeaseResponse, error)
+}
+
+func newSchemaLease(nodeID uint64, pc schemaPlacement, clock env.Clock, log *slog.Logger) *schemaLease {
 	return &schemaLease{nodeID: nodeID, pc: pc, clock: clock, log: log, wake: make(chan struct{}, 1),
 		inUse: func(latest uint64) uint64 { return latest }}
 }
@@ -80,19 +88,26 @@ func (s *schemaLease) heard(version uint64) {
 	}
 }
 
-// Publish implements catalog.Lease.
+// Publish implements catalog.Lease. The version is committed already, and to publish
+// it twice does no harm: so it goes on through changes of the placement leader until
+// ctx ends.
 func (s *schemaLease) Publish(ctx context.Context, version uint64) error {
 	s.heard(version)
 	for {
 		r, err := s.ask(ctx, version)
-		if err != nil {
-			return err
-		}
-		if r.Confirmed {
+		if err == nil && r.Confirmed {
 			return nil
 		}
-		if err := env.Sleep(ctx, s.clock, confirmPoll); err != nil {
-			return err
+		pause := confirmPoll
+		if err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			s.log.Warn("publish the schema", "version", version, "err", err)
+			pause = publishRetry
+		}
+		if serr := env.Sleep(ctx, s.clock, pause); serr != nil {
+			return errors.Join(serr, err)
 		}
 	}
 }

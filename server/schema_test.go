@@ -1,0 +1,36 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/proto/placementpb"
+)
+
+// leaderless fails the first calls, as placement does while its leader changes.
+type leaderless struct{ calls, failing int }
+
+func (l *leaderless) SchemaLease(_ context.Context, req *placementpb.SchemaLeaseRequest) (*placementpb.SchemaLeaseResponse, error) {
+	if l.calls++; l.calls <= l.failing {
+		return nil, errors.New("outcome is unknown: the leadership was lost")
+	}
+	return &placementpb.SchemaLeaseResponse{Version: req.Publish, Confirmed: true}, nil
+}
+
+// A schema that is committed is published in spite of a change of the placement
+// leader: its statement succeeds. When the statement is cancelled it says so.
+func TestPublishOutlivesThePlacementLeader(t *testing.T) {
+	p := &leaderless{failing: 2}
+	l := newSchemaLease(1, p, env.SystemClock(), slog.New(slog.DiscardHandler))
+	if err := l.Publish(t.Context(), 7); err != nil || p.calls != 3 || l.Version() != 7 {
+		t.Errorf("%d calls, version %d: %v", p.calls, l.Version(), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := newSchemaLease(1, &leaderless{failing: 1 << 30}, env.SystemClock(), slog.New(slog.DiscardHandler)).Publish(ctx, 8); err == nil {
+		t.Error("published by nobody")
+	}
+}
