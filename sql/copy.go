@@ -518,6 +518,9 @@ func (s *Session) copyTo(ctx context.Context, p *portal, st *ast.Copy, f *copyFo
 	if err != nil {
 		return err
 	}
+	if _, ok := q.(*ast.Merge); ok {
+		return sqlerr.New(sqlerr.FeatureNotSupported, "MERGE not supported in COPY")
+	}
 	if pl.Columns == nil {
 		return sqlerr.New(sqlerr.FeatureNotSupported, "COPY query must have a RETURNING clause")
 	}

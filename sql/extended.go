@@ -98,7 +98,7 @@ func (s *Session) analyze(ctx context.Context, p *prepared) error {
 		return err
 	}
 	switch p.stmt.(type) {
-	case *ast.Select, *ast.Insert, *ast.Update, *ast.Delete:
+	case *ast.Select, *ast.Insert, *ast.Update, *ast.Delete, *ast.Merge:
 		if err := s.open(ctx); err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (s *Session) DescribeStatement(ctx context.Context, name string) (params []
 		}
 		if p.stmt != nil && s.status != pgwire.TxFailed {
 			switch p.stmt.(type) {
-			case *ast.Select, *ast.Insert, *ast.Update, *ast.Delete:
+			case *ast.Select, *ast.Insert, *ast.Update, *ast.Delete, *ast.Merge:
 				// Columns may have changed since.
 				if err := s.begin(ctx, TxnOptions{Autocommit: true}, false); err != nil {
 					return err

@@ -133,7 +133,7 @@ func (s *Session) startPortal(ctx context.Context, p *portal, w pgwire.ResultWri
 	s.tx.statements++
 	p.started = true
 	switch st.(type) {
-	case *ast.Select, *ast.Insert, *ast.Update, *ast.Delete:
+	case *ast.Select, *ast.Insert, *ast.Update, *ast.Delete, *ast.Merge:
 		return s.startQuery(ctx, p)
 	}
 	return s.utility(ctx, p, w)

@@ -359,7 +359,7 @@ func (s *Session) executeSQL(ctx context.Context, p *portal, st *ast.Execute, w 
 	}
 	p.prep, p.params = q, params
 	switch q.stmt.(type) {
-	case *ast.Select, *ast.Insert, *ast.Update, *ast.Delete:
+	case *ast.Select, *ast.Insert, *ast.Update, *ast.Delete, *ast.Merge:
 		return s.startQuery(ctx, p)
 	}
 	return s.utility(ctx, p, w)

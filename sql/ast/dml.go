@@ -85,6 +85,43 @@ type Delete struct {
 	Returning []Target
 }
 
+// MergeAction is what a WHEN clause of MERGE does.
+type MergeAction uint8
+
+// The actions. MergeInsert only of WHEN NOT MATCHED, MergeUpdate and MergeDelete only of WHEN MATCHED.
+const (
+	MergeNothing MergeAction = iota
+	MergeInsert
+	MergeUpdate
+	MergeDelete
+)
+
+// MergeWhen is a WHEN clause of MERGE. Set is of UPDATE; Columns, Overriding and Values are of INSERT.
+type MergeWhen struct {
+	At
+	Matched bool
+	Cond    Expr // after AND
+	Action  MergeAction
+	Set     []Assignment
+	Columns []Ident
+	// Values has one row, which may hold *Default; nil is DEFAULT VALUES.
+	Values     *Select
+	Overriding Overriding
+}
+
+// Merge is MERGE INTO. Source has exactly one item.
+type Merge struct {
+	At
+	With   *With
+	Table  *TableRef
+	Source []TableExpr
+	On     Expr
+	Whens  []*MergeWhen
+}
+
+// Tag is "MERGE".
+func (*Merge) Tag() string { return "MERGE" }
+
 // Tag is "INSERT".
 func (*Insert) Tag() string { return "INSERT" }
 

@@ -125,6 +125,12 @@ func (rt *Runtime) build(n plan.Node, ev *expr.EvalContext) (operator, error) {
 			return nil, err
 		}
 		return &deleteOp{writeOp: writeOp{rt: rt, in: in, ev: ev, returning: n.Returning}, n: n}, nil
+	case *plan.Merge:
+		in, err := rt.build(n.Input, ev)
+		if err != nil {
+			return nil, err
+		}
+		return &mergeOp{writeOp: writeOp{rt: rt, in: in, ev: ev}, n: n}, nil
 	}
 	return nil, sqlerr.Internal("no operator for plan node %T", n)
 }

@@ -41,7 +41,7 @@ func (p *parser) statement() ast.Statement {
 	case kwDelete:
 		return p.deleteStmt(nil)
 	case kwMerge:
-		return p.rest("MERGE")
+		return p.mergeStmt(nil)
 	}
 	if s := p.txnStatement(t); s != nil {
 		return s
@@ -132,7 +132,7 @@ func (p *parser) withDML() ast.Statement {
 	case kwDelete:
 		s = p.deleteStmt(with)
 	case kwMerge:
-		s = p.rest("MERGE")
+		s = p.mergeStmt(with)
 	default:
 		p.syntaxError()
 	}

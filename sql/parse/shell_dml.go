@@ -17,27 +17,14 @@ func (p *parser) insertStmt(with *ast.With) ast.Statement {
 	if p.kind() == '(' && !p.isQueryParen(p.i) {
 		s.Columns = p.insertColumns()
 	}
-	if p.acceptKw(kwOverriding) {
-		s.Overriding = ast.OverridingSystem
-		if p.acceptKw(kwUser) {
-			s.Overriding = ast.OverridingUser
-		} else {
-			p.expectKw(kwSystem)
-		}
-		p.expectKw(kwValue)
-	}
+	s.Overriding = p.overriding()
 	switch {
 	case p.isKw(kwDefault) && s.Columns == nil:
 		p.next()
 		p.expectKw(kwValues)
 		s.DefaultValues = true
 	case p.isKw(kwValues) && p.valuesAlone():
-		outer := p.begin(fragInsert, &s.Source)
-		p.emitTight("INSERT INTO `t`")
-		p.emitMarked("VALUES", p.i)
-		p.next()
-		p.valuesRows("(")
-		p.end(outer)
+		p.insertValues(&s.Source)
 	case p.isQueryStart():
 		p.queryTo(&s.Source)
 	default:
@@ -49,6 +36,31 @@ func (p *parser) insertStmt(with *ast.With) ast.Statement {
 	s.Returning = nil
 	p.returning(&s.Returning)
 	return s
+}
+
+// overriding reads OVERRIDING … VALUE, if it stands here.
+func (p *parser) overriding() ast.Overriding {
+	if !p.acceptKw(kwOverriding) {
+		return ast.OverridingNone
+	}
+	o := ast.OverridingSystem
+	if p.acceptKw(kwUser) {
+		o = ast.OverridingUser
+	} else {
+		p.expectKw(kwSystem)
+	}
+	p.expectKw(kwValue)
+	return o
+}
+
+// insertValues parses VALUES with rows that may hold DEFAULT.
+func (p *parser) insertValues(dst **ast.Select) {
+	outer := p.begin(fragInsert, dst)
+	p.emitTight("INSERT INTO `t`")
+	p.emitMarked("VALUES", p.i)
+	p.next()
+	p.valuesRows("(")
+	p.end(outer)
 }
 
 func (p *parser) insertColumns() []ast.Ident {

@@ -63,7 +63,7 @@ type binder struct {
 }
 
 // New binds a statement and applies the rules. It takes SELECT, VALUES, INSERT,
-// UPDATE and DELETE; anything else is 0A000.
+// UPDATE, DELETE and MERGE; anything else is 0A000.
 func New(stmt ast.Statement, o Options) (*Plan, error) {
 	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
 	b.params = append(b.params, o.ParamTypes...)
@@ -88,6 +88,9 @@ func New(stmt ast.Statement, o Options) (*Plan, error) {
 	case *ast.Delete:
 		p.Verb, p.Writes, b.topWith = "DELETE", true, s.With
 		p.Root, p.Columns, err = b.bindDelete(s)
+	case *ast.Merge:
+		p.Verb, p.Writes, b.topWith = "MERGE", true, s.With
+		p.Root, err = b.bindMerge(s)
 	default:
 		return nil, sqlerr.Unsupported("%s in this place", stmt.Tag())
 	}
@@ -243,6 +246,9 @@ type scope struct {
 	lateral bool
 	// windows are the named windows of the query.
 	windows []ast.Window
+	// beyond is a table of the statement that cannot be referred to from here; nil is
+	// none.
+	beyond *scope
 }
 
 // env is what surrounds a query: the scope where names go that it does not find

@@ -254,6 +254,10 @@ func (w *refWalker) node(n any) error {
 		rest := *n
 		rest.Table, rest.With = nil, nil
 		return w.writing(n.With, rest)
+	case *ast.Merge:
+		rest := *n
+		rest.Table, rest.With = nil, nil
+		return w.writing(n.With, rest)
 	case *ast.SetOp:
 		return w.setOp(n)
 	case *ast.Join:

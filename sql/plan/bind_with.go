@@ -36,6 +36,9 @@ func (b *binder) bindWith(w *ast.With, e env) error {
 				return b.errAt(sqlerr.New(sqlerr.DuplicateAlias, "WITH query name %q specified more than once", c.Name), c)
 			}
 		}
+		if _, ok := c.Query.(*ast.Merge); ok {
+			return b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "MERGE not supported in WITH query"), c)
+		}
 		if _, ok := c.Query.(*ast.Select); !ok && w != b.topWith {
 			return b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "WITH clause containing a data-modifying statement must be at the top level"), c)
 		}
@@ -133,7 +136,7 @@ func volatile(n Node) bool {
 	found := false
 	walkNodes(n, func(m Node) {
 		switch m := m.(type) {
-		case *Insert, *Update, *Delete, *LockRows:
+		case *Insert, *Update, *Delete, *Merge, *LockRows:
 			found = true
 		case *CTEScan:
 			found = found || m.CTE.Modifies

@@ -208,6 +208,8 @@ func describe(n Node) (title string, details []string) {
 		return "Update on " + n.Table.Name, nil
 	case *Delete:
 		return "Delete on " + n.Table.Name, nil
+	case *Merge:
+		return "Merge on " + n.Table.Name, nil
 	}
 	return fmt.Sprintf("%T", n), nil
 }

@@ -86,6 +86,14 @@ func nodeExprs(n Node) []expr.Expr {
 		}
 	case *Delete:
 		add(n.Returning...)
+	case *Merge:
+		for _, w := range n.Whens {
+			add(w.Cond)
+			add(w.Row...)
+		}
+		for _, c := range n.Checks {
+			add(c.Expr)
+		}
 	}
 	return out
 }

@@ -342,6 +342,28 @@ type Delete struct {
 	Returning []expr.Expr // over the input's row
 }
 
+// Merge changes the rows of a table as a source says. Its input's rows have all of
+// Table.Columns, NULLs if there is no such row for the source's, and the source's
+// columns behind them.
+type Merge struct {
+	cols
+	Input   Node
+	Table   *catalog.Table
+	Indexes []*rowcodec.Index
+	Checks  []CheckExpr
+	Whens   []*MergeWhen
+	// Changed tells which columns one of the clauses assigns.
+	Changed []bool
+}
+
+// MergeWhen is a WHEN clause. The first one whose Cond is true counts.
+type MergeWhen struct {
+	Matched bool
+	Cond    expr.Expr // nil for none
+	Action  ast.MergeAction
+	Row     []expr.Expr // the new row of INSERT and UPDATE
+}
+
 // Columns and Inputs of the nodes that have no columns of their own.
 func (n *Filter) Columns() []Column   { return n.Input.Columns() }
 func (n *Sort) Columns() []Column     { return n.Input.Columns() }
@@ -369,6 +391,7 @@ func (n *SetOp) Inputs() []Node          { return []Node{n.Left, n.Right} }
 func (n *Insert) Inputs() []Node         { return []Node{n.Input} }
 func (n *Update) Inputs() []Node         { return []Node{n.Input} }
 func (n *Delete) Inputs() []Node         { return []Node{n.Input} }
+func (n *Merge) Inputs() []Node          { return []Node{n.Input} }
 
 // Plan is a statement ready to run.
 type Plan struct {
@@ -383,7 +406,7 @@ type Plan struct {
 	Tables []TableVersion
 	// Settings says that constants depend on settings as they were when it was made
 	// (time zone, search path): such a plan is not used after a change of them.
-	Verb string // SELECT, INSERT, UPDATE, DELETE
+	Verb string // SELECT, INSERT, UPDATE, DELETE, MERGE
 	// Doomed is the error of a constant in the result of a query without FROM: nothing
 	// of its answer, nor a portal, is made first.
 	Doomed error

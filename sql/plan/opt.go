@@ -637,6 +637,8 @@ func mapInputs(n Node, f func(Node) Node) {
 		n.Input = f(n.Input)
 	case *Delete:
 		n.Input = f(n.Input)
+	case *Merge:
+		n.Input = f(n.Input)
 	}
 }
 
@@ -723,5 +725,10 @@ func mapExprs(n Node, f func(expr.Expr) expr.Expr) {
 		list(n.Returning)
 	case *Delete:
 		list(n.Returning)
+	case *Merge:
+		for _, w := range n.Whens {
+			one(&w.Cond)
+			list(w.Row)
+		}
 	}
 }
