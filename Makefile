@@ -20,6 +20,9 @@ ALONE      := ./tests/chaos
 CONCURRENT := ./internal/... ./multiraft/... ./region/... ./txn/... ./pgwire/... ./placement/...
 
 SIM_SEEDS    ?= 200
+# With MUTANTS_SLICE, a time, mutants runs as many as fit in, each day others.
+MUTANTS      ?= .
+MUTANTS_SLICE ?= 0
 CHAOS_ROUNDS ?= 20
 CHAOS_KILL_ALL ?= 10
 CHAOS_SECONDS ?= 20
@@ -45,7 +48,7 @@ SQLDIFF_SEED := $(or $(SQLDIFF_SEED),$(shell date +%s))
 BENCH_SECONDS ?= 10
 BENCH_OUT    ?= $(BIN)/bench.txt
 
-.PHONY: help build test unit race lint fmt vet staticcheck bench sim chaos fuzz conformance sqldiff clients proto verify clean
+.PHONY: help build test unit race lint fmt vet staticcheck bench sim mutants chaos fuzz conformance sqldiff clients proto verify clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 14
@@ -81,6 +84,9 @@ bench: build ## pgbench against Quorate and PostgreSQL 15 in the same run (needs
 
 sim: ## the deterministic simulation, SIM_SEEDS seeds
 	go test ./tests/sim -count=1 -timeout 60m -run TestSeeds -seeds $(SIM_SEEDS)
+
+mutants: ## known mistakes put in one at a time: the suite must notice each; MUTANTS is a pattern of names
+	@go run ./tests/mutants -only '$(MUTANTS)' -slice $(MUTANTS_SLICE)
 
 chaos: ## real processes hurt in all ways, the full numbers (hours); CHAOS_TESTS and what follows it choose
 	CHAOS_ROUNDS=$(CHAOS_ROUNDS) CHAOS_KILL_ALL=$(CHAOS_KILL_ALL) CHAOS_SECONDS=$(CHAOS_SECONDS) go test ./tests/chaos -run '$(CHAOS_TESTS)' -count=1 -timeout 24h -v \

@@ -18,6 +18,7 @@ var (
 	flagSeed   = flag.Uint64("seed", 0, "run this seed alone")
 	flagTrace  = flag.Bool("trace", false, "print every event")
 	flagDrop   = flag.String("drop", "", "faults of the plan to leave out, separated by commas")
+	flagMost   = flag.Int("most", 5, "how many failing seeds end the run")
 	flagShrink = flag.Bool("shrink", true, "look for a smaller plan when a seed fails")
 )
 
@@ -68,7 +69,7 @@ func TestSeeds(t *testing.T) {
 		}
 		failed++
 		fail(t, r, drop)
-		if failed >= 5 {
+		if failed >= *flagMost {
 			t.Fatalf("%d seeds failed, no more are run", failed)
 		}
 	}
