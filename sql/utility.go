@@ -86,6 +86,8 @@ func (s *Session) utility(ctx context.Context, p *portal, w pgwire.ResultWriter)
 		return nil
 	case *ast.Copy:
 		return s.copy(ctx, p, st, w)
+	case *ast.CreateTableAs:
+		return s.createTableAs(ctx, p, st)
 	case *ast.ShowRegions:
 		return s.showRegions(ctx, p, st, text)
 	case *ast.Unsupported:
@@ -292,6 +294,9 @@ func (s *Session) explain(ctx context.Context, p *portal, st *ast.Explain) error
 		}
 		inner = q.stmt
 	}
+	if as, ok := inner.(*ast.CreateTableAs); ok {
+		inner = as.Query
+	}
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -334,28 +339,9 @@ func (s *Session) prepareSQL(ctx context.Context, st *ast.Prepare, text string) 
 
 // executeSQL is EXECUTE.
 func (s *Session) executeSQL(ctx context.Context, p *portal, st *ast.Execute, w pgwire.ResultWriter) error {
-	q, err := s.statement(st.Name)
+	q, params, err := s.executeArgs(ctx, st, p.prep.text)
 	if err != nil {
 		return err
-	}
-	if len(st.Args) != len(q.params) {
-		return sqlerr.New(sqlerr.SyntaxError, "wrong number of parameters for prepared statement %q", st.Name).
-			WithDetail("Expected %d parameters but got %d.", len(q.params), len(st.Args))
-	}
-	if err := s.open(ctx); err != nil {
-		return err
-	}
-	params := make([]types.Datum, len(st.Args))
-	ev := s.evalContext(nil)
-	ev.Ctx = ctx
-	for i, a := range st.Args {
-		x, err := plan.Scalar(s.planOptions(p.prep.text, nil), a, q.params[i])
-		if err != nil {
-			return err
-		}
-		if params[i], err = x.Eval(ev, nil); err != nil {
-			return err
-		}
 	}
 	p.prep, p.params = q, params
 	switch q.stmt.(type) {
@@ -363,6 +349,34 @@ func (s *Session) executeSQL(ctx context.Context, p *portal, st *ast.Execute, w 
 		return s.startQuery(ctx, p)
 	}
 	return s.utility(ctx, p, w)
+}
+
+// executeArgs finds a prepared statement and computes its parameters.
+func (s *Session) executeArgs(ctx context.Context, st *ast.Execute, text string) (*prepared, []types.Datum, error) {
+	q, err := s.statement(st.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(st.Args) != len(q.params) {
+		return nil, nil, sqlerr.New(sqlerr.SyntaxError, "wrong number of parameters for prepared statement %q", st.Name).
+			WithDetail("Expected %d parameters but got %d.", len(q.params), len(st.Args))
+	}
+	if err := s.open(ctx); err != nil {
+		return nil, nil, err
+	}
+	params := make([]types.Datum, len(st.Args))
+	ev := s.evalContext(nil)
+	ev.Ctx = ctx
+	for i, a := range st.Args {
+		x, err := plan.Scalar(s.planOptions(text, nil), a, q.params[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		if params[i], err = x.Eval(ev, nil); err != nil {
+			return nil, nil, err
+		}
+	}
+	return q, params, nil
 }
 
 func (s *Session) deallocate(st *ast.Deallocate) error {

@@ -76,8 +76,9 @@ func (p *parser) selectStmt() ast.Statement {
 
 // selectInto reads INTO table, which makes a CREATE TABLE AS of the statement; dst is nil where none may stand.
 func (p *parser) selectInto(dst *ast.CreateTableAs) {
-	if dst == nil {
-		p.fail(sqlerr.SyntaxError, p.pos(), "SELECT ... INTO is not allowed here")
+	allowed := dst != nil
+	if !allowed {
+		dst = new(ast.CreateTableAs)
 	}
 	p.next()
 	switch {
@@ -88,7 +89,10 @@ func (p *parser) selectInto(dst *ast.CreateTableAs) {
 		dst.Persistence = ast.Unlogged
 	}
 	p.acceptKw(kwTable)
-	dst.Table = p.name()
+	at := p.pos()
+	if dst.Table = p.name(); !allowed {
+		p.fail(sqlerr.SyntaxError, at, "SELECT ... INTO is not allowed here")
+	}
 }
 
 func (p *parser) queryInPlace(s *ast.Select) {
