@@ -13,6 +13,8 @@ type AggCall struct {
 	Distinct bool
 	OrderBy  []SortKey
 	Filter   Expr // nil for none
+	// Direct is how many of Args stand before WITHIN GROUP.
+	Direct int
 	// At is where the call stands in the statement, as ast.Pos has it; only errors
 	// use it.
 	At int32

@@ -122,6 +122,8 @@ type aggregator struct {
 	// free are the relations whose columns need not be grouped, because all of
 	// their primary key is.
 	free map[int]bool
+	// inSubquery says that an expression is what a subquery reads.
+	inSubquery bool
 }
 
 func (a *aggregator) group(g expr.Expr) int {
@@ -175,6 +177,9 @@ func (a *aggregator) rewrite(x expr.Expr) (expr.Expr, error) {
 		}
 	}
 	if call, ok := x.(*expr.AggCall); ok {
+		if err := a.checkDirect(call); err != nil {
+			return nil, err
+		}
 		for i, c := range a.n.Aggs {
 			if expr.Equal(c, call) {
 				return &expr.Column{Index: aggBase + i, Typ: call.Type(), Name: call.Fn.Name}, nil
@@ -188,6 +193,9 @@ func (a *aggregator) rewrite(x expr.Expr) (expr.Expr, error) {
 			return &expr.Column{Index: a.group(c), Typ: c.Typ, Name: c.Name}, nil
 		}
 		err := sqlerr.New(sqlerr.GroupingError, "column %q must appear in the GROUP BY clause or be used in an aggregate function", c.Name)
+		if a.inSubquery {
+			err = sqlerr.New(sqlerr.GroupingError, "subquery uses ungrouped column %q from outer query", c.Name)
+		}
 		if pos := a.k.b.colPos[c]; pos > 0 {
 			return nil, a.k.b.errAt(err, ast.At{Pos: pos})
 		}
@@ -197,6 +205,9 @@ func (a *aggregator) rewrite(x expr.Expr) (expr.Expr, error) {
 	if len(children) == 0 {
 		return x, nil
 	}
+	if q, ok := x.(*expr.SubqueryExpr); ok {
+		return a.rewriteSubquery(q)
+	}
 	fresh := make([]expr.Expr, len(children))
 	for i, c := range children {
 		var err error
@@ -205,6 +216,21 @@ func (a *aggregator) rewrite(x expr.Expr) (expr.Expr, error) {
 		}
 	}
 	return x.WithChildren(fresh), nil
+}
+
+// rewriteSubquery does the same for what a subquery reads and is compared with.
+func (a *aggregator) rewriteSubquery(q *expr.SubqueryExpr) (expr.Expr, error) {
+	children := q.Children()
+	fresh := make([]expr.Expr, len(children))
+	defer func(old bool) { a.inSubquery = old }(a.inSubquery)
+	for i, c := range children {
+		var err error
+		a.inSubquery = slices.Contains(q.Args, c)
+		if fresh[i], err = a.rewrite(c); err != nil {
+			return nil, err
+		}
+	}
+	return q.WithChildren(fresh), nil
 }
 
 // inAllSets reports whether a group key is one of every grouping set.
@@ -234,11 +260,24 @@ func (b *binder) checkWithinGroup(e *ast.FuncCall, agg *expr.AggCall) error {
 		return sqlerr.New(sqlerr.WrongObjectType, "%s is not an ordered-set aggregate, so it cannot have WITHIN GROUP", e.Func.Name)
 	case ordered && !e.WithinGroup:
 		return sqlerr.New(sqlerr.WrongObjectType, "WITHIN GROUP is required for ordered-set aggregate %s", e.Func.Name)
-	case e.WithinGroup:
-		for _, a := range agg.Args[:len(e.Args)] {
-			if expr.Any(a, func(x expr.Expr) bool { _, ok := x.(*expr.Column); return ok }) {
-				return unsupported("a direct argument that depends on columns")
-			}
+	}
+	return nil
+}
+
+// checkDirect holds the direct arguments of an aggregate to grouped columns. They are
+// computed for each row, of which each of a group gives the same.
+func (a *aggregator) checkDirect(call *expr.AggCall) error {
+	for _, x := range call.Args[:call.Direct] {
+		reads := expr.Any(x, func(y expr.Expr) bool { _, ok := y.(*expr.Column); return ok })
+		if reads && a.n.Sets != nil {
+			return a.k.b.place(unsupported("a direct argument that depends on columns, together with grouping sets"), call.At)
+		}
+		_, err := a.rewrite(x)
+		if e, ok := err.(*sqlerr.Error); ok {
+			return e.WithDetail("Direct arguments of an ordered-set aggregate must use only grouped columns.")
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -564,7 +564,7 @@ func (b *binder) assignments(w *target, list []ast.Assignment, s *scope) (row []
 				return nil, nil, err
 			}
 			if expr.HasAggregate(x) {
-				return nil, nil, b.errAt(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in UPDATE"), vals[j])
+				return nil, nil, b.errAt(b.atAggregate(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in UPDATE"), x), vals[j])
 			}
 			if err := b.noWindow(x, "UPDATE"); err != nil {
 				return nil, nil, err

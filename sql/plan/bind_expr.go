@@ -514,6 +514,14 @@ func (b *binder) atAggregate(err error, x expr.Expr) error {
 }
 
 func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
+	marks := s.marks()
+	if expr.IsHypothetical(e.Func.Schema, e.Func.Name) && (e.WithinGroup || e.Over == nil && len(e.Args) > 0) {
+		c, err := b.hypothetical(e, s)
+		if err != nil {
+			return nil, err
+		}
+		return b.ofLevel(c, s, marks)
+	}
 	var x expr.Expr
 	var err error
 	if e.Star {
@@ -577,89 +585,11 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 		}
 		return x, nil
 	}
-	if err := b.checkWithinGroup(e, agg); err != nil {
+	c, err := b.aggregateCall(e, agg, s)
+	if err != nil {
 		return nil, err
 	}
-	agg.At = int32(e.Position())
-	for _, a := range agg.Args {
-		if expr.HasAggregate(a) {
-			return nil, b.atAggregate(sqlerr.New(sqlerr.GroupingError, "aggregate function calls cannot be nested"), a)
-		}
-		if err := b.noWindowInAggregate(a); err != nil {
-			return nil, err
-		}
-	}
-	if !e.Distinct && len(e.OrderBy) == 0 && e.Filter == nil {
-		return agg, notOuter(agg)
-	}
-	if e.Distinct {
-		for i, a := range agg.Args {
-			if err := types.CheckEqual(a.Type()); err != nil && a.Type().OID != types.OIDAny {
-				return nil, b.errAt(err, e.Args[min(i, len(e.Args)-1)])
-			}
-		}
-	}
-	c := *agg
-	c.Distinct = e.Distinct
-	if e.Distinct && len(e.OrderBy) == 0 && agg.Fn.OrderMatters() {
-		// PostgreSQL finds the distinct values by sorting.
-		for _, a := range agg.Args {
-			if types.CheckOrdered(a.Type()) == nil {
-				c.OrderBy = append(c.OrderBy, expr.SortKey{Expr: a})
-			}
-		}
-	}
-	for i, o := range e.OrderBy {
-		k, err := b.sortKey(o, s)
-		if e.WithinGroup && err == nil {
-			// In the type that the aggregate takes.
-			k, err = b.orderKey(o, agg.Args[len(e.Args)+i])
-		}
-		if err != nil {
-			return nil, err
-		}
-		if err := b.noWindowInAggregate(k.Expr); err != nil {
-			return nil, err
-		}
-		c.OrderBy = append(c.OrderBy, k)
-	}
-	if e.Filter != nil {
-		f, err := b.expr(e.Filter, s)
-		if err != nil {
-			return nil, err
-		}
-		if err := b.noWindow(f, "FILTER"); err != nil {
-			return nil, err
-		}
-		if c.Filter, err = b.eb.Condition(f, "FILTER"); err != nil {
-			return nil, b.errAt(err, e.Filter)
-		}
-		if expr.HasAggregate(c.Filter) {
-			return nil, b.atAggregate(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in FILTER"), c.Filter)
-		}
-	}
-	return &c, notOuter(&c)
-}
-
-// notOuter refuses an aggregate that reads outer columns and none of here:
-// PostgreSQL computes it in the outer query.
-func notOuter(a *expr.AggCall) error {
-	outer, inner := false, false
-	for _, x := range a.Children() {
-		expr.Walk(x, func(y expr.Expr) bool {
-			switch y.(type) {
-			case *expr.OuterParam:
-				outer = true
-			case *expr.Column:
-				inner = true
-			}
-			return true
-		})
-	}
-	if outer && !inner {
-		return unsupported("an aggregate over columns of an outer query")
-	}
-	return nil
+	return b.ofLevel(c, s, marks)
 }
 
 // sortKey binds an ORDER BY item whose expression is an ordinary one.

@@ -26,6 +26,9 @@ func (b *binder) joinFrom(n Node, s *scope, items []ast.TableExpr, e env) (Node,
 			in = env{parent: &siblings, level: l}
 		}
 		m, ms, err := b.bindTable(item, in)
+		if err == nil {
+			err = b.noAggregateArgs(l)
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -336,6 +339,9 @@ func (b *binder) bindJoin(t *ast.Join, e env) (Node, *scope, error) {
 		in = env{parent: &siblings, level: lv}
 	}
 	r, rs, err := b.bindTable(t.Right, in)
+	if err == nil {
+		err = b.noAggregateArgs(lv)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
