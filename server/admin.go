@@ -10,6 +10,7 @@ import (
 
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/placement"
+	"github.com/quorate-db/quorate/placement/client"
 	"github.com/quorate-db/quorate/placement/scheduler"
 	"github.com/quorate-db/quorate/proto/adminpb"
 	"github.com/quorate-db/quorate/proto/kvpb"
@@ -216,8 +217,12 @@ func (a *admin) DescribeRegion(ctx context.Context, req *adminpb.DescribeRegionR
 func (a *admin) Operate(ctx context.Context, req *placementpb.OperateRequest) (*placementpb.OperateResponse, error) {
 	resp, err := a.n.client.Operate(ctx, req)
 	// A transfer can be ordered twice without harm, so it outlives a change of the
-	// placement leader.
-	for err == nil && req.Wait && req.Kind == string(scheduler.TransferLeader) && resp.GetOperator().GetError() == placement.LeaderChanged {
+	// placement leader and a broken connection to it.
+	for req.Kind == string(scheduler.TransferLeader) && ctx.Err() == nil {
+		var unknown *client.UnknownError
+		if !errors.As(err, &unknown) && (err != nil || !req.Wait || resp.GetOperator().GetError() != placement.LeaderChanged) {
+			break
+		}
 		resp, err = a.n.client.Operate(ctx, req)
 	}
 	if err != nil {
@@ -266,16 +271,22 @@ func (a *admin) Split(ctx context.Context, req *adminpb.SplitRequest) (*adminpb.
 	return resp, nil
 }
 
+// splitPatience is for how long a split is tried again that fails.
+const splitPatience = 15 * time.Second
+
 // SplitAt makes a region begin at each of the keys and returns when all of them
 // exist, have a leader and are listed.
+//
+// An error leaves open how many of the keys have become borders. To ask again does
+// no harm.
 func (n *Node) SplitAt(ctx context.Context, at [][]byte) error {
 	at = append([][]byte(nil), at...)
 	sort.Slice(at, func(i, j int) bool { return bytes.Compare(at[i], at[j]) < 0 })
-	// A split fails when the region was changed by somebody else meanwhile, or
-	// when this node's copy of the directory is behind: look again, a bounded
-	// number of times.
-	const failuresMax = 50
-	failures := 0
+	// A split fails when the region was changed by somebody else meanwhile, when
+	// this node's copy of the directory is behind, or when a connection breaks. What
+	// an order that got lost has done shows in the directory, and to split where a
+	// region begins already does nothing: so look again, for a while.
+	until := n.cfg.Env.Clock.Now().Add(splitPatience)
 	for {
 		groups, left := n.splitGroups(at)
 		if left == 0 {
@@ -284,6 +295,11 @@ func (n *Node) SplitAt(ctx context.Context, at [][]byte) error {
 		var failure error
 		for id, ks := range groups {
 			resp, err := n.client.Operate(ctx, &placementpb.OperateRequest{RegionId: id, Kind: "split", Keys: ks, Wait: true})
+			var unknown *client.UnknownError
+			if errors.As(err, &unknown) && ctx.Err() == nil {
+				failure = fmt.Errorf("split region %d: %w", id, err)
+				continue
+			}
 			if err != nil {
 				return fmt.Errorf("split region %d: %w", id, err)
 			}
@@ -295,7 +311,7 @@ func (n *Node) SplitAt(ctx context.Context, at [][]byte) error {
 			}
 		}
 		if failure != nil {
-			if failures++; failures > failuresMax {
+			if n.cfg.Env.Clock.Now().After(until) {
 				return failure
 			}
 			if err := env.Sleep(ctx, n.cfg.Env.Clock, 50*time.Millisecond); err != nil {

@@ -39,6 +39,9 @@ func (g placementGroup) WriteRaw(ctx context.Context, term uint64, puts []placem
 type regionAdmin struct{ n *Node }
 
 func (a regionAdmin) Admin(ctx context.Context, leader uint64, region *metapb.Region, req *kvpb.AdminRequest) (*kvpb.AdminResponse, error) {
+	// Steps of operators may take long; one to a store that is gone must not.
+	ctx, cancel := a.n.suspects.Bound(ctx, leader, 0)
+	defer cancel()
 	resp, err := a.n.senders.Send(ctx, leader, &kvpb.Request{
 		Header: &kvpb.Header{ClusterId: a.n.ident.ClusterID, RegionId: region.Id, Epoch: region.Epoch, StoreId: leader},
 		Cmd:    &kvpb.Request_Admin{Admin: req},
@@ -50,6 +53,7 @@ func (a regionAdmin) Admin(ctx context.Context, leader uint64, region *metapb.Re
 	if err != nil {
 		return nil, err
 	}
+	a.n.suspects.Answered(leader)
 	if e := resp.RegionError; e != nil {
 		err := fmt.Errorf("region %d: %s", region.Id, e.Message)
 		if e.GetAmbiguous() != nil {

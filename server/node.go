@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/internal/stop"
+	"github.com/quorate-db/quorate/internal/suspect"
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/multiraft/transport"
@@ -65,6 +67,7 @@ type Node struct {
 	client    *client.Client
 	dir       *directory
 	senders   *router.Transport
+	suspects  *suspect.Stores
 	router    *router.Router
 	oracle    *txn.BatchingOracle
 	txn       *txn.Client
@@ -243,6 +246,7 @@ func (n *Node) build() error {
 		return fmt.Errorf("open the regions of store %s: %w", n.cfg.StoreDir, err)
 	}
 	n.senders = router.NewTransport(n.dial.store)
+	n.suspects = suspect.New(n.cfg.Env.Clock)
 	if n.cfg.Local != nil {
 		n.cfg.Local.add(n.ident.StoreID, n.store, n.senders)
 	} else {
@@ -251,6 +255,7 @@ func (n *Node) build() error {
 	n.router, err = router.New(router.Options{
 		Directory: n.dir, Sender: n.senders, Clock: n.cfg.Env.Clock, Rand: env.SystemRand(), Logger: n.log,
 		ClusterID: func() uint64 { return n.ident.ClusterID }, LocalStore: n.ident.StoreID,
+		Suspects: n.suspects,
 	})
 	if err != nil {
 		return err
@@ -262,7 +267,7 @@ func (n *Node) build() error {
 	})
 	n.client = client.New(client.Options{
 		StoreID: n.ident.StoreID, ClusterID: n.ident.ClusterID, Local: n.placement.Local(), Dial: n.dial.store,
-		Peers: n.placementPeers, Clock: n.cfg.Env.Clock, Rand: env.SystemRand(), Logger: n.log,
+		Peers: n.placementPeers, Suspects: n.suspects, Clock: n.cfg.Env.Clock, Rand: env.SystemRand(), Logger: n.log,
 		Update: n.directoryUpdate, Self: n.self, NewLeader: n.reports.sendFull,
 	})
 	n.oracle, err = txn.NewBatchingOracle(txn.OracleOptions{
@@ -315,6 +320,7 @@ func (n *Node) storeLost(store uint64) {
 	select {
 	case <-n.built:
 		n.router.MarkSuspect(store)
+		n.client.Forget(store)
 	default: // nothing has been sent yet
 	}
 }
@@ -420,19 +426,26 @@ func (n *Node) self() *metapb.Store {
 	}
 }
 
-// placementPeers lists the stores that may lead placement: those with a peer of
-// region 1 as far as known, else all.
+// placementPeers lists the stores that may lead placement: the one that leads as
+// far as this node knows, then the others, those that are suspected last.
 func (n *Node) placementPeers() []uint64 {
-	var out []uint64
-	if lead := n.store.Local(placementRegion).LeaderStore(); lead != 0 {
-		out = append(out, lead)
-	}
-	for _, s := range n.book.list() {
-		if len(out) == 0 || s.Id != out[0] {
-			out = append(out, s.Id)
+	var out, suspects []uint64
+	add := func(id uint64) {
+		switch {
+		case slices.Contains(out, id) || slices.Contains(suspects, id):
+		case n.suspects.Suspected(id):
+			suspects = append(suspects, id)
+		default:
+			out = append(out, id)
 		}
 	}
-	return out
+	if lead := n.store.Local(placementRegion).LeaderStore(); lead != 0 {
+		add(lead)
+	}
+	for _, s := range n.book.list() {
+		add(s.Id)
+	}
+	return append(out, suspects...)
 }
 
 func (n *Node) directoryUpdate(u *placementpb.DirectoryUpdate) {

@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
 
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/internal/stop"
+	"github.com/quorate-db/quorate/internal/suspect"
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/proto/placementpb"
@@ -26,10 +28,12 @@ type Options struct {
 	// Dial connects to another store.
 	Dial func(ctx context.Context, store uint64) (*grpc.ClientConn, error)
 	// Peers lists stores that may lead the placement group, best guess first.
-	Peers  func() []uint64
-	Clock  env.Clock
-	Rand   env.Rand
-	Logger *slog.Logger
+	Peers func() []uint64
+	// Suspects is shared with others who send to stores; nil: nobody is suspected.
+	Suspects *suspect.Stores
+	Clock    env.Clock
+	Rand     env.Rand
+	Logger   *slog.Logger
 	// Update takes in each update of the directory, in order. It must not block.
 	Update func(*placementpb.DirectoryUpdate)
 	// Self returns this store's record; each new leader is told of it, so that
@@ -64,6 +68,9 @@ type Client struct {
 
 // New returns a client. Start begins its watch of the directory.
 func New(o Options) *Client {
+	if o.Suspects == nil {
+		o.Suspects = suspect.New(o.Clock)
+	}
 	c := &Client{o: o}
 	c.mu.rand = o.Rand
 	return c
@@ -102,6 +109,19 @@ func (c *Client) setLeader(store uint64) {
 	}
 }
 
+// Forget says that a store is probably gone: if it led the group, the leader is
+// looked for elsewhere, and the watch that listens to it ends.
+func (c *Client) Forget(store uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.leader == store {
+		c.mu.leader = 0
+	}
+	if c.mu.endWatch != nil && c.mu.watched == store {
+		c.mu.endWatch()
+	}
+}
+
 func (c *Client) conn(ctx context.Context, store uint64) (placementpb.PlacementClient, error) {
 	if store == c.o.StoreID {
 		return c.o.Local, nil
@@ -133,11 +153,12 @@ func (c *Client) call(ctx context.Context, what string, f func(context.Context, 
 		}
 		pc, err := c.conn(ctx, next)
 		if err == nil {
-			attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+			attempt, cancel := c.o.Suspects.Bound(ctx, next, attemptTimeout)
 			var e *placementpb.Error
 			e, err = f(attempt, pc)
 			cancel()
 			if err == nil {
+				c.o.Suspects.Answered(next)
 				if e == nil {
 					c.setLeader(next)
 					return nil
@@ -146,7 +167,7 @@ func (c *Client) call(ctx context.Context, what string, f func(context.Context, 
 					return errors.New(e.Message)
 				}
 				err = errors.New(e.Message)
-				if e.LeaderStore != 0 && e.LeaderStore != next {
+				if e.LeaderStore != 0 && e.LeaderStore != next && !c.o.Suspects.Suspected(e.LeaderStore) {
 					next, last = e.LeaderStore, err
 					if tried++; tried%4 != 0 { // two stores may point at each other for a while
 						continue
@@ -218,9 +239,21 @@ func (c *Client) SchemaLease(ctx context.Context, req *placementpb.SchemaLeaseRe
 	return resp, err
 }
 
+// UnknownError says that the answer to an order got lost: it may have been taken.
+type UnknownError struct {
+	Store uint64 // that it was sent to
+	Err   error
+}
+
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("it is not known whether the order was taken, its answer from store %d is lost: %v", e.Store, e.Err)
+}
+
+func (e *UnknownError) Unwrap() error { return e.Err }
+
 // Operate orders an operator. Unlike other calls it is not repeated once it may
-// have been taken: a transport error is returned.
-func (c *Client) Operate(ctx context.Context, req *placementpb.OperateRequest) (resp *placementpb.OperateResponse, err error) {
+// have been taken: then the error is *UnknownError.
+func (c *Client) Operate(ctx context.Context, req *placementpb.OperateRequest) (*placementpb.OperateResponse, error) {
 	for {
 		next := c.Leader()
 		if next == 0 {
@@ -229,22 +262,37 @@ func (c *Client) Operate(ctx context.Context, req *placementpb.OperateRequest) (
 			}
 			continue
 		}
-		pc, err := c.conn(ctx, next)
-		if err != nil {
-			return nil, err
-		}
-		resp, err := pc.Operate(ctx, req)
-		if err != nil {
-			return nil, err
-		}
-		if !resp.GetError().GetNotLeader() {
+		resp, sent, err := c.operate(ctx, next, req)
+		switch {
+		case err != nil && sent:
+			return nil, &UnknownError{Store: next, Err: err}
+		case err == nil && !resp.GetError().GetNotLeader():
 			return resp, nil
 		}
 		c.setLeader(0)
-		if err := env.Sleep(ctx, c.o.Clock, retryMax); err != nil {
-			return nil, err
+		if sleepErr := env.Sleep(ctx, c.o.Clock, retryMax); sleepErr != nil {
+			return nil, errors.Join(sleepErr, err)
 		}
 	}
+}
+
+// operate sends an order to one store. After an error, sent says that the order may
+// have reached it.
+func (c *Client) operate(ctx context.Context, store uint64, req *placementpb.OperateRequest) (resp *placementpb.OperateResponse, sent bool, err error) {
+	pc, err := c.conn(ctx, store)
+	if err != nil {
+		return nil, false, err
+	}
+	ctx, cancel := c.o.Suspects.Bound(ctx, store, 0)
+	defer cancel()
+	// gRPC sets the peer once the call was given a connection. Without one, nothing
+	// left this process.
+	var at peer.Peer
+	if resp, err = pc.Operate(ctx, req, grpc.Peer(&at)); err != nil {
+		return nil, at.Addr != nil || store == c.o.StoreID, err
+	}
+	c.o.Suspects.Answered(store)
+	return resp, false, nil
 }
 
 // Operators lists running operators, and those that ended if history is set.

@@ -142,7 +142,9 @@ func (r *Router) hint(rt Route, store uint64, nl *kvpb.NotLeader) bool {
 	if e.leader == 0 {
 		e.avoid = store
 	}
-	if leader == 0 || leader == store {
+	if leader == 0 || leader == store || r.stores.Suspected(leader) {
+		// A follower remembers a leader that is gone for longer than this node
+		// believes in it. If it lives after all it is asked in its turn.
 		return e.leader != 0
 	}
 	if nl.GetTerm() >= e.term {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/internal/suspect"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
 )
@@ -57,6 +58,8 @@ type Options struct {
 	// AttemptTimeout bounds one attempt; 0 means 5 s. A write that exceeds it is
 	// ambiguous, a read is tried elsewhere.
 	AttemptTimeout time.Duration
+	// Suspects is shared with others who send to stores; nil: the router's own.
+	Suspects *suspect.Stores
 }
 
 const defaultAttemptTimeout = 5 * time.Second
@@ -74,6 +77,9 @@ func (o *Options) validate() error {
 	if o.AttemptTimeout <= 0 {
 		o.AttemptTimeout = defaultAttemptTimeout
 	}
+	if o.Suspects == nil {
+		o.Suspects = suspect.New(o.Clock)
+	}
 	return nil
 }
 
@@ -85,7 +91,7 @@ type Router struct {
 		sync.RWMutex
 		table table
 	}
-	stores storeContexts
+	stores *suspect.Stores
 
 	rand struct {
 		sync.Mutex
@@ -98,10 +104,9 @@ func New(opts Options) (*Router, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	r := &Router{opts: opts}
+	r := &Router{opts: opts, stores: opts.Suspects}
 	r.rand.Rand = opts.Rand
 	r.mu.table = newTable()
-	r.stores.init()
 	return r, nil
 }
 
@@ -124,12 +129,13 @@ func (r *Router) Routes() []Route {
 // MarkSuspect says that a store is probably gone: all regions that it led count
 // as leaderless until another leader is known, and requests in flight to it fail
 // at once (reads are tried elsewhere, writes are ambiguous). A suspect store is
-// still asked, after the other peers.
+// still asked, after the other peers, but not waited for as long until it has
+// answered.
 func (r *Router) MarkSuspect(storeID uint64) {
 	r.mu.Lock()
 	r.mu.table.suspect(storeID)
 	r.mu.Unlock()
-	r.stores.fail(storeID, fmt.Errorf("store %d is suspected to be down", storeID))
+	r.stores.Suspect(storeID, fmt.Errorf("store %d is suspected to be down", storeID))
 }
 
 // Lookup returns the route of the region that contains key.

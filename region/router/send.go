@@ -141,7 +141,8 @@ func (r *Router) attempt(ctx context.Context, store uint64, rt Route, req *kvpb.
 	if r.opts.ClusterID != nil {
 		header.ClusterId = r.opts.ClusterID()
 	}
-	a := &attemptContext{parent: ctx, store: r.stores.of(store), timeout: r.opts.AttemptTimeout}
+	a := &attemptContext{parent: ctx}
+	a.store, a.timeout = r.stores.Enter(store, r.opts.AttemptTimeout)
 	defer a.finish()
 	resp, err := r.opts.Sender.Send(a, store, &kvpb.Request{Header: header, Cmd: req.GetCmd()})
 	if err != nil {
@@ -153,6 +154,7 @@ func (r *Router) attempt(ctx context.Context, store uint64, rt Route, req *kvpb.
 	if resp == nil {
 		return nil, errors.New("no answer")
 	}
+	r.stores.Answered(store)
 	return resp, nil
 }
 
@@ -257,10 +259,10 @@ func (r *Router) pickStore(rt Route, st *attempts) uint64 {
 func (r *Router) untried(region *metapb.Region, st *attempts, avoid uint64) uint64 {
 	var best uint64
 	rank := func(store uint64) int {
-		switch store {
-		case avoid:
+		switch {
+		case store == avoid || r.stores.Suspected(store):
 			return 1
-		case r.opts.LocalStore:
+		case store == r.opts.LocalStore:
 			return 3
 		default:
 			return 2

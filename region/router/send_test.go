@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/quorate-db/quorate/internal/suspect"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
 )
@@ -264,6 +265,60 @@ func TestMarkSuspect(t *testing.T) {
 			if _, err := r.Send(context.Background(), commitReq("a")); err != nil || asked[0] == 1 {
 				t.Errorf("afterwards: %v, asked %v", err, asked)
 			}
+		}
+	})
+}
+
+// A store that is suspected and silent costs little while the others elect a
+// leader, although some of them still point at it; when it answers again it is
+// waited for as usual.
+func TestSilentSuspect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const election = 250 * time.Millisecond
+		began := time.Now()
+		silent := true
+		r := newRouter(t, nil, func(ctx context.Context, store uint64, _ *kvpb.Request) (*kvpb.Response, error) {
+			switch {
+			case store == 1 && silent:
+				<-ctx.Done()
+				return nil, ctx.Err()
+			case store == 1:
+				time.Sleep(300 * time.Millisecond)
+				return ok(), nil
+			case time.Since(began) < election:
+				return refuseNotLeader(1, 5), nil
+			case store == 3:
+				return ok(), nil
+			}
+			return refuseNotLeader(3, 6), nil
+		})
+		r.Update([]Route{{Region: region(2, "", "", 1), LeaderStore: 1, Term: 5}}, true)
+		r.MarkSuspect(1)
+		for _, req := range []*kvpb.Request{getReq("a"), commitReq("a")} {
+			began = time.Now()
+			r.mu.table.byID(2).leader, r.mu.table.byID(2).term = 0, 5
+			var amb *AmbiguousError
+			for {
+				if _, err := r.Send(context.Background(), req); err == nil {
+					break
+				} else if !errors.As(err, &amb) || req.GetGet() != nil {
+					t.Fatalf("%T: %v", req.GetCmd(), err)
+				}
+			}
+			if d := time.Since(began); d > election+2*suspect.Patience {
+				t.Errorf("%T took %v", req.GetCmd(), d)
+			}
+		}
+		silent = false
+		r.Update([]Route{{Region: region(2, "", "", 2), LeaderStore: 1, Term: 7}}, true)
+		time.Sleep(time.Second) // it is waited for half as long as it has been silent
+		for range 2 {
+			if _, err := r.Send(context.Background(), commitReq("a")); err != nil {
+				t.Errorf("a suspect that answers late: %v", err)
+			}
+		}
+		if r.stores.Suspected(1) {
+			t.Error("it has answered and is suspected still")
 		}
 	})
 }

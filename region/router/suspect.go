@@ -6,53 +6,13 @@ import (
 	"time"
 )
 
-// storeContexts lets all requests in flight to a store be ended at once. There
-// is one entry per store that was ever asked.
-type storeContexts struct {
-	mu struct {
-		sync.Mutex
-		byStore map[uint64]*storeContext
-	}
-}
-
-// storeContext ends when its store is marked suspect.
-type storeContext struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-}
-
-func (s *storeContexts) init() { s.mu.byStore = make(map[uint64]*storeContext) }
-
-func (s *storeContexts) of(store uint64) *storeContext {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sc := s.mu.byStore[store]
-	if sc == nil {
-		sc = &storeContext{}
-		sc.ctx, sc.cancel = context.WithCancelCause(context.Background())
-		s.mu.byStore[store] = sc
-	}
-	return sc
-}
-
-// fail ends all requests in flight to a store. Later ones are not concerned.
-func (s *storeContexts) fail(store uint64, cause error) {
-	s.mu.Lock()
-	sc := s.mu.byStore[store]
-	delete(s.mu.byStore, store)
-	s.mu.Unlock()
-	if sc != nil {
-		sc.cancel(cause)
-	}
-}
-
 // attemptContext is the context of one attempt: it ends with its parent, after a
 // time, and when its store is marked suspect. What that takes (a timer, hooks in
 // two other contexts) is made when somebody first wants to wait for the end: a read
 // that is served in this process mostly does not wait for anything.
 type attemptContext struct {
 	parent  context.Context
-	store   *storeContext
+	store   context.Context // ends when the store is marked suspect
 	timeout time.Duration
 	mu      struct {
 		sync.Mutex
@@ -69,7 +29,7 @@ func (a *attemptContext) build() context.Context {
 	if a.mu.whole == nil {
 		ctx, cancelTimeout := context.WithTimeout(a.parent, a.timeout)
 		ctx, cancel := context.WithCancelCause(ctx)
-		unhook := context.AfterFunc(a.store.ctx, func() { cancel(context.Cause(a.store.ctx)) })
+		unhook := context.AfterFunc(a.store, func() { cancel(context.Cause(a.store)) })
 		a.mu.whole = ctx
 		a.mu.release = func() {
 			unhook()
