@@ -369,7 +369,7 @@ func (s *scope) mask() *scope {
 	if s == nil {
 		return nil
 	}
-	m := &scope{env: s.env}
+	m := &scope{env: s.env, beyond: s}
 	if p := s.env.parent; p != nil && p.lateral {
 		m.env.parent = p.mask()
 	}
