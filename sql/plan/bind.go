@@ -6,6 +6,7 @@ import (
 	"github.com/quorate-db/quorate/sql/expr"
 	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
+	"slices"
 	"strconv"
 )
 
@@ -246,9 +247,6 @@ type scope struct {
 	lateral bool
 	// windows are the named windows of the query.
 	windows []ast.Window
-	// beyond is a table of the statement that cannot be referred to from here; nil is
-	// none.
-	beyond *scope
 }
 
 // env is what surrounds a query: the scope where names go that it does not find
@@ -256,6 +254,14 @@ type scope struct {
 type env struct {
 	parent *scope
 	level  *level
+	// beyond are tables of the statement that cannot be referred to from here.
+	beyond []scopeRel
+}
+
+// hides adds those of a scope to the tables that cannot be referred to.
+func (e env) hides(s *scope) env {
+	e.beyond = append(slices.Clone(s.rels), e.beyond...)
+	return e
 }
 
 // level collects the arguments of a subquery.
@@ -369,7 +375,8 @@ func (s *scope) mask() *scope {
 	if s == nil {
 		return nil
 	}
-	m := &scope{env: s.env, beyond: s}
+	m := &scope{env: s.env}
+	m.env = m.env.hides(s)
 	if p := s.env.parent; p != nil && p.lateral {
 		m.env.parent = p.mask()
 	}

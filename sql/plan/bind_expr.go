@@ -323,7 +323,7 @@ func (b *binder) columnRef(e *ast.ColumnRef, s *scope) (expr.Expr, error) {
 // alias there is the usual mistake.
 func missingFrom(s *scope, table string) error {
 	for ; s != nil; s = s.env.parent {
-		if s.beyond != nil && s.beyond.hasRel("", table) {
+		if (&scope{rels: s.env.beyond}).hasRel("", table) {
 			return sqlerr.New(sqlerr.UndefinedTable, "invalid reference to FROM-clause entry for table %q", table).
 				WithHint("There is an entry for table %q, but it cannot be referenced from this part of the query.", table)
 		}

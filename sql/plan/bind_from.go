@@ -24,6 +24,8 @@ func (b *binder) joinFrom(n Node, s *scope, items []ast.TableExpr, e env) (Node,
 			siblings := *s
 			siblings.lateral = true
 			in = env{parent: &siblings, level: l}
+		} else if n != nil {
+			in = in.hides(s)
 		}
 		m, ms, err := b.bindTable(item, in)
 		if err == nil {
@@ -337,6 +339,8 @@ func (b *binder) bindJoin(t *ast.Join, e env) (Node, *scope, error) {
 		// Beyond this join's left side lie the items before the whole join.
 		siblings.env = e
 		in = env{parent: &siblings, level: lv}
+	} else {
+		in = in.hides(ls)
 	}
 	r, rs, err := b.bindTable(t.Right, in)
 	if err == nil {
@@ -382,7 +386,7 @@ func (s *scope) nullable(kind JoinKind, left int) {
 // plainEnv is the environment of what is not lateral.
 func plainEnv(e env) env {
 	if e.parent != nil && e.parent.lateral {
-		return env{parent: e.parent.mask(), level: e.level}
+		return env{parent: e.parent.mask(), level: e.level, beyond: e.beyond}
 	}
 	return e
 }

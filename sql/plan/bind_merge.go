@@ -26,7 +26,7 @@ func (b *binder) bindMerge(s *ast.Merge) (Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	source, from, err := b.bindTable(s.Source[0], env{parent: &scope{beyond: w.scope}})
+	source, from, err := b.bindTable(s.Source[0], env{}.hides(w.scope))
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (b *binder) mergeWhens(n *Merge, w *target, from *scope, whens []*ast.Merge
 	if err != nil {
 		return err
 	}
-	alone := &scope{rels: from.rels, beyond: w.scope}
+	alone := &scope{rels: from.rels, env: env{}.hides(w.scope)}
 	for _, c := range from.cols {
 		c.e = shift(c.e, width)
 		alone.cols = append(alone.cols, c)
