@@ -48,7 +48,7 @@ SQLDIFF_SEED := $(or $(SQLDIFF_SEED),$(shell date +%s))
 BENCH_SECONDS ?= 10
 BENCH_OUT    ?= $(BIN)/bench.txt
 
-.PHONY: help build test unit race lint fmt vet staticcheck bench sim mutants chaos fuzz conformance sqldiff clients proto verify clean
+.PHONY: help build test unit race lint fmt vet staticcheck bench sim crashpoints mutants chaos fuzz conformance sqldiff clients proto verify clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 14
@@ -83,7 +83,10 @@ bench: build ## pgbench against Quorate and PostgreSQL 15 in the same run (needs
 	go run ./tests/bench -quorate $(BIN)/quorate -seconds $(BENCH_SECONDS) -out $(BENCH_OUT)
 
 sim: ## the deterministic simulation, SIM_SEEDS seeds
-	go test ./tests/sim -count=1 -timeout 60m -run TestSeeds -seeds $(SIM_SEEDS)
+	go test -tags faults ./tests/sim -count=1 -timeout 180m -run TestSeeds -seeds $(SIM_SEEDS)
+
+crashpoints: ## a crash at every named point of the product (internal/fault), under load
+	go test -tags faults ./tests/sim ./placement -count=1 -timeout 20m -run TestCrashPoints
 
 mutants: ## known mistakes put in one at a time: the suite must notice each; MUTANTS is a pattern of names
 	@go run ./tests/mutants -only '$(MUTANTS)' -slice $(MUTANTS_SLICE)

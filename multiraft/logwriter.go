@@ -3,6 +3,8 @@ package multiraft
 import (
 	"fmt"
 	"sync"
+
+	"github.com/quorate-db/quorate/internal/fault"
 )
 
 const (
@@ -212,10 +214,12 @@ func (w *logWriter) write(as []Append, bytes int) (flight, error) {
 			data += len(e.GetData())
 		}
 	}
+	fault.Hit("log/before-append")
 	if err := b.Commit(sync); err != nil {
 		_ = b.Close()
 		return flight{}, fmt.Errorf("write %d appends to the log: %w", len(as), err)
 	}
+	fault.Hit("log/after-append")
 	c := &w.d.counters
 	c.logBatches.Add(1)
 	if sync {
@@ -240,6 +244,7 @@ func (w *logWriter) land(f flight) {
 	if w.d.failure.err() != nil {
 		return
 	}
+	fault.Hit("log/after-sync")
 	sent := 0
 	for i := range f.appends {
 		a := &f.appends[i]

@@ -1,5 +1,7 @@
 package multiraft
 
+import "github.com/quorate-db/quorate/internal/fault"
+
 // worker is what one goroutine reuses from round to round.
 type worker struct {
 	d     *Driver
@@ -76,11 +78,13 @@ func (w *worker) finish() {
 		return
 	}
 	if r.state != nil && !r.state.Empty() {
+		fault.Hit("apply/before-commit")
 		if err := d.state.Apply(r.state, false); err != nil {
 			d.fail(err)
 			return
 		}
 		d.counters.stateBatch.Add(1)
+		fault.Hit("apply/after-commit")
 	}
 	for _, f := range r.afterApply {
 		f()

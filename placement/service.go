@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/internal/fault"
 	"github.com/quorate-db/quorate/internal/stop"
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/placement/tso"
@@ -309,9 +310,11 @@ func (s *Service) takeOver(ctx context.Context, term uint64) error {
 	}
 	l.oracle = tso.New(stored, now)
 	bound, _ := l.oracle.NextBound(now)
+	fault.Hit("timestamps/before-take-over")
 	if err := s.o.Group.WriteRaw(ctx, term, []KV{{keyTS, putNumber(uint64(bound))}}); err != nil {
 		return fmt.Errorf("store the bound of timestamps: %w", err)
 	}
+	fault.Hit("timestamps/after-take-over")
 	l.oracle.Extend(bound)
 	l.schema.begin(l.oracle.Now(now), stored.IsZero())
 	s.o.Logger.Info("placement: leading", "term", term, "stores", len(l.stores), "schema", l.schema.version)
@@ -331,9 +334,11 @@ func (s *Service) extend(ctx context.Context, l *leadership) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeWait)
 	defer cancel()
+	fault.Hit("timestamps/before-extend")
 	if err := s.o.Group.WriteRaw(ctx, l.term, []KV{{keyTS, putNumber(uint64(bound))}}); err != nil {
 		return err
 	}
+	fault.Hit("timestamps/after-extend")
 	s.mu.Lock()
 	l.oracle.Extend(bound)
 	close(l.extended)
@@ -433,9 +438,11 @@ func (s *Service) raiseIDs(ctx context.Context, l *leadership, count uint64) err
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeWait)
 	defer cancel()
+	fault.Hit("ids/before-raise")
 	if err := s.o.Group.WriteRaw(ctx, l.term, []KV{{keyIDs, putNumber(bound)}}); err != nil {
 		return fmt.Errorf("store the bound of ids: %w", err)
 	}
+	fault.Hit("ids/after-raise")
 	s.mu.Lock()
 	l.idBound = bound
 	s.mu.Unlock()

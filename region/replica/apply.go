@@ -4,6 +4,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quorate-db/quorate/internal/fault"
 	"github.com/quorate-db/quorate/internal/invariants"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/proto/kvpb"
@@ -63,6 +64,7 @@ func (r *Replica) apply(m *raftpb.Message, round *multiraft.Round) {
 func (r *Replica) applyEntry(e *raftpb.Entry, batch *engine.Batch) (appliedEntry, error) {
 	switch e.GetType() {
 	case raftpb.EntryConfChange, raftpb.EntryConfChangeV2:
+		fault.Hit("membership/before-apply")
 		return r.applyConfChange(e)
 	}
 	if len(e.GetData()) == 0 {
@@ -95,6 +97,7 @@ func (r *Replica) applyEntry(e *raftpb.Entry, batch *engine.Batch) (appliedEntry
 		r.apl.sizeBytes += int64(len(c.payload))
 		r.written.Add(uint64(len(c.payload)))
 	case cmdSplit:
+		fault.Hit("split/before-apply")
 		res.children, res.resp, err = r.applySplit(c.payload, batch)
 	case cmdGC:
 		err = r.apl.gc.apply(c.payload)
@@ -214,7 +217,11 @@ func (r *Replica) finishApply(m *raftpb.Message, results []appliedEntry) {
 		l.rows.cut(r.apl.desc)
 	}
 	for i := range results {
+		if results[i].conf {
+			fault.Hit("membership/after-apply")
+		}
 		if len(results[i].children) > 0 {
+			fault.Hit("split/after-apply")
 			r.cfg.Counters.Splits.Add(1)
 			r.cfg.Host.Born(r, results[i].children, l != nil)
 		}

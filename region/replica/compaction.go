@@ -2,6 +2,8 @@ package replica
 
 import (
 	"go.etcd.io/raft/v3"
+
+	"github.com/quorate-db/quorate/internal/fault"
 )
 
 const (
@@ -44,8 +46,10 @@ func (r *Replica) Compact(durable uint64) {
 		if to < first {
 			return
 		}
+		fault.Hit("compact/before-write")
 		if err := r.cfg.Logs.CompactTo(r.cfg.RegionID, to); err != nil {
 			r.fatal("compact log", err)
 		}
+		fault.Hit("compact/after-write")
 	})
 }

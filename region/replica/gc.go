@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/quorate-db/quorate/internal/fault"
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
@@ -265,9 +266,11 @@ func (r *Replica) CollectGarbage() (more bool, deleted int, err error) {
 		return false, 0, err
 	}
 	if !batch.Empty() {
+		fault.Hit("collect/before-delete")
 		if err := r.cfg.State.Apply(batch, false); err != nil {
 			return false, 0, err
 		}
+		fault.Hit("collect/after-delete")
 	}
 	if p.next = res.Resume; res.More {
 		return true, res.Versions + res.Marks, nil

@@ -7,6 +7,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quorate-db/quorate/internal/fault"
 	"github.com/quorate-db/quorate/internal/invariants"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/region"
@@ -62,18 +63,22 @@ func (r *Replica) startInstall(m *raftpb.Message, round *multiraft.Round) {
 // empties the log just the same.
 func (r *Replica) install(in *Incoming, m *raftpb.Message) {
 	ctx := context.Background()
+	fault.Hit("install/before-ingest")
 	if err := r.cfg.State.IngestAndExcise(ctx, in.paths, in.excise); err != nil {
 		r.fatal("ingest raft snapshot", err)
 		return
 	}
+	fault.Hit("install/after-ingest")
 	if err := r.clearLeftovers(in); err != nil {
 		r.fatal("clear what the region lost", err)
 		return
 	}
+	fault.Hit("install/before-log-reset")
 	if err := r.cfg.Logs.ResetTo(r.cfg.RegionID, in.state.index, in.state.term); err != nil {
 		r.fatal("reset log", err)
 		return
 	}
+	fault.Hit("install/after-log-reset")
 	if len(m.GetEntries()) > 0 {
 		b := r.cfg.Logs.NewBatch()
 		defer b.Close()
@@ -105,6 +110,7 @@ func (r *Replica) install(in *Incoming, m *raftpb.Message) {
 	for _, env := range others {
 		r.cfg.Host.SendMessage(env)
 	}
+	fault.Hit("install/after-acknowledgement")
 	r.cfg.Host.Enqueue(r.cfg.RegionID, multiraft.Requests|multiraft.Ready)
 	r.cfg.Host.Changed(r)
 }

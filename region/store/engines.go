@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/quorate-db/quorate/internal/fault"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region/replica"
 	"github.com/quorate-db/quorate/storage/engine"
@@ -106,7 +107,12 @@ func (e *Engines) WriteIdent(ident Ident) error {
 	if err != nil || !fresh {
 		return err
 	}
-	return e.State.Apply(b, true)
+	fault.Hit("join/before-ident")
+	if err := e.State.Apply(b, true); err != nil {
+		return err
+	}
+	fault.Hit("join/after-ident")
+	return nil
 }
 
 // addIdent reports whether the identity is new.
@@ -151,8 +157,10 @@ func Bootstrap(e *Engines, ident Ident, regions []*metapb.Region) error {
 			return fmt.Errorf("bootstrap: %w", err)
 		}
 	}
+	fault.Hit("bootstrap/before-write")
 	if err := e.State.Apply(b, true); err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
+	fault.Hit("bootstrap/after-write")
 	return nil
 }

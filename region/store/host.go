@@ -5,6 +5,7 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/quorate-db/quorate/internal/fault"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/multiraft/liveness"
 	"github.com/quorate-db/quorate/proto/metapb"
@@ -79,12 +80,15 @@ func (h host) Born(parent *replica.Replica, children []*metapb.Region, lead bool
 	}
 	s.mu.Unlock()
 	h.RunBlocking(func() {
+		fault.Hit("birth/before-sync")
 		err := s.eng.State.Sync()
+		fault.Hit("birth/after-sync")
 		for _, desc := range children {
 			if err == nil {
 				err = s.bear(parent, desc, lead)
 			}
 		}
+		fault.Hit("birth/after-all")
 		s.mu.Lock()
 		for _, desc := range children {
 			delete(s.mu.births, desc.GetId())
@@ -199,12 +203,15 @@ func (s *Store) remove(r *replica.Replica) {
 func (s *Store) erase(id, peer uint64, desc *metapb.Region) error {
 	// The tombstone is durable at once. A split that this replica has applied must
 	// not be lost behind it: nobody would replay it.
+	fault.Hit("destroy/before-sync")
 	if err := s.eng.State.Sync(); err != nil {
 		return err
 	}
+	fault.Hit("destroy/before-tombstone")
 	if err := s.eng.Logs.Destroy(id, raftlog.Tombstone{MinPeerID: peer + 1}); err != nil {
 		return err
 	}
+	fault.Hit("destroy/after-tombstone")
 	if desc == nil {
 		return nil
 	}
@@ -213,7 +220,11 @@ func (s *Store) erase(id, peer uint64, desc *metapb.Region) error {
 	if err := replica.ClearState(b, desc); err != nil {
 		return err
 	}
-	return s.eng.State.Apply(b, false)
+	if err := s.eng.State.Apply(b, false); err != nil {
+		return err
+	}
+	fault.Hit("destroy/after-clear")
+	return nil
 }
 
 // storedRegions returns the ids of the regions that the state engine knows.

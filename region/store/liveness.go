@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quorate-db/quorate/internal/fault"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/multiraft/liveness"
 	"github.com/quorate-db/quorate/storage/keys"
@@ -283,8 +284,10 @@ func (e *Engines) nextBoot() (uint64, error) {
 	if err := batch.Set(bootKey, binary.AppendUvarint([]byte{bootVersion}, boot)); err != nil {
 		return 0, err
 	}
+	fault.Hit("boot/before-write")
 	if err := e.State.Apply(batch, true); err != nil {
 		return 0, fmt.Errorf("write the boot id: %w", err)
 	}
+	fault.Hit("boot/after-write")
 	return boot, nil
 }

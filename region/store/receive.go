@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/quorate-db/quorate/internal/fault"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region"
@@ -213,6 +214,7 @@ func (v receiver) HandleSnapshot(_ context.Context, h multiraft.SnapshotHeader, 
 		s.unreserve(id)
 		return fmt.Errorf("raft snapshot of region %d: peer %d is not here", id, peer)
 	}
+	fault.Hit("snapshot/before-receive")
 	name := fmt.Sprintf("snapshot-%d-%d", id, s.snapshotSeq.Add(1))
 	in, err := replica.ReadSnapshot(s.eng.State, name, h, func() ([]byte, error) {
 		if s.closed.Load() {
@@ -225,6 +227,7 @@ func (v receiver) HandleSnapshot(_ context.Context, h multiraft.SnapshotHeader, 
 		return err
 	}
 	s.snapshotsGot.Add(1)
+	fault.Hit("snapshot/after-receive")
 	in.OnDone(func() { s.unreserve(id) })
 	if !r.ReceiveSnapshot(in) {
 		in.Discard()

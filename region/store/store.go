@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/internal/fault"
 	"github.com/quorate-db/quorate/internal/stop"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/proto/metapb"
@@ -155,6 +156,7 @@ func (s *Store) load() error {
 			return err
 		}
 		if dead || region.PeerByID(desc, peer) == nil {
+			fault.Hit("destroy/before-finish-at-open")
 			s.log.Info("finishes the removal of a replica", "region", id, "peer", peer)
 			if err := s.erase(id, peer, desc); err != nil {
 				return err

@@ -7,6 +7,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/internal/fault"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/region/replica"
 )
@@ -153,7 +154,9 @@ func (s *Store) fetchTimestamp(ctx context.Context) bool {
 }
 
 func (s *Store) sendSnapshot(ctx context.Context, j snapshotJob) {
+	fault.Hit("snapshot/before-send")
 	err := j.r.StreamSnapshot(ctx, s.transport, j.m, j.to, s.o.SnapshotBytesPerSecond)
+	fault.Hit("snapshot/after-send")
 	if err == nil {
 		s.snapshotsSent.Add(1)
 	}
@@ -172,9 +175,11 @@ func (s *Store) SyncState() error {
 		list = append(list, durable{r, r.AppliedIndex()})
 	}
 	// Only what was applied before the sync began counts (rule C1).
+	fault.Hit("state/before-sync")
 	if err := s.eng.State.Sync(); err != nil {
 		return err
 	}
+	fault.Hit("state/after-sync")
 	for _, d := range list {
 		if d.index > 0 {
 			d.r.Compact(d.index)

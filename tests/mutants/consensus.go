@@ -15,8 +15,8 @@ var consensus = []mutant{
 		old: `	if err := s.eng.State.Sync(); err != nil {
 		return err
 	}
-	for _, d := range list {`,
-		new: `	for _, d := range list {`,
+	fault.Hit("state/after-sync")`,
+		new: `	fault.Hit("state/after-sync")`,
 		by:  sim(1, 20),
 	},
 	{
@@ -207,8 +207,8 @@ var consensus = []mutant{
 	{
 		name: "birth of a child is not durable", breaks: "a child's vote outlives its state (C6)",
 		file: "region/store/host.go",
-		old:  "		err := s.eng.State.Sync()\n		for _, desc := range children {",
-		new:  "		var err error\n		for _, desc := range children {",
+		old:  "		err := s.eng.State.Sync()\n",
+		new:  "		var err error\n",
 		by:   test("./region/store", "TestBirthIsDurable"),
 	},
 	{

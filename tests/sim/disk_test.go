@@ -237,6 +237,16 @@ func (d *disk) broken() bool {
 	return d.mu.failed
 }
 
+// cutPower takes the power away now, unless it is gone already.
+func (d *disk) cutPower(percent int, seed uint64) {
+	left := d.crash(percent, seed)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mu.crashed == nil {
+		d.mu.crashed = left
+	}
+}
+
 // burnt returns what is left if the power is gone.
 func (d *disk) burnt() *engine.MemFS {
 	d.mu.Lock()

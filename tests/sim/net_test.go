@@ -205,7 +205,9 @@ func (p *port) SendSnapshot(ctx context.Context, toStore uint64, h multiraft.Sna
 			i++
 			return all[i-1], nil
 		}
-		err = to.port.snap.HandleSnapshot(ctx, multiraft.SnapshotHeader{Envelope: env, Meta: meta}, next)
+		to.run(func() {
+			err = to.port.snap.HandleSnapshot(ctx, multiraft.SnapshotHeader{Envelope: env, Meta: meta}, next)
+		})
 		w.count("snapshots")
 		w.say("%d>%d raft snapshot of region %d at %d: %v", p.n.id, toStore, env.RegionID,
 			env.Message.GetSnapshot().GetMetadata().GetIndex(), err)

@@ -9,6 +9,7 @@ import (
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/proto/kvpb"
+	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region/store"
 	"github.com/quorate-db/quorate/storage/engine"
 )
@@ -19,8 +20,9 @@ const storeDir = "/store"
 type node struct {
 	w     *world
 	id    uint64
-	mem   *engine.MemFS // what the next start finds, while it is down
-	disk  *disk         // while it is up
+	first []*metapb.Region // what an empty disk begins with
+	mem   *engine.MemFS    // what the next start finds, while it is down
+	disk  *disk            // while it is up
 	clock *simClock
 	eng   *store.Engines
 	s     *store.Store
@@ -79,8 +81,30 @@ func (n *node) openEngines() error {
 
 func (n *node) ident() store.Ident { return store.Ident{ClusterID: 7, StoreID: n.id, NodeID: n.id} }
 
+// run marks that the code of this machine runs while f does.
+func (n *node) run(f func()) {
+	was := n.w.running
+	n.w.running = n
+	f()
+	n.w.running = was
+}
+
 // start opens the store on what its disk holds.
-func (n *node) start() {
+func (n *node) start() { n.run(n.open) }
+
+// join gives an empty store its identity and its first regions.
+func (n *node) join() error {
+	_, found, err := n.eng.Ident()
+	if err != nil || found {
+		return err
+	}
+	if len(n.first) == 0 {
+		return n.eng.WriteIdent(n.ident())
+	}
+	return store.Bootstrap(n.eng, n.ident(), n.first)
+}
+
+func (n *node) open() {
 	w := n.w
 	n.life++
 	n.pollAt, n.fatal = 0, nil
@@ -89,6 +113,10 @@ func (n *node) start() {
 			w.violate("a store can be opened", "engines of store %d: %v", n.id, err)
 			return
 		}
+	}
+	if err := n.join(); err != nil {
+		w.violate("a store can be opened", "identity of store %d: %v", n.id, err)
+		return
 	}
 	w.mutant.opened(n)
 	w.check.opening(n)
@@ -149,7 +177,7 @@ func (n *node) tickLater(life uint64, d time.Duration) {
 			if !n.alive(life) {
 				return
 			}
-			n.s.Tick()
+			n.run(n.s.Tick)
 			n.kick()
 			next := multiraft.TickInterval
 			if !w.quiet && chance(w.rngDisk, w.plan.lateTicks) {
@@ -204,7 +232,9 @@ func (n *node) syncLater(life uint64) {
 				}
 			} else {
 				w.check.syncing(n)
-				if err := n.s.SyncState(); err != nil {
+				var err error
+				n.run(func() { err = n.s.SyncState() })
+				if err != nil {
 					w.violate("the state engine can be synced", "store %d: %v", n.id, err)
 					return
 				}
@@ -281,7 +311,8 @@ func (n *node) pollIn(d time.Duration) {
 func (n *node) poll() {
 	w := n.w
 	before := n.s.Stats().Driver
-	busy := n.s.Poll()
+	busy := false
+	n.run(func() { busy = n.s.Poll() })
 	if n.ingested {
 		n.ingested = false
 		letBackgroundRun()

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	points "github.com/quorate-db/quorate/internal/fault"
 )
 
 // plan is everything that a seed decides before the first step.
@@ -36,6 +38,10 @@ type plan struct {
 	adminEvery                   time.Duration
 	abandon, twoPhase, readShare float64
 
+	// crashAt is a named point at which stores crash, crashes times at most.
+	crashAt string
+	crashes int
+
 	faults []fault
 }
 
@@ -55,6 +61,7 @@ const (
 	rateChange faultKind = "clock rate"
 	diskError  faultKind = "log sync error"
 	oracleAway faultKind = "oracle away"
+	crashPoint faultKind = "crash at a point" // whichever named point comes next
 )
 
 // optional faults are on in about half of the seeds each; crashes are always.
@@ -76,7 +83,7 @@ type fault struct {
 
 func (f fault) String() string {
 	s := fmt.Sprintf("%d: %v %s", f.id, f.at.Round(time.Millisecond), f.kind)
-	if f.kind != powerLoss && f.kind != storm && f.kind != oracleAway {
+	if f.kind != powerLoss && f.kind != storm && f.kind != oracleAway && f.kind != crashPoint {
 		s += fmt.Sprintf(" store %d", f.store)
 	}
 	switch f.kind {
@@ -88,6 +95,8 @@ func (f fault) String() string {
 		s += fmt.Sprintf(" in %d syncs, before %v, keep %d%%", f.count, f.before, f.percent)
 	case wallJump:
 		s += " by " + f.jump.String()
+	case crashPoint:
+		s += fmt.Sprintf(" in %d hits, keep %d%%", f.count, f.percent)
 	case rateChange:
 		s += fmt.Sprintf(" %.3f", f.rate)
 	}
@@ -161,6 +170,13 @@ func newPlan(seed uint64) *plan {
 	for _, k := range optional {
 		if r.IntN(2) == 0 {
 			on = append(on, k)
+		}
+	}
+	// Drawn apart too: these are only heard of with the build tag faults.
+	if points.Enabled {
+		g := rand.New(rand.NewPCG(seed, 0x66617573))
+		for range g.IntN(5) {
+			p.add(p.draw(g, crashPoint), func(f *fault) { f.count = 1 + g.IntN(300) })
 		}
 	}
 	// At least one power loss and one crash that drop everything unsynced.
@@ -288,6 +304,8 @@ func (w *world) apply(f fault) {
 		if n.s != nil {
 			n.disk.failSyncs(f.count)
 		}
+	case crashPoint:
+		w.armed = &armed{countdown: f.count, crashes: 1, percent: f.percent, seed: f.seed}
 	case oracleAway:
 		w.oracle.away = true
 		w.undo(f.dur, func() { w.oracle.away = false })

@@ -13,7 +13,6 @@ import (
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region"
-	"github.com/quorate-db/quorate/region/store"
 	"github.com/quorate-db/quorate/storage/engine"
 	"github.com/quorate-db/quorate/storage/mvcc"
 )
@@ -35,6 +34,7 @@ type report struct {
 	steps   uint64
 	virtual time.Duration
 	stats   string
+	counts  map[string]int
 	longest time.Duration // until the last key was writable
 }
 
@@ -58,6 +58,7 @@ func simulate(p *plan, m mutant, verbose io.Writer) *report {
 		}))
 	}
 	defer w.cache.Close()
+	defer w.watchPoints()()
 	w.oracle.w = w
 	w.net = newNetwork(w)
 	w.check = newChecker(w)
@@ -73,6 +74,7 @@ func simulate(p *plan, m mutant, verbose io.Writer) *report {
 		}
 	}
 	r.failure, r.hash, r.steps, r.virtual, r.stats = w.failure, w.trace.h, w.steps, w.now, w.statLine()
+	r.counts = w.stats
 	return r
 }
 
@@ -147,14 +149,11 @@ func (w *world) bootstrap() {
 	}
 	regions := w.initialRegions(ids)
 	for _, n := range w.nodes {
-		must(n.openEngines())
-		var own []*metapb.Region
 		for _, d := range regions {
 			if region.PeerOn(d, n.id) != nil {
-				own = append(own, d)
+				n.first = append(n.first, d)
 			}
 		}
-		must(store.Bootstrap(n.eng, n.ident(), own))
 		n.start()
 	}
 }

@@ -47,6 +47,8 @@ type world struct {
 	quiet   bool     // no new faults, no new chances of loss
 	failure *violation
 	mutant  mutant
+	running *node // whose code runs now
+	armed   *armed
 	stats   map[string]int
 }
 
