@@ -250,6 +250,14 @@ func (e *RetryableError) Error() string { return e.Err.Error() }
 // Unwrap returns the reason.
 func (e *RetryableError) Unwrap() error { return e.Err }
 
+// LostError is returned by Admin when the command's answer is lost: it may have run.
+type LostError struct{ Err error }
+
+func (e *LostError) Error() string { return "the outcome is unknown: " + e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *LostError) Unwrap() error { return e.Err }
+
 func (s *Service) lookup(l *leadership, region uint64) (*entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -350,7 +358,13 @@ func (s *Service) transfer(ctx context.Context, l *leadership, region, to uint64
 		}
 		if _, err := s.command(ctx, l, region, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_TransferLeader{
 			TransferLeader: &kvpb.TransferLeaderRequest{ToStore: to}}}); err != nil {
-			return err
+			var lost *LostError
+			if !errors.As(err, &lost) {
+				return err
+			}
+			// It may be under way: what the stores report tells, and to ask again does
+			// no harm.
+			s.o.Logger.Debug("placement: transfer", "region", region, "err", err)
 		}
 		// The new leader reports within a second; ask again after two.
 		for i := 0; i < 40; i++ {

@@ -304,7 +304,10 @@ func (n *Node) SplitAt(ctx context.Context, at [][]byte) error {
 				return fmt.Errorf("split region %d: %w", id, err)
 			}
 			if resp.Error != nil {
-				return fmt.Errorf("split region %d: %s", id, resp.Error.Message)
+				// The leader of placement does not know the region, or it or its node is
+				// about to go: that passes.
+				failure = fmt.Errorf("split region %d: %s", id, resp.Error.Message)
+				continue
 			}
 			if op := resp.Operator; op.GetState() != "done" {
 				failure = fmt.Errorf("split region %d: %s", id, op.GetError())

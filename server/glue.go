@@ -51,13 +51,13 @@ func (a regionAdmin) Admin(ctx context.Context, leader uint64, region *metapb.Re
 		return nil, &placement.RetryableError{Err: err}
 	}
 	if err != nil {
-		return nil, err
+		return nil, &placement.LostError{Err: err}
 	}
 	a.n.suspects.Answered(leader)
 	if e := resp.RegionError; e != nil {
 		err := fmt.Errorf("region %d: %s", region.Id, e.Message)
 		if e.GetAmbiguous() != nil {
-			return nil, err
+			return nil, &placement.LostError{Err: err}
 		}
 		if e.GetNotLeader() != nil || e.GetEpochNotMatch() != nil || e.GetServerBusy() != nil || e.GetRegionNotFound() != nil || e.GetUnavailable() != nil {
 			return nil, &placement.RetryableError{Err: err}

@@ -196,7 +196,11 @@ func (d *ddl) splitAt(ctx context.Context, t *catalog.Table, ix *catalog.Index, 
 	if len(list) == 0 {
 		return nil
 	}
-	return admin.SplitAt(ctx, list)
+	if err := admin.SplitAt(ctx, list); err != nil {
+		return sqlerr.New(sqlerr.TRStatementCompletionUnknown, "it is unknown which of the %d splits were done", len(list)).
+			WithDetail("%v", err).WithHint("SHOW REGIONS FROM TABLE lists what there is; to repeat the statement does no harm.").WithCause(err)
+	}
+	return nil
 }
 
 // rowsOf runs a query whose columns are assigned to the given types.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -200,4 +201,46 @@ func TestSIGTERM(t *testing.T) {
 	must(t, lead.Start(ctx))
 	must(t, lead.WaitSQL(ctx))
 	finish(t, c, w)
+}
+
+// Regions are split and led from elsewhere while connections between the nodes are
+// reset all the time: no statement and no command hands a broken connection to the
+// client, and every border is there in the end.
+func TestSplitUnderResets(t *testing.T) {
+	c := proxiedCluster(t)
+	ctx := within(t, 2*time.Minute)
+	must(t, c.Start(ctx, 3))
+	must(t, execute(ctx, c.Nodes()[0], "CREATE TABLE chaos_rows (id bigint PRIMARY KEY)"))
+	rctx, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() { // ends with stop
+		defer close(ended)
+		rng := rand.New(rand.NewPCG(1, 1))
+		for rctx.Err() == nil {
+			i := rng.IntN(3)
+			a, b := c.Nodes()[i], c.Nodes()[(i+1)%3]
+			c.Network.Set(a, b, cluster.Rule{Mode: cluster.Reset})
+			c.Network.Set(a, b, cluster.Rule{})
+			idle(rctx, between(rng, 50*time.Millisecond, 500*time.Millisecond))
+		}
+	}()
+	const splits = 6
+	for i := range splits {
+		n := c.Nodes()[i%3]
+		must(t, execute(ctx, n, fmt.Sprintf("ALTER TABLE chaos_rows SPLIT AT VALUES (%d)", 100*(i+1))))
+		rs, err := c.Regions(ctx, "chaos_rows")
+		must(t, err)
+		out := n.CLI(ctx, "region", "transfer-leader", fmt.Sprint(rs[0].ID), "--to", fmt.Sprint(i%3+1), "--timeout", "30s")
+		must(t, out.Err())
+	}
+	stop()
+	<-ended
+	for _, n := range c.Nodes() {
+		must(t, n.WaitSQL(ctx))
+	}
+	rs, err := c.Regions(ctx, "chaos_rows")
+	must(t, err)
+	if len(rs) < splits+1 {
+		t.Errorf("chaos_rows has %d regions after %d splits", len(rs), splits)
+	}
 }
