@@ -5471,6 +5471,10 @@ type AdminRequest struct {
 	//	*AdminRequest_ChangePeers
 	//	*AdminRequest_Describe
 	//	*AdminRequest_Checksum
+	//	*AdminRequest_Merge
+	//	*AdminRequest_SettleMerge
+	//	*AdminRequest_RollbackMerge
+	//	*AdminRequest_SetSticky
 	Cmd           isAdminRequest_Cmd `protobuf_oneof:"cmd"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -5558,6 +5562,42 @@ func (x *AdminRequest) GetChecksum() *ChecksumRequest {
 	return nil
 }
 
+func (x *AdminRequest) GetMerge() *MergeRequest {
+	if x != nil {
+		if x, ok := x.Cmd.(*AdminRequest_Merge); ok {
+			return x.Merge
+		}
+	}
+	return nil
+}
+
+func (x *AdminRequest) GetSettleMerge() *SettleMergeRequest {
+	if x != nil {
+		if x, ok := x.Cmd.(*AdminRequest_SettleMerge); ok {
+			return x.SettleMerge
+		}
+	}
+	return nil
+}
+
+func (x *AdminRequest) GetRollbackMerge() *RollbackMergeRequest {
+	if x != nil {
+		if x, ok := x.Cmd.(*AdminRequest_RollbackMerge); ok {
+			return x.RollbackMerge
+		}
+	}
+	return nil
+}
+
+func (x *AdminRequest) GetSetSticky() *SetStickyRequest {
+	if x != nil {
+		if x, ok := x.Cmd.(*AdminRequest_SetSticky); ok {
+			return x.SetSticky
+		}
+	}
+	return nil
+}
+
 type isAdminRequest_Cmd interface {
 	isAdminRequest_Cmd()
 }
@@ -5582,6 +5622,22 @@ type AdminRequest_Checksum struct {
 	Checksum *ChecksumRequest `protobuf:"bytes,5,opt,name=checksum,proto3,oneof"`
 }
 
+type AdminRequest_Merge struct {
+	Merge *MergeRequest `protobuf:"bytes,6,opt,name=merge,proto3,oneof"`
+}
+
+type AdminRequest_SettleMerge struct {
+	SettleMerge *SettleMergeRequest `protobuf:"bytes,7,opt,name=settle_merge,json=settleMerge,proto3,oneof"`
+}
+
+type AdminRequest_RollbackMerge struct {
+	RollbackMerge *RollbackMergeRequest `protobuf:"bytes,8,opt,name=rollback_merge,json=rollbackMerge,proto3,oneof"`
+}
+
+type AdminRequest_SetSticky struct {
+	SetSticky *SetStickyRequest `protobuf:"bytes,9,opt,name=set_sticky,json=setSticky,proto3,oneof"`
+}
+
 func (*AdminRequest_Split) isAdminRequest_Cmd() {}
 
 func (*AdminRequest_TransferLeader) isAdminRequest_Cmd() {}
@@ -5592,6 +5648,14 @@ func (*AdminRequest_Describe) isAdminRequest_Cmd() {}
 
 func (*AdminRequest_Checksum) isAdminRequest_Cmd() {}
 
+func (*AdminRequest_Merge) isAdminRequest_Cmd() {}
+
+func (*AdminRequest_SettleMerge) isAdminRequest_Cmd() {}
+
+func (*AdminRequest_RollbackMerge) isAdminRequest_Cmd() {}
+
+func (*AdminRequest_SetSticky) isAdminRequest_Cmd() {}
+
 type AdminResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Cmd:
@@ -5601,6 +5665,10 @@ type AdminResponse struct {
 	//	*AdminResponse_ChangePeers
 	//	*AdminResponse_Describe
 	//	*AdminResponse_Checksum
+	//	*AdminResponse_Merge
+	//	*AdminResponse_SettleMerge
+	//	*AdminResponse_RollbackMerge
+	//	*AdminResponse_SetSticky
 	Cmd           isAdminResponse_Cmd `protobuf_oneof:"cmd"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -5688,6 +5756,42 @@ func (x *AdminResponse) GetChecksum() *ChecksumResponse {
 	return nil
 }
 
+func (x *AdminResponse) GetMerge() *MergeResponse {
+	if x != nil {
+		if x, ok := x.Cmd.(*AdminResponse_Merge); ok {
+			return x.Merge
+		}
+	}
+	return nil
+}
+
+func (x *AdminResponse) GetSettleMerge() *SettleMergeResponse {
+	if x != nil {
+		if x, ok := x.Cmd.(*AdminResponse_SettleMerge); ok {
+			return x.SettleMerge
+		}
+	}
+	return nil
+}
+
+func (x *AdminResponse) GetRollbackMerge() *RollbackMergeResponse {
+	if x != nil {
+		if x, ok := x.Cmd.(*AdminResponse_RollbackMerge); ok {
+			return x.RollbackMerge
+		}
+	}
+	return nil
+}
+
+func (x *AdminResponse) GetSetSticky() *SetStickyResponse {
+	if x != nil {
+		if x, ok := x.Cmd.(*AdminResponse_SetSticky); ok {
+			return x.SetSticky
+		}
+	}
+	return nil
+}
+
 type isAdminResponse_Cmd interface {
 	isAdminResponse_Cmd()
 }
@@ -5712,6 +5816,22 @@ type AdminResponse_Checksum struct {
 	Checksum *ChecksumResponse `protobuf:"bytes,5,opt,name=checksum,proto3,oneof"`
 }
 
+type AdminResponse_Merge struct {
+	Merge *MergeResponse `protobuf:"bytes,6,opt,name=merge,proto3,oneof"`
+}
+
+type AdminResponse_SettleMerge struct {
+	SettleMerge *SettleMergeResponse `protobuf:"bytes,7,opt,name=settle_merge,json=settleMerge,proto3,oneof"`
+}
+
+type AdminResponse_RollbackMerge struct {
+	RollbackMerge *RollbackMergeResponse `protobuf:"bytes,8,opt,name=rollback_merge,json=rollbackMerge,proto3,oneof"`
+}
+
+type AdminResponse_SetSticky struct {
+	SetSticky *SetStickyResponse `protobuf:"bytes,9,opt,name=set_sticky,json=setSticky,proto3,oneof"`
+}
+
 func (*AdminResponse_Split) isAdminResponse_Cmd() {}
 
 func (*AdminResponse_TransferLeader) isAdminResponse_Cmd() {}
@@ -5721,6 +5841,14 @@ func (*AdminResponse_ChangePeers) isAdminResponse_Cmd() {}
 func (*AdminResponse_Describe) isAdminResponse_Cmd() {}
 
 func (*AdminResponse_Checksum) isAdminResponse_Cmd() {}
+
+func (*AdminResponse_Merge) isAdminResponse_Cmd() {}
+
+func (*AdminResponse_SettleMerge) isAdminResponse_Cmd() {}
+
+func (*AdminResponse_RollbackMerge) isAdminResponse_Cmd() {}
+
+func (*AdminResponse_SetSticky) isAdminResponse_Cmd() {}
 
 // SplitRequest cuts a region at the keys (rising, inside, not at its start). The
 // left side keeps its id. For each key the ids of the new region and of its peers
@@ -5889,6 +6017,512 @@ func (x *SplitResponse) GetRegions() []*metapb.Region {
 	return nil
 }
 
+// MergeRequest goes to the left one of two neighbours, which takes the right one,
+// source, and keeps its id. Both must have voters on the same stores and be led by
+// the store that is asked. A region error without a kind says why it cannot be done.
+type MergeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Source        *metapb.Region         `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeRequest) Reset() {
+	*x = MergeRequest{}
+	mi := &file_kvpb_kv_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeRequest) ProtoMessage() {}
+
+func (x *MergeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeRequest.ProtoReflect.Descriptor instead.
+func (*MergeRequest) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *MergeRequest) GetSource() *metapb.Region {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+type MergeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Region        *metapb.Region         `protobuf:"bytes,1,opt,name=region,proto3" json:"region,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeResponse) Reset() {
+	*x = MergeResponse{}
+	mi := &file_kvpb_kv_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeResponse) ProtoMessage() {}
+
+func (x *MergeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeResponse.ProtoReflect.Descriptor instead.
+func (*MergeResponse) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *MergeResponse) GetRegion() *metapb.Region {
+	if x != nil {
+		return x.Region
+	}
+	return nil
+}
+
+// SettleMergeRequest goes to the target of an attempt of which nobody knows what
+// became. If the target has not taken the source, it never will from then on.
+type SettleMergeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SourceId      uint64                 `protobuf:"varint,1,opt,name=source_id,json=sourceId,proto3" json:"source_id,omitempty"`
+	Merging       *metapb.Merging        `protobuf:"bytes,2,opt,name=merging,proto3" json:"merging,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleMergeRequest) Reset() {
+	*x = SettleMergeRequest{}
+	mi := &file_kvpb_kv_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleMergeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleMergeRequest) ProtoMessage() {}
+
+func (x *SettleMergeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleMergeRequest.ProtoReflect.Descriptor instead.
+func (*SettleMergeRequest) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{77}
+}
+
+func (x *SettleMergeRequest) GetSourceId() uint64 {
+	if x != nil {
+		return x.SourceId
+	}
+	return 0
+}
+
+func (x *SettleMergeRequest) GetMerging() *metapb.Merging {
+	if x != nil {
+		return x.Merging
+	}
+	return nil
+}
+
+type SettleMergeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Committed     bool                   `protobuf:"varint,1,opt,name=committed,proto3" json:"committed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleMergeResponse) Reset() {
+	*x = SettleMergeResponse{}
+	mi := &file_kvpb_kv_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleMergeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleMergeResponse) ProtoMessage() {}
+
+func (x *SettleMergeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleMergeResponse.ProtoReflect.Descriptor instead.
+func (*SettleMergeResponse) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{78}
+}
+
+func (x *SettleMergeResponse) GetCommitted() bool {
+	if x != nil {
+		return x.Committed
+	}
+	return false
+}
+
+// RollbackMergeRequest goes to the source of an attempt that was settled as not
+// committed: it serves again.
+type RollbackMergeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackMergeRequest) Reset() {
+	*x = RollbackMergeRequest{}
+	mi := &file_kvpb_kv_proto_msgTypes[79]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackMergeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackMergeRequest) ProtoMessage() {}
+
+func (x *RollbackMergeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[79]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackMergeRequest.ProtoReflect.Descriptor instead.
+func (*RollbackMergeRequest) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{79}
+}
+
+func (x *RollbackMergeRequest) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+type RollbackMergeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Region        *metapb.Region         `protobuf:"bytes,1,opt,name=region,proto3" json:"region,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackMergeResponse) Reset() {
+	*x = RollbackMergeResponse{}
+	mi := &file_kvpb_kv_proto_msgTypes[80]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackMergeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackMergeResponse) ProtoMessage() {}
+
+func (x *RollbackMergeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[80]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackMergeResponse.ProtoReflect.Descriptor instead.
+func (*RollbackMergeResponse) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{80}
+}
+
+func (x *RollbackMergeResponse) GetRegion() *metapb.Region {
+	if x != nil {
+		return x.Region
+	}
+	return nil
+}
+
+// SetStickyRequest says whether the boundary at the region's start is kept by
+// schedulers.
+type SetStickyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sticky        bool                   `protobuf:"varint,1,opt,name=sticky,proto3" json:"sticky,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetStickyRequest) Reset() {
+	*x = SetStickyRequest{}
+	mi := &file_kvpb_kv_proto_msgTypes[81]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetStickyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetStickyRequest) ProtoMessage() {}
+
+func (x *SetStickyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[81]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetStickyRequest.ProtoReflect.Descriptor instead.
+func (*SetStickyRequest) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{81}
+}
+
+func (x *SetStickyRequest) GetSticky() bool {
+	if x != nil {
+		return x.Sticky
+	}
+	return false
+}
+
+type SetStickyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Region        *metapb.Region         `protobuf:"bytes,1,opt,name=region,proto3" json:"region,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetStickyResponse) Reset() {
+	*x = SetStickyResponse{}
+	mi := &file_kvpb_kv_proto_msgTypes[82]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetStickyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetStickyResponse) ProtoMessage() {}
+
+func (x *SetStickyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[82]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetStickyResponse.ProtoReflect.Descriptor instead.
+func (*SetStickyResponse) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{82}
+}
+
+func (x *SetStickyResponse) GetRegion() *metapb.Region {
+	if x != nil {
+		return x.Region
+	}
+	return nil
+}
+
+// What the entries of a merge carry: to the source, and to the target.
+type PrepareMerge struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        uint64                 `protobuf:"varint,1,opt,name=target,proto3" json:"target,omitempty"`
+	TargetEpoch   *metapb.Epoch          `protobuf:"bytes,2,opt,name=target_epoch,json=targetEpoch,proto3" json:"target_epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareMerge) Reset() {
+	*x = PrepareMerge{}
+	mi := &file_kvpb_kv_proto_msgTypes[83]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareMerge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareMerge) ProtoMessage() {}
+
+func (x *PrepareMerge) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[83]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareMerge.ProtoReflect.Descriptor instead.
+func (*PrepareMerge) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{83}
+}
+
+func (x *PrepareMerge) GetTarget() uint64 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
+}
+
+func (x *PrepareMerge) GetTargetEpoch() *metapb.Epoch {
+	if x != nil {
+		return x.TargetEpoch
+	}
+	return nil
+}
+
+type CommitMerge struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Source        *metapb.Region         `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"` // with its merging
+	SizeBytes     uint64                 `protobuf:"varint,2,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	Fence         uint64                 `protobuf:"varint,3,opt,name=fence,proto3" json:"fence,omitempty"`
+	Collect       uint64                 `protobuf:"varint,4,opt,name=collect,proto3" json:"collect,omitempty"`
+	Locks         []*HeldLock            `protobuf:"bytes,5,rep,name=locks,proto3" json:"locks,omitempty"`        // row locks in the memory of the source's leader
+	Settling      bool                   `protobuf:"varint,6,opt,name=settling,proto3" json:"settling,omitempty"` // advisory locks of living owners may be missing
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommitMerge) Reset() {
+	*x = CommitMerge{}
+	mi := &file_kvpb_kv_proto_msgTypes[84]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommitMerge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommitMerge) ProtoMessage() {}
+
+func (x *CommitMerge) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[84]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommitMerge.ProtoReflect.Descriptor instead.
+func (*CommitMerge) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{84}
+}
+
+func (x *CommitMerge) GetSource() *metapb.Region {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *CommitMerge) GetSizeBytes() uint64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *CommitMerge) GetFence() uint64 {
+	if x != nil {
+		return x.Fence
+	}
+	return 0
+}
+
+func (x *CommitMerge) GetCollect() uint64 {
+	if x != nil {
+		return x.Collect
+	}
+	return 0
+}
+
+func (x *CommitMerge) GetLocks() []*HeldLock {
+	if x != nil {
+		return x.Locks
+	}
+	return nil
+}
+
+func (x *CommitMerge) GetSettling() bool {
+	if x != nil {
+		return x.Settling
+	}
+	return false
+}
+
 type TransferLeaderRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ToStore       uint64                 `protobuf:"varint,1,opt,name=to_store,json=toStore,proto3" json:"to_store,omitempty"`
@@ -5898,7 +6532,7 @@ type TransferLeaderRequest struct {
 
 func (x *TransferLeaderRequest) Reset() {
 	*x = TransferLeaderRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[75]
+	mi := &file_kvpb_kv_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5910,7 +6544,7 @@ func (x *TransferLeaderRequest) String() string {
 func (*TransferLeaderRequest) ProtoMessage() {}
 
 func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[75]
+	mi := &file_kvpb_kv_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5923,7 +6557,7 @@ func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeaderRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{75}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *TransferLeaderRequest) GetToStore() uint64 {
@@ -5941,7 +6575,7 @@ type TransferLeaderResponse struct {
 
 func (x *TransferLeaderResponse) Reset() {
 	*x = TransferLeaderResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[76]
+	mi := &file_kvpb_kv_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5953,7 +6587,7 @@ func (x *TransferLeaderResponse) String() string {
 func (*TransferLeaderResponse) ProtoMessage() {}
 
 func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[76]
+	mi := &file_kvpb_kv_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5966,7 +6600,7 @@ func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeaderResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{76}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{86}
 }
 
 type Change struct {
@@ -5979,7 +6613,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_kvpb_kv_proto_msgTypes[77]
+	mi := &file_kvpb_kv_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5991,7 +6625,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[77]
+	mi := &file_kvpb_kv_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6004,7 +6638,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{77}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *Change) GetType() ChangeType {
@@ -6033,7 +6667,7 @@ type ChangePeersRequest struct {
 
 func (x *ChangePeersRequest) Reset() {
 	*x = ChangePeersRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[78]
+	mi := &file_kvpb_kv_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6045,7 +6679,7 @@ func (x *ChangePeersRequest) String() string {
 func (*ChangePeersRequest) ProtoMessage() {}
 
 func (x *ChangePeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[78]
+	mi := &file_kvpb_kv_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6058,7 +6692,7 @@ func (x *ChangePeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePeersRequest.ProtoReflect.Descriptor instead.
 func (*ChangePeersRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{78}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ChangePeersRequest) GetChanges() []*Change {
@@ -6077,7 +6711,7 @@ type ChangePeersResponse struct {
 
 func (x *ChangePeersResponse) Reset() {
 	*x = ChangePeersResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[79]
+	mi := &file_kvpb_kv_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6089,7 +6723,7 @@ func (x *ChangePeersResponse) String() string {
 func (*ChangePeersResponse) ProtoMessage() {}
 
 func (x *ChangePeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[79]
+	mi := &file_kvpb_kv_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6102,7 +6736,7 @@ func (x *ChangePeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePeersResponse.ProtoReflect.Descriptor instead.
 func (*ChangePeersResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{79}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *ChangePeersResponse) GetRegion() *metapb.Region {
@@ -6124,7 +6758,7 @@ type ChecksumRequest struct {
 
 func (x *ChecksumRequest) Reset() {
 	*x = ChecksumRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[80]
+	mi := &file_kvpb_kv_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6136,7 +6770,7 @@ func (x *ChecksumRequest) String() string {
 func (*ChecksumRequest) ProtoMessage() {}
 
 func (x *ChecksumRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[80]
+	mi := &file_kvpb_kv_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6149,7 +6783,7 @@ func (x *ChecksumRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecksumRequest.ProtoReflect.Descriptor instead.
 func (*ChecksumRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{80}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *ChecksumRequest) GetIndex() uint64 {
@@ -6174,7 +6808,7 @@ type ChecksumResponse struct {
 
 func (x *ChecksumResponse) Reset() {
 	*x = ChecksumResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[81]
+	mi := &file_kvpb_kv_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6186,7 +6820,7 @@ func (x *ChecksumResponse) String() string {
 func (*ChecksumResponse) ProtoMessage() {}
 
 func (x *ChecksumResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[81]
+	mi := &file_kvpb_kv_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6199,7 +6833,7 @@ func (x *ChecksumResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecksumResponse.ProtoReflect.Descriptor instead.
 func (*ChecksumResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{81}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *ChecksumResponse) GetIndex() uint64 {
@@ -6259,7 +6893,7 @@ type DescribeRequest struct {
 
 func (x *DescribeRequest) Reset() {
 	*x = DescribeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[82]
+	mi := &file_kvpb_kv_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6271,7 +6905,7 @@ func (x *DescribeRequest) String() string {
 func (*DescribeRequest) ProtoMessage() {}
 
 func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[82]
+	mi := &file_kvpb_kv_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6284,7 +6918,7 @@ func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{82}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{92}
 }
 
 type DescribeResponse struct {
@@ -6301,7 +6935,7 @@ type DescribeResponse struct {
 
 func (x *DescribeResponse) Reset() {
 	*x = DescribeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[83]
+	mi := &file_kvpb_kv_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6313,7 +6947,7 @@ func (x *DescribeResponse) String() string {
 func (*DescribeResponse) ProtoMessage() {}
 
 func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[83]
+	mi := &file_kvpb_kv_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6326,7 +6960,7 @@ func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
 func (*DescribeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{83}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *DescribeResponse) GetRegion() *metapb.Region {
@@ -6383,7 +7017,7 @@ type PeerProgress struct {
 
 func (x *PeerProgress) Reset() {
 	*x = PeerProgress{}
-	mi := &file_kvpb_kv_proto_msgTypes[84]
+	mi := &file_kvpb_kv_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6395,7 +7029,7 @@ func (x *PeerProgress) String() string {
 func (*PeerProgress) ProtoMessage() {}
 
 func (x *PeerProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[84]
+	mi := &file_kvpb_kv_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6408,7 +7042,7 @@ func (x *PeerProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerProgress.ProtoReflect.Descriptor instead.
 func (*PeerProgress) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{84}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *PeerProgress) GetPeerId() uint64 {
@@ -6791,20 +7425,30 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x12DeleteRangeRequest\x12\x1b\n" +
 	"\tstart_key\x18\x01 \x01(\fR\bstartKey\x12\x17\n" +
 	"\aend_key\x18\x02 \x01(\fR\x06endKey\"\x15\n" +
-	"\x13DeleteRangeResponse\"\xd0\x02\n" +
+	"\x13DeleteRangeResponse\"\xd1\x04\n" +
 	"\fAdminRequest\x120\n" +
 	"\x05split\x18\x01 \x01(\v2\x18.quorate.kv.SplitRequestH\x00R\x05split\x12L\n" +
 	"\x0ftransfer_leader\x18\x02 \x01(\v2!.quorate.kv.TransferLeaderRequestH\x00R\x0etransferLeader\x12C\n" +
 	"\fchange_peers\x18\x03 \x01(\v2\x1e.quorate.kv.ChangePeersRequestH\x00R\vchangePeers\x129\n" +
 	"\bdescribe\x18\x04 \x01(\v2\x1b.quorate.kv.DescribeRequestH\x00R\bdescribe\x129\n" +
-	"\bchecksum\x18\x05 \x01(\v2\x1b.quorate.kv.ChecksumRequestH\x00R\bchecksumB\x05\n" +
-	"\x03cmd\"\xd6\x02\n" +
+	"\bchecksum\x18\x05 \x01(\v2\x1b.quorate.kv.ChecksumRequestH\x00R\bchecksum\x120\n" +
+	"\x05merge\x18\x06 \x01(\v2\x18.quorate.kv.MergeRequestH\x00R\x05merge\x12C\n" +
+	"\fsettle_merge\x18\a \x01(\v2\x1e.quorate.kv.SettleMergeRequestH\x00R\vsettleMerge\x12I\n" +
+	"\x0erollback_merge\x18\b \x01(\v2 .quorate.kv.RollbackMergeRequestH\x00R\rrollbackMerge\x12=\n" +
+	"\n" +
+	"set_sticky\x18\t \x01(\v2\x1c.quorate.kv.SetStickyRequestH\x00R\tsetStickyB\x05\n" +
+	"\x03cmd\"\xdb\x04\n" +
 	"\rAdminResponse\x121\n" +
 	"\x05split\x18\x01 \x01(\v2\x19.quorate.kv.SplitResponseH\x00R\x05split\x12M\n" +
 	"\x0ftransfer_leader\x18\x02 \x01(\v2\".quorate.kv.TransferLeaderResponseH\x00R\x0etransferLeader\x12D\n" +
 	"\fchange_peers\x18\x03 \x01(\v2\x1f.quorate.kv.ChangePeersResponseH\x00R\vchangePeers\x12:\n" +
 	"\bdescribe\x18\x04 \x01(\v2\x1c.quorate.kv.DescribeResponseH\x00R\bdescribe\x12:\n" +
-	"\bchecksum\x18\x05 \x01(\v2\x1c.quorate.kv.ChecksumResponseH\x00R\bchecksumB\x05\n" +
+	"\bchecksum\x18\x05 \x01(\v2\x1c.quorate.kv.ChecksumResponseH\x00R\bchecksum\x121\n" +
+	"\x05merge\x18\x06 \x01(\v2\x19.quorate.kv.MergeResponseH\x00R\x05merge\x12D\n" +
+	"\fsettle_merge\x18\a \x01(\v2\x1f.quorate.kv.SettleMergeResponseH\x00R\vsettleMerge\x12J\n" +
+	"\x0erollback_merge\x18\b \x01(\v2!.quorate.kv.RollbackMergeResponseH\x00R\rrollbackMerge\x12>\n" +
+	"\n" +
+	"set_sticky\x18\t \x01(\v2\x1d.quorate.kv.SetStickyResponseH\x00R\tsetStickyB\x05\n" +
 	"\x03cmd\"\x9e\x01\n" +
 	"\fSplitRequest\x12\x12\n" +
 	"\x04keys\x18\x01 \x03(\fR\x04keys\x126\n" +
@@ -6816,7 +7460,35 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\tregion_id\x18\x01 \x01(\x04R\bregionId\x12\x19\n" +
 	"\bpeer_ids\x18\x02 \x03(\x04R\apeerIds\"?\n" +
 	"\rSplitResponse\x12.\n" +
-	"\aregions\x18\x01 \x03(\v2\x14.quorate.meta.RegionR\aregions\"2\n" +
+	"\aregions\x18\x01 \x03(\v2\x14.quorate.meta.RegionR\aregions\"<\n" +
+	"\fMergeRequest\x12,\n" +
+	"\x06source\x18\x01 \x01(\v2\x14.quorate.meta.RegionR\x06source\"=\n" +
+	"\rMergeResponse\x12,\n" +
+	"\x06region\x18\x01 \x01(\v2\x14.quorate.meta.RegionR\x06region\"b\n" +
+	"\x12SettleMergeRequest\x12\x1b\n" +
+	"\tsource_id\x18\x01 \x01(\x04R\bsourceId\x12/\n" +
+	"\amerging\x18\x02 \x01(\v2\x15.quorate.meta.MergingR\amerging\"3\n" +
+	"\x13SettleMergeResponse\x12\x1c\n" +
+	"\tcommitted\x18\x01 \x01(\bR\tcommitted\",\n" +
+	"\x14RollbackMergeRequest\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\"E\n" +
+	"\x15RollbackMergeResponse\x12,\n" +
+	"\x06region\x18\x01 \x01(\v2\x14.quorate.meta.RegionR\x06region\"*\n" +
+	"\x10SetStickyRequest\x12\x16\n" +
+	"\x06sticky\x18\x01 \x01(\bR\x06sticky\"A\n" +
+	"\x11SetStickyResponse\x12,\n" +
+	"\x06region\x18\x01 \x01(\v2\x14.quorate.meta.RegionR\x06region\"^\n" +
+	"\fPrepareMerge\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\x04R\x06target\x126\n" +
+	"\ftarget_epoch\x18\x02 \x01(\v2\x13.quorate.meta.EpochR\vtargetEpoch\"\xd2\x01\n" +
+	"\vCommitMerge\x12,\n" +
+	"\x06source\x18\x01 \x01(\v2\x14.quorate.meta.RegionR\x06source\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12\x14\n" +
+	"\x05fence\x18\x03 \x01(\x04R\x05fence\x12\x18\n" +
+	"\acollect\x18\x04 \x01(\x04R\acollect\x12*\n" +
+	"\x05locks\x18\x05 \x03(\v2\x14.quorate.kv.HeldLockR\x05locks\x12\x1a\n" +
+	"\bsettling\x18\x06 \x01(\bR\bsettling\"2\n" +
 	"\x15TransferLeaderRequest\x12\x19\n" +
 	"\bto_store\x18\x01 \x01(\x04R\atoStore\"\x18\n" +
 	"\x16TransferLeaderResponse\"\\\n" +
@@ -6912,7 +7584,7 @@ func file_kvpb_kv_proto_rawDescGZIP() []byte {
 }
 
 var file_kvpb_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_kvpb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 85)
+var file_kvpb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 95)
 var file_kvpb_kv_proto_goTypes = []any{
 	(LockMode)(0),                  // 0: quorate.kv.LockMode
 	(LockPolicy)(0),                // 1: quorate.kv.LockPolicy
@@ -6996,22 +7668,33 @@ var file_kvpb_kv_proto_goTypes = []any{
 	(*SplitRequest)(nil),           // 79: quorate.kv.SplitRequest
 	(*NewRegion)(nil),              // 80: quorate.kv.NewRegion
 	(*SplitResponse)(nil),          // 81: quorate.kv.SplitResponse
-	(*TransferLeaderRequest)(nil),  // 82: quorate.kv.TransferLeaderRequest
-	(*TransferLeaderResponse)(nil), // 83: quorate.kv.TransferLeaderResponse
-	(*Change)(nil),                 // 84: quorate.kv.Change
-	(*ChangePeersRequest)(nil),     // 85: quorate.kv.ChangePeersRequest
-	(*ChangePeersResponse)(nil),    // 86: quorate.kv.ChangePeersResponse
-	(*ChecksumRequest)(nil),        // 87: quorate.kv.ChecksumRequest
-	(*ChecksumResponse)(nil),       // 88: quorate.kv.ChecksumResponse
-	(*DescribeRequest)(nil),        // 89: quorate.kv.DescribeRequest
-	(*DescribeResponse)(nil),       // 90: quorate.kv.DescribeResponse
-	(*PeerProgress)(nil),           // 91: quorate.kv.PeerProgress
-	(*metapb.Epoch)(nil),           // 92: quorate.meta.Epoch
-	(*metapb.Peer)(nil),            // 93: quorate.meta.Peer
-	(*metapb.Region)(nil),          // 94: quorate.meta.Region
+	(*MergeRequest)(nil),           // 82: quorate.kv.MergeRequest
+	(*MergeResponse)(nil),          // 83: quorate.kv.MergeResponse
+	(*SettleMergeRequest)(nil),     // 84: quorate.kv.SettleMergeRequest
+	(*SettleMergeResponse)(nil),    // 85: quorate.kv.SettleMergeResponse
+	(*RollbackMergeRequest)(nil),   // 86: quorate.kv.RollbackMergeRequest
+	(*RollbackMergeResponse)(nil),  // 87: quorate.kv.RollbackMergeResponse
+	(*SetStickyRequest)(nil),       // 88: quorate.kv.SetStickyRequest
+	(*SetStickyResponse)(nil),      // 89: quorate.kv.SetStickyResponse
+	(*PrepareMerge)(nil),           // 90: quorate.kv.PrepareMerge
+	(*CommitMerge)(nil),            // 91: quorate.kv.CommitMerge
+	(*TransferLeaderRequest)(nil),  // 92: quorate.kv.TransferLeaderRequest
+	(*TransferLeaderResponse)(nil), // 93: quorate.kv.TransferLeaderResponse
+	(*Change)(nil),                 // 94: quorate.kv.Change
+	(*ChangePeersRequest)(nil),     // 95: quorate.kv.ChangePeersRequest
+	(*ChangePeersResponse)(nil),    // 96: quorate.kv.ChangePeersResponse
+	(*ChecksumRequest)(nil),        // 97: quorate.kv.ChecksumRequest
+	(*ChecksumResponse)(nil),       // 98: quorate.kv.ChecksumResponse
+	(*DescribeRequest)(nil),        // 99: quorate.kv.DescribeRequest
+	(*DescribeResponse)(nil),       // 100: quorate.kv.DescribeResponse
+	(*PeerProgress)(nil),           // 101: quorate.kv.PeerProgress
+	(*metapb.Epoch)(nil),           // 102: quorate.meta.Epoch
+	(*metapb.Peer)(nil),            // 103: quorate.meta.Peer
+	(*metapb.Region)(nil),          // 104: quorate.meta.Region
+	(*metapb.Merging)(nil),         // 105: quorate.meta.Merging
 }
 var file_kvpb_kv_proto_depIdxs = []int32{
-	92,  // 0: quorate.kv.Header.epoch:type_name -> quorate.meta.Epoch
+	102, // 0: quorate.kv.Header.epoch:type_name -> quorate.meta.Epoch
 	7,   // 1: quorate.kv.Request.header:type_name -> quorate.kv.Header
 	35,  // 2: quorate.kv.Request.get:type_name -> quorate.kv.GetRequest
 	37,  // 3: quorate.kv.Request.batch_get:type_name -> quorate.kv.BatchGetRequest
@@ -7060,9 +7743,9 @@ var file_kvpb_kv_proto_depIdxs = []int32{
 	18,  // 46: quorate.kv.RegionError.entry_too_large:type_name -> quorate.kv.EntryTooLarge
 	19,  // 47: quorate.kv.RegionError.unavailable:type_name -> quorate.kv.Unavailable
 	20,  // 48: quorate.kv.RegionError.disk_full:type_name -> quorate.kv.DiskFull
-	93,  // 49: quorate.kv.NotLeader.leader:type_name -> quorate.meta.Peer
-	94,  // 50: quorate.kv.EpochNotMatch.current:type_name -> quorate.meta.Region
-	94,  // 51: quorate.kv.KeyNotInRegion.region:type_name -> quorate.meta.Region
+	103, // 49: quorate.kv.NotLeader.leader:type_name -> quorate.meta.Peer
+	104, // 50: quorate.kv.EpochNotMatch.current:type_name -> quorate.meta.Region
+	104, // 51: quorate.kv.KeyNotInRegion.region:type_name -> quorate.meta.Region
 	3,   // 52: quorate.kv.LockInfo.op:type_name -> quorate.kv.MutationOp
 	21,  // 53: quorate.kv.KeyError.locked:type_name -> quorate.kv.LockInfo
 	23,  // 54: quorate.kv.KeyError.conflict:type_name -> quorate.kv.WriteConflict
@@ -7121,33 +7804,49 @@ var file_kvpb_kv_proto_depIdxs = []int32{
 	22,  // 107: quorate.kv.HeartbeatResponse.error:type_name -> quorate.kv.KeyError
 	21,  // 108: quorate.kv.ScanLocksResponse.locks:type_name -> quorate.kv.LockInfo
 	79,  // 109: quorate.kv.AdminRequest.split:type_name -> quorate.kv.SplitRequest
-	82,  // 110: quorate.kv.AdminRequest.transfer_leader:type_name -> quorate.kv.TransferLeaderRequest
-	85,  // 111: quorate.kv.AdminRequest.change_peers:type_name -> quorate.kv.ChangePeersRequest
-	89,  // 112: quorate.kv.AdminRequest.describe:type_name -> quorate.kv.DescribeRequest
-	87,  // 113: quorate.kv.AdminRequest.checksum:type_name -> quorate.kv.ChecksumRequest
-	81,  // 114: quorate.kv.AdminResponse.split:type_name -> quorate.kv.SplitResponse
-	83,  // 115: quorate.kv.AdminResponse.transfer_leader:type_name -> quorate.kv.TransferLeaderResponse
-	86,  // 116: quorate.kv.AdminResponse.change_peers:type_name -> quorate.kv.ChangePeersResponse
-	90,  // 117: quorate.kv.AdminResponse.describe:type_name -> quorate.kv.DescribeResponse
-	88,  // 118: quorate.kv.AdminResponse.checksum:type_name -> quorate.kv.ChecksumResponse
-	80,  // 119: quorate.kv.SplitRequest.new_regions:type_name -> quorate.kv.NewRegion
-	48,  // 120: quorate.kv.SplitRequest.locks:type_name -> quorate.kv.HeldLock
-	94,  // 121: quorate.kv.SplitResponse.regions:type_name -> quorate.meta.Region
-	6,   // 122: quorate.kv.Change.type:type_name -> quorate.kv.ChangeType
-	93,  // 123: quorate.kv.Change.peer:type_name -> quorate.meta.Peer
-	84,  // 124: quorate.kv.ChangePeersRequest.changes:type_name -> quorate.kv.Change
-	94,  // 125: quorate.kv.ChangePeersResponse.region:type_name -> quorate.meta.Region
-	94,  // 126: quorate.kv.ChecksumResponse.region:type_name -> quorate.meta.Region
-	94,  // 127: quorate.kv.DescribeResponse.region:type_name -> quorate.meta.Region
-	93,  // 128: quorate.kv.DescribeResponse.leader:type_name -> quorate.meta.Peer
-	91,  // 129: quorate.kv.DescribeResponse.progress:type_name -> quorate.kv.PeerProgress
-	8,   // 130: quorate.kv.KV.Send:input_type -> quorate.kv.Request
-	9,   // 131: quorate.kv.KV.Send:output_type -> quorate.kv.Response
-	131, // [131:132] is the sub-list for method output_type
-	130, // [130:131] is the sub-list for method input_type
-	130, // [130:130] is the sub-list for extension type_name
-	130, // [130:130] is the sub-list for extension extendee
-	0,   // [0:130] is the sub-list for field type_name
+	92,  // 110: quorate.kv.AdminRequest.transfer_leader:type_name -> quorate.kv.TransferLeaderRequest
+	95,  // 111: quorate.kv.AdminRequest.change_peers:type_name -> quorate.kv.ChangePeersRequest
+	99,  // 112: quorate.kv.AdminRequest.describe:type_name -> quorate.kv.DescribeRequest
+	97,  // 113: quorate.kv.AdminRequest.checksum:type_name -> quorate.kv.ChecksumRequest
+	82,  // 114: quorate.kv.AdminRequest.merge:type_name -> quorate.kv.MergeRequest
+	84,  // 115: quorate.kv.AdminRequest.settle_merge:type_name -> quorate.kv.SettleMergeRequest
+	86,  // 116: quorate.kv.AdminRequest.rollback_merge:type_name -> quorate.kv.RollbackMergeRequest
+	88,  // 117: quorate.kv.AdminRequest.set_sticky:type_name -> quorate.kv.SetStickyRequest
+	81,  // 118: quorate.kv.AdminResponse.split:type_name -> quorate.kv.SplitResponse
+	93,  // 119: quorate.kv.AdminResponse.transfer_leader:type_name -> quorate.kv.TransferLeaderResponse
+	96,  // 120: quorate.kv.AdminResponse.change_peers:type_name -> quorate.kv.ChangePeersResponse
+	100, // 121: quorate.kv.AdminResponse.describe:type_name -> quorate.kv.DescribeResponse
+	98,  // 122: quorate.kv.AdminResponse.checksum:type_name -> quorate.kv.ChecksumResponse
+	83,  // 123: quorate.kv.AdminResponse.merge:type_name -> quorate.kv.MergeResponse
+	85,  // 124: quorate.kv.AdminResponse.settle_merge:type_name -> quorate.kv.SettleMergeResponse
+	87,  // 125: quorate.kv.AdminResponse.rollback_merge:type_name -> quorate.kv.RollbackMergeResponse
+	89,  // 126: quorate.kv.AdminResponse.set_sticky:type_name -> quorate.kv.SetStickyResponse
+	80,  // 127: quorate.kv.SplitRequest.new_regions:type_name -> quorate.kv.NewRegion
+	48,  // 128: quorate.kv.SplitRequest.locks:type_name -> quorate.kv.HeldLock
+	104, // 129: quorate.kv.SplitResponse.regions:type_name -> quorate.meta.Region
+	104, // 130: quorate.kv.MergeRequest.source:type_name -> quorate.meta.Region
+	104, // 131: quorate.kv.MergeResponse.region:type_name -> quorate.meta.Region
+	105, // 132: quorate.kv.SettleMergeRequest.merging:type_name -> quorate.meta.Merging
+	104, // 133: quorate.kv.RollbackMergeResponse.region:type_name -> quorate.meta.Region
+	104, // 134: quorate.kv.SetStickyResponse.region:type_name -> quorate.meta.Region
+	102, // 135: quorate.kv.PrepareMerge.target_epoch:type_name -> quorate.meta.Epoch
+	104, // 136: quorate.kv.CommitMerge.source:type_name -> quorate.meta.Region
+	48,  // 137: quorate.kv.CommitMerge.locks:type_name -> quorate.kv.HeldLock
+	6,   // 138: quorate.kv.Change.type:type_name -> quorate.kv.ChangeType
+	103, // 139: quorate.kv.Change.peer:type_name -> quorate.meta.Peer
+	94,  // 140: quorate.kv.ChangePeersRequest.changes:type_name -> quorate.kv.Change
+	104, // 141: quorate.kv.ChangePeersResponse.region:type_name -> quorate.meta.Region
+	104, // 142: quorate.kv.ChecksumResponse.region:type_name -> quorate.meta.Region
+	104, // 143: quorate.kv.DescribeResponse.region:type_name -> quorate.meta.Region
+	103, // 144: quorate.kv.DescribeResponse.leader:type_name -> quorate.meta.Peer
+	101, // 145: quorate.kv.DescribeResponse.progress:type_name -> quorate.kv.PeerProgress
+	8,   // 146: quorate.kv.KV.Send:input_type -> quorate.kv.Request
+	9,   // 147: quorate.kv.KV.Send:output_type -> quorate.kv.Response
+	147, // [147:148] is the sub-list for method output_type
+	146, // [146:147] is the sub-list for method input_type
+	146, // [146:146] is the sub-list for extension type_name
+	146, // [146:146] is the sub-list for extension extendee
+	0,   // [0:146] is the sub-list for field type_name
 }
 
 func init() { file_kvpb_kv_proto_init() }
@@ -7227,6 +7926,10 @@ func file_kvpb_kv_proto_init() {
 		(*AdminRequest_ChangePeers)(nil),
 		(*AdminRequest_Describe)(nil),
 		(*AdminRequest_Checksum)(nil),
+		(*AdminRequest_Merge)(nil),
+		(*AdminRequest_SettleMerge)(nil),
+		(*AdminRequest_RollbackMerge)(nil),
+		(*AdminRequest_SetSticky)(nil),
 	}
 	file_kvpb_kv_proto_msgTypes[71].OneofWrappers = []any{
 		(*AdminResponse_Split)(nil),
@@ -7234,6 +7937,10 @@ func file_kvpb_kv_proto_init() {
 		(*AdminResponse_ChangePeers)(nil),
 		(*AdminResponse_Describe)(nil),
 		(*AdminResponse_Checksum)(nil),
+		(*AdminResponse_Merge)(nil),
+		(*AdminResponse_SettleMerge)(nil),
+		(*AdminResponse_RollbackMerge)(nil),
+		(*AdminResponse_SetSticky)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -7241,7 +7948,7 @@ func file_kvpb_kv_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kvpb_kv_proto_rawDesc), len(file_kvpb_kv_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   85,
+			NumMessages:   95,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

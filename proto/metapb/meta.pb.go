@@ -268,7 +268,13 @@ type Region struct {
 	Peers    []*Peer                `protobuf:"bytes,5,rep,name=peers,proto3" json:"peers,omitempty"`
 	// sticky_start: the boundary at start_key was asked for by a person and is
 	// not merged away by itself.
-	StickyStart   bool `protobuf:"varint,6,opt,name=sticky_start,json=stickyStart,proto3" json:"sticky_start,omitempty"`
+	StickyStart bool `protobuf:"varint,6,opt,name=sticky_start,json=stickyStart,proto3" json:"sticky_start,omitempty"`
+	// merging is set while the region is being given up to its left neighbour: it
+	// serves nothing until that has taken it or has turned it down.
+	Merging *Merging `protobuf:"bytes,7,opt,name=merging,proto3" json:"merging,omitempty"`
+	// absorbed are the last regions that were merged into this one, or into what it
+	// was split from, oldest first.
+	Absorbed      []*Absorbed `protobuf:"bytes,8,rep,name=absorbed,proto3" json:"absorbed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -345,6 +351,144 @@ func (x *Region) GetStickyStart() bool {
 	return false
 }
 
+func (x *Region) GetMerging() *Merging {
+	if x != nil {
+		return x.Merging
+	}
+	return nil
+}
+
+func (x *Region) GetAbsorbed() []*Absorbed {
+	if x != nil {
+		return x.Absorbed
+	}
+	return nil
+}
+
+// Merging is one attempt to merge a region into another. The region and the index
+// of the entry that began it in the region's log name the attempt.
+type Merging struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        uint64                 `protobuf:"varint,1,opt,name=target,proto3" json:"target,omitempty"`
+	TargetEpoch   *Epoch                 `protobuf:"bytes,2,opt,name=target_epoch,json=targetEpoch,proto3" json:"target_epoch,omitempty"` // the target takes the region in this epoch or never
+	Index         uint64                 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Merging) Reset() {
+	*x = Merging{}
+	mi := &file_metapb_meta_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Merging) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Merging) ProtoMessage() {}
+
+func (x *Merging) ProtoReflect() protoreflect.Message {
+	mi := &file_metapb_meta_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Merging.ProtoReflect.Descriptor instead.
+func (*Merging) Descriptor() ([]byte, []int) {
+	return file_metapb_meta_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Merging) GetTarget() uint64 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
+}
+
+func (x *Merging) GetTargetEpoch() *Epoch {
+	if x != nil {
+		return x.TargetEpoch
+	}
+	return nil
+}
+
+func (x *Merging) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+// Absorbed says that the target took a region, in which attempt, and the version
+// that the target had before.
+type Absorbed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RegionId      uint64                 `protobuf:"varint,1,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
+	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	TargetVersion uint64                 `protobuf:"varint,3,opt,name=target_version,json=targetVersion,proto3" json:"target_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Absorbed) Reset() {
+	*x = Absorbed{}
+	mi := &file_metapb_meta_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Absorbed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Absorbed) ProtoMessage() {}
+
+func (x *Absorbed) ProtoReflect() protoreflect.Message {
+	mi := &file_metapb_meta_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Absorbed.ProtoReflect.Descriptor instead.
+func (*Absorbed) Descriptor() ([]byte, []int) {
+	return file_metapb_meta_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Absorbed) GetRegionId() uint64 {
+	if x != nil {
+		return x.RegionId
+	}
+	return 0
+}
+
+func (x *Absorbed) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Absorbed) GetTargetVersion() uint64 {
+	if x != nil {
+		return x.TargetVersion
+	}
+	return 0
+}
+
 // Store is one node's container of replicas. Today a node has one store and the
 // two ids are equal.
 type Store struct {
@@ -364,7 +508,7 @@ type Store struct {
 
 func (x *Store) Reset() {
 	*x = Store{}
-	mi := &file_metapb_meta_proto_msgTypes[3]
+	mi := &file_metapb_meta_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -376,7 +520,7 @@ func (x *Store) String() string {
 func (*Store) ProtoMessage() {}
 
 func (x *Store) ProtoReflect() protoreflect.Message {
-	mi := &file_metapb_meta_proto_msgTypes[3]
+	mi := &file_metapb_meta_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -389,7 +533,7 @@ func (x *Store) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Store.ProtoReflect.Descriptor instead.
 func (*Store) Descriptor() ([]byte, []int) {
-	return file_metapb_meta_proto_rawDescGZIP(), []int{3}
+	return file_metapb_meta_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Store) GetId() uint64 {
@@ -467,14 +611,24 @@ const file_metapb_meta_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x17\n" +
 	"\anode_id\x18\x02 \x01(\x04R\x06nodeId\x12\x19\n" +
 	"\bstore_id\x18\x03 \x01(\x04R\astoreId\x12*\n" +
-	"\x04role\x18\x04 \x01(\x0e2\x16.quorate.meta.PeerRoleR\x04role\"\xc6\x01\n" +
+	"\x04role\x18\x04 \x01(\x0e2\x16.quorate.meta.PeerRoleR\x04role\"\xab\x02\n" +
 	"\x06Region\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1b\n" +
 	"\tstart_key\x18\x02 \x01(\fR\bstartKey\x12\x17\n" +
 	"\aend_key\x18\x03 \x01(\fR\x06endKey\x12)\n" +
 	"\x05epoch\x18\x04 \x01(\v2\x13.quorate.meta.EpochR\x05epoch\x12(\n" +
 	"\x05peers\x18\x05 \x03(\v2\x12.quorate.meta.PeerR\x05peers\x12!\n" +
-	"\fsticky_start\x18\x06 \x01(\bR\vstickyStart\"\x83\x03\n" +
+	"\fsticky_start\x18\x06 \x01(\bR\vstickyStart\x12/\n" +
+	"\amerging\x18\a \x01(\v2\x15.quorate.meta.MergingR\amerging\x122\n" +
+	"\babsorbed\x18\b \x03(\v2\x16.quorate.meta.AbsorbedR\babsorbed\"o\n" +
+	"\aMerging\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\x04R\x06target\x126\n" +
+	"\ftarget_epoch\x18\x02 \x01(\v2\x13.quorate.meta.EpochR\vtargetEpoch\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\x04R\x05index\"d\n" +
+	"\bAbsorbed\x12\x1b\n" +
+	"\tregion_id\x18\x01 \x01(\x04R\bregionId\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\x12%\n" +
+	"\x0etarget_version\x18\x03 \x01(\x04R\rtargetVersion\"\x83\x03\n" +
 	"\x05Store\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x17\n" +
 	"\anode_id\x18\x02 \x01(\x04R\x06nodeId\x12\x1f\n" +
@@ -517,27 +671,32 @@ func file_metapb_meta_proto_rawDescGZIP() []byte {
 }
 
 var file_metapb_meta_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_metapb_meta_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_metapb_meta_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_metapb_meta_proto_goTypes = []any{
-	(PeerRole)(0),   // 0: quorate.meta.PeerRole
-	(StoreState)(0), // 1: quorate.meta.StoreState
-	(*Epoch)(nil),   // 2: quorate.meta.Epoch
-	(*Peer)(nil),    // 3: quorate.meta.Peer
-	(*Region)(nil),  // 4: quorate.meta.Region
-	(*Store)(nil),   // 5: quorate.meta.Store
-	nil,             // 6: quorate.meta.Store.LocalityEntry
+	(PeerRole)(0),    // 0: quorate.meta.PeerRole
+	(StoreState)(0),  // 1: quorate.meta.StoreState
+	(*Epoch)(nil),    // 2: quorate.meta.Epoch
+	(*Peer)(nil),     // 3: quorate.meta.Peer
+	(*Region)(nil),   // 4: quorate.meta.Region
+	(*Merging)(nil),  // 5: quorate.meta.Merging
+	(*Absorbed)(nil), // 6: quorate.meta.Absorbed
+	(*Store)(nil),    // 7: quorate.meta.Store
+	nil,              // 8: quorate.meta.Store.LocalityEntry
 }
 var file_metapb_meta_proto_depIdxs = []int32{
 	0, // 0: quorate.meta.Peer.role:type_name -> quorate.meta.PeerRole
 	2, // 1: quorate.meta.Region.epoch:type_name -> quorate.meta.Epoch
 	3, // 2: quorate.meta.Region.peers:type_name -> quorate.meta.Peer
-	6, // 3: quorate.meta.Store.locality:type_name -> quorate.meta.Store.LocalityEntry
-	1, // 4: quorate.meta.Store.state:type_name -> quorate.meta.StoreState
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	5, // 3: quorate.meta.Region.merging:type_name -> quorate.meta.Merging
+	6, // 4: quorate.meta.Region.absorbed:type_name -> quorate.meta.Absorbed
+	2, // 5: quorate.meta.Merging.target_epoch:type_name -> quorate.meta.Epoch
+	8, // 6: quorate.meta.Store.locality:type_name -> quorate.meta.Store.LocalityEntry
+	1, // 7: quorate.meta.Store.state:type_name -> quorate.meta.StoreState
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_metapb_meta_proto_init() }
@@ -551,7 +710,7 @@ func file_metapb_meta_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_metapb_meta_proto_rawDesc), len(file_metapb_meta_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -26,39 +26,62 @@ type appliedEntry struct {
 	conf     bool             // a configuration change, refused or not
 	leaving  bool             // the joint configuration goes on
 	locks    *carried         // replaces what is carried for the next leader
+	took     *kvpb.CommitMerge
 }
 
 // apply adds committed entries to the round's batch. Everything that others can
-// see of it changes in finishApply, after the commit.
+// see of it changes in finishApply, after the commit. Before an entry by which the
+// region takes its neighbour it pauses: see pauseApply.
 func (r *Replica) apply(m *raftpb.Message, round *multiraft.Round) {
 	batch := round.StateBatch()
 	before := r.apl.desc
 	results := make([]appliedEntry, 0, len(m.GetEntries()))
-	for _, e := range m.GetEntries() {
+	for i, e := range m.GetEntries() {
 		invariants.Assert(e.GetIndex() == r.apl.index+1, "region %d: apply of entry %d after %d",
 			r.cfg.RegionID, e.GetIndex(), r.apl.index)
+		if took := r.takesSource(e); took != nil {
+			if len(results) > 0 && !r.writeProgress(batch, before) {
+				return
+			}
+			r.pauseApply(&pausedApply{entries: m.GetEntries()[i:], responses: m.GetResponses(), took: took}, results, round)
+			return
+		}
 		res, err := r.applyEntry(e, batch)
 		if err != nil {
 			r.fatal("apply", err)
 			return
 		}
-		r.apl.index, r.apl.term = e.GetIndex(), e.GetTerm()
+		r.applied(e)
 		results = append(results, res)
-		if o := r.cfg.Observer; o != nil {
-			o.Applied(r.cfg.RegionID, r.cfg.StoreID, e.GetIndex(), e.GetTerm(), entryHash(e))
-		}
 	}
+	if !r.writeProgress(batch, before) {
+		return
+	}
+	round.AfterApply(func() { r.finishApply(m.GetResponses(), results) })
+}
+
+// applied moves the cursor past an entry.
+func (r *Replica) applied(e *raftpb.Entry) {
+	r.apl.index, r.apl.term = e.GetIndex(), e.GetTerm()
+	if o := r.cfg.Observer; o != nil {
+		o.Applied(r.cfg.RegionID, r.cfg.StoreID, e.GetIndex(), e.GetTerm(), entryHash(e))
+	}
+}
+
+// writeProgress adds the replica's own state to the batch. It reports false if the
+// store fails.
+func (r *Replica) writeProgress(batch *engine.Batch, before *metapb.Region) bool {
 	if r.apl.desc != before {
 		if err := writeDescriptor(batch, r.apl.desc); err != nil {
 			r.fatal("write descriptor", err)
-			return
+			return false
 		}
 	}
 	if err := writeApplied(batch, r.cfg.RegionID, &r.apl.appliedState); err != nil {
 		r.fatal("write applied state", err)
-		return
+		return false
 	}
-	round.AfterApply(func() { r.finishApply(m, results) })
+	return true
 }
 
 func (r *Replica) applyEntry(e *raftpb.Entry, batch *engine.Batch) (appliedEntry, error) {
@@ -103,6 +126,17 @@ func (r *Replica) applyEntry(e *raftpb.Entry, batch *engine.Batch) (appliedEntry
 		err = r.apl.gc.apply(c.payload)
 	case cmdChecksum:
 		res.resp, err = r.applyChecksum(e.GetIndex(), batch)
+	case cmdPrepareMerge:
+		err = r.applyPrepareMerge(e.GetIndex(), c.payload)
+	case cmdCommitMerge:
+		// One that takes effect does not come here.
+		res.refused = region.EpochNotMatch(r.apl.desc)
+	case cmdSettleMerge:
+		res.resp, res.refused, err = r.applySettleMerge(c.payload)
+	case cmdRollbackMerge:
+		res.resp, res.refused, err = r.applyRollbackMerge(c.payload)
+	case cmdSticky:
+		res.resp, err = r.applySticky(c.payload)
 	default:
 		err = errBadCommand
 	}
@@ -118,6 +152,8 @@ func (r *Replica) checkCommand(c *command, entryTerm uint64) errorAnswer {
 		return region.NotLeader(r.cfg.RegionID, nil, entryTerm)
 	case !epochOK:
 		return region.EpochNotMatch(r.apl.desc)
+	case r.apl.desc.GetMerging() != nil && c.kind != cmdRollbackMerge && c.kind != cmdChecksum:
+		return region.ServerBusy("the region is being merged into its neighbour", mergingBackoffMs)
 	}
 	return nil
 }
@@ -144,15 +180,17 @@ func (r *Replica) checkKeys(repr []byte) {
 
 // finishApply makes the effects of a batch known: state, children, latches,
 // answers. It runs after the commit, on the worker that owns the group.
-func (r *Replica) finishApply(m *raftpb.Message, results []appliedEntry) {
+func (r *Replica) finishApply(responses []*raftpb.Message, results []appliedEntry) {
 	type ending struct {
 		p    *proposal
 		resp *kvpb.Response
 	}
 	var ends []ending
 	var became bool
+	var taken []*kvpb.CommitMerge
 	r.mu.Lock()
 	l := r.mu.lead
+	fencedNow := r.apl.desc.GetMerging() != nil && r.mu.desc.GetMerging() == nil
 	r.mu.applied = r.apl.appliedState
 	changed := r.mu.desc != r.apl.desc
 	r.mu.desc = r.apl.desc
@@ -160,6 +198,13 @@ func (r *Replica) finishApply(m *raftpb.Message, results []appliedEntry) {
 		res := &results[i]
 		if res.locks != nil {
 			r.mu.carried = *res.locks
+		}
+		if res.took != nil {
+			// What is known of one half only does not hold of the whole.
+			r.mu.clean = 0
+			if l != nil && res.term == l.term {
+				taken = append(taken, res.took)
+			}
 		}
 		if l == nil || res.term != l.term {
 			continue
@@ -216,6 +261,12 @@ func (r *Replica) finishApply(m *raftpb.Message, results []appliedEntry) {
 	if changed && l != nil {
 		l.rows.cut(r.apl.desc)
 	}
+	for _, took := range taken {
+		l.rows.take(took.GetLocks(), took.GetSettling())
+	}
+	if fencedNow {
+		r.fence(l)
+	}
 	for i := range results {
 		if results[i].conf {
 			fault.Hit("membership/after-apply")
@@ -229,7 +280,7 @@ func (r *Replica) finishApply(m *raftpb.Message, results []appliedEntry) {
 	if changed || became {
 		r.cfg.Host.Changed(r)
 	}
-	for _, resp := range m.GetResponses() {
+	for _, resp := range responses {
 		if err := r.rn.Step(resp); err != nil {
 			r.log.Debug("apply response refused", "error", err)
 		}

@@ -27,6 +27,10 @@ func (r *Replica) Compact(durable uint64) {
 		return // an idle region costs nothing
 	}
 	r.enqueueQuietly(func(rn *raft.RawNode) {
+		if r.apl.desc.GetMerging() != nil {
+			// Whether the region is given up is not decided: see DESIGN.md.
+			return
+		}
 		first, err := r.group.FirstIndex()
 		if err != nil || durable < first {
 			return

@@ -113,6 +113,10 @@ func (r *Replica) changePeers(c *Call, req *kvpb.ChangePeersRequest) {
 		c.finish(region.Response(e))
 		return
 	}
+	if r.cfg.Host.Awaited(r.cfg.RegionID) {
+		c.finish(region.Response(region.ServerBusy("a region is being merged into this one", 100)))
+		return
+	}
 	if region.IsJoint(desc) {
 		c.finish(region.Response(region.ServerBusy("another change of membership is under way", 100)))
 		return

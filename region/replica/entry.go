@@ -29,8 +29,20 @@ const (
 	cmdChecksum
 	// cmdLocks: a kvpb.CarriedLocks, written before the leadership is handed over.
 	cmdLocks
+	// cmdPrepareMerge: a kvpb.PrepareMerge, in the log of the region that is given up.
+	cmdPrepareMerge
+	// cmdCommitMerge: a kvpb.CommitMerge, in the log of the region that takes it.
+	cmdCommitMerge
+	// cmdSettleMerge: a kvpb.SettleMergeRequest, likewise: if the attempt is not
+	// committed by now it never will be.
+	cmdSettleMerge
+	// cmdRollbackMerge: a kvpb.RollbackMergeRequest, in the log of the region that was
+	// to be given up.
+	cmdRollbackMerge
+	// cmdSticky: a kvpb.SetStickyRequest.
+	cmdSticky
 
-	cmdLast = cmdLocks
+	cmdLast = cmdSticky
 )
 
 // command is what a raft entry carries: the header that apply checks and the
@@ -88,10 +100,11 @@ func (c *command) setEpoch(e *metapb.Epoch) { c.confVer, c.version = e.GetConfVe
 
 // matches reports whether the command may still be applied to a region of this
 // epoch by an entry of that term: data needs the same range, changes of
-// membership the same members too.
+// membership, splits and merges the same members too.
 func (c *command) matches(e *metapb.Epoch, entryTerm uint64) (termOK, epochOK bool) {
 	epochOK = c.version == e.GetVersion()
-	if c.kind == cmdChangePeers || c.kind == cmdSplit {
+	switch c.kind {
+	case cmdChangePeers, cmdSplit, cmdPrepareMerge, cmdCommitMerge:
 		epochOK = epochOK && c.confVer == e.GetConfVer()
 	}
 	return c.term == entryTerm, epochOK

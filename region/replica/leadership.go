@@ -57,6 +57,7 @@ type leadership struct {
 	// frozen: nothing may be taken out of the lock table, because it was written
 	// down for the next leader or for the children of a split.
 	frozen        bool
+	merge         *mergeRun    // of this region into its neighbour, led from here
 	transferGuard *latch.Guard // on the whole region, while a transfer is under way
 	transferTo    uint64       // peer, 0: no transfer under way
 	transferTicks int
@@ -126,7 +127,8 @@ func (l *leadership) end(r *Replica, why string) {
 	}
 	reads = append(reads, l.asking...)
 	transfers := l.transferDone
-	l.queue, l.asked, l.asking, l.transferDone = nil, nil, nil, nil
+	run := l.merge
+	l.queue, l.asked, l.asking, l.transferDone, l.merge = nil, nil, nil, nil, nil
 	l.inflight = make(map[uint64]*proposal)
 	notLeader := r.notLeaderLocked()
 	stopped := r.mu.destroyed
@@ -135,6 +137,7 @@ func (l *leadership) end(r *Replica, why string) {
 	l.latches.Close()
 	l.rows.close(notLeader)
 	l.latches.Release(l.transferGuard)
+	run.sourceEnded(why)
 	for _, p := range queue {
 		p.call.finish(region.Response(notLeader))
 		l.latches.Release(p.guard)
@@ -287,6 +290,7 @@ func (r *Replica) tickLeader() {
 	for _, f := range late {
 		f(region.Response(region.ServerBusy("the leadership was not taken over in time", 100)))
 	}
+	r.tickMerge()
 	if r.leaveTicks++; r.leaveTicks >= leavePeriodTicks {
 		r.leaveTicks = 0
 		if region.IsJoint(r.apl.desc) {

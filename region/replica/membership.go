@@ -29,9 +29,13 @@ func (r *Replica) stepMembership(env *multiraft.Envelope) bool {
 	desc := r.apl.desc
 	switch m.GetType() {
 	case memberAnswer:
-		r.learnMembership(m.GetContext())
+		r.stepAnswer(m)
 		return true
 	case memberQuestion, raftpb.MsgVote, raftpb.MsgPreVote:
+		if m.GetType() == memberQuestion && m.GetIndex() != 0 {
+			r.answerFence(env.FromPeer, m.GetIndex())
+			return true
+		}
 		former := desc != nil && region.PeerByID(desc, env.FromPeer) == nil &&
 			env.ConfVer < desc.GetEpoch().GetConfVer()
 		if former {
@@ -40,6 +44,18 @@ func (r *Replica) stepMembership(env *multiraft.Envelope) bool {
 		return former || m.GetType() == memberQuestion
 	}
 	return false
+}
+
+// stepAnswer handles what a member, or a store that was the region's, tells.
+func (r *Replica) stepAnswer(m *raftpb.Message) {
+	switch {
+	case m.GetReject():
+		r.cfg.Host.MergedAway(r)
+	case m.GetIndex() != 0:
+		r.noteFence(m.GetFrom(), m.GetIndex())
+	default:
+		r.learnMembership(m.GetContext())
+	}
 }
 
 func (r *Replica) tellMembership(peer uint64, desc *metapb.Region) {

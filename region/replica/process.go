@@ -24,6 +24,13 @@ func (r *Replica) Process(work multiraft.Work, round *multiraft.Round) {
 		r.runBarriers()
 		return
 	}
+	r.mu.Unlock()
+	r.round = round
+	defer func() { r.round = nil }()
+	if r.resumeApply(round) {
+		return
+	}
+	r.mu.Lock()
 	local, inbox, ops, incoming := r.mu.local, r.mu.inbox, r.mu.ops, r.mu.incoming
 	lost := r.mu.lostPeer
 	r.mu.local, r.mu.inbox, r.mu.ops, r.mu.incoming = nil, nil, nil, nil
@@ -32,8 +39,6 @@ func (r *Replica) Process(work multiraft.Work, round *multiraft.Round) {
 	}
 	r.mu.Unlock()
 
-	r.round = round
-	defer func() { r.round = nil }()
 	for _, m := range local {
 		r.stepLocal(m)
 	}

@@ -27,6 +27,9 @@ func (r *Replica) checkLocked(req *kvpb.Request, membership bool) (*leadership, 
 	if !l.ready {
 		return nil, nil, region.ServerBusy("the new leader has not applied an entry of its term", 5)
 	}
+	if desc.GetMerging() != nil && req.GetAdmin().GetRollbackMerge() == nil {
+		return nil, nil, region.ServerBusy("the region is being merged into its neighbour", mergingBackoffMs)
+	}
 	if h := req.GetHeader(); h != nil {
 		e := h.GetEpoch()
 		if e.GetVersion() != desc.GetEpoch().GetVersion() ||
@@ -70,7 +73,8 @@ func (r *Replica) underLatches(c *Call, l *leadership, spans []latch.Span,
 }
 
 func (c *Call) membership() bool {
-	return c.req.GetAdmin().GetChangePeers() != nil || c.req.GetAdmin().GetSplit() != nil
+	a := c.req.GetAdmin()
+	return a.GetChangePeers() != nil || a.GetSplit() != nil || a.GetMerge() != nil
 }
 
 // giveUp answers a call of which nothing was proposed.

@@ -31,6 +31,24 @@ type Host interface {
 	Enqueue(regionID uint64, f multiraft.Flags)
 	// NeedTimestamp asks for a fresh timestamp, to be handed to SetTimestamp.
 	NeedTimestamp(r *Replica, term uint64)
+	// FreshTimestamp calls f once with a timestamp that was asked for after the call, as
+	// soon as the oracle gives one, unless the replica does not lead in term any more.
+	FreshTimestamp(r *Replica, term uint64, f func(timestamp.Timestamp))
+	// Replica returns this store's replica of a region, or nil.
+	Replica(regionID uint64) *Replica
+	// Awaited reports whether a region here is being merged into that one.
+	Awaited(target uint64) bool
+	// Quiesce ends the replicas of regions that target takes, in memory, and calls then
+	// on a goroutine that may wait: from then on nothing writes their state. Those that
+	// are not here are passed over.
+	Quiesce(target *Replica, sources []uint64, then func())
+	// Absorbed is called, on a goroutine that may wait, when the state engine durably
+	// holds a target that has taken sources, and no state of theirs: what is left of
+	// them is removed.
+	Absorbed(target *metapb.Region, sources []uint64) error
+	// MergedAway is called when the replica is told that its region is part of another
+	// one.
+	MergedAway(r *Replica)
 	// SendSnapshot asks for StreamSnapshot of a raft snapshot to be called on a
 	// goroutine that may wait, and then for SnapshotDone.
 	SendSnapshot(r *Replica, m *raftpb.Message, to *multiraft.Envelope)
@@ -69,7 +87,7 @@ type Host interface {
 type Counters struct {
 	Proposals, ProposalsFailed atomic.Uint64
 	LeaseReads, ReadIndexReads atomic.Uint64
-	Splits                     atomic.Uint64
+	Splits, Merges             atomic.Uint64
 }
 
 // Config is what a replica is made of. All fields without another remark are
@@ -122,7 +140,10 @@ type Replica struct {
 	// shunned is a store that has just lost its support, until when: see letGo.
 	shunned      uint64
 	shunnedUntil time.Time
-	sent         map[uint64]int // peer → ticks since a raft snapshot was queued for it
+	sent         map[uint64]int    // peer → ticks since a raft snapshot was queued for it
+	fenced       uint64            // index of the merge's beginning that is durable here
+	fences       map[uint64]uint64 // peer → the newest such index that is durable there
+	paused       *pausedApply      // the apply goes on with it when the state is there
 
 	mu struct {
 		sync.Mutex
@@ -214,6 +235,7 @@ func New(cfg Config, fresh bool) (*Replica, error) {
 		held:          make(map[uint64]heldVote),
 		peerOf:        make(map[uint64]uint64),
 		sent:          make(map[uint64]int),
+		fences:        make(map[uint64]uint64),
 	}
 	if r.electionTicks == 0 {
 		r.electionTicks = multiraft.ElectionTicks

@@ -50,6 +50,14 @@ func (r *Replica) admin(c *Call, req *kvpb.AdminRequest) {
 		r.transferLeader(c, cmd.TransferLeader.GetToStore())
 	case *kvpb.AdminRequest_ChangePeers:
 		r.changePeers(c, cmd.ChangePeers)
+	case *kvpb.AdminRequest_Merge:
+		r.merge(c, cmd.Merge.GetSource())
+	case *kvpb.AdminRequest_SettleMerge:
+		r.settleMerge(c, cmd.SettleMerge)
+	case *kvpb.AdminRequest_RollbackMerge:
+		r.rollbackMerge(c, cmd.RollbackMerge.GetIndex())
+	case *kvpb.AdminRequest_SetSticky:
+		r.setSticky(c, cmd.SetSticky)
 	case *kvpb.AdminRequest_Describe:
 		r.describe(c)
 	case *kvpb.AdminRequest_Checksum:

@@ -181,6 +181,18 @@ func (rl *rowLocks) cut(desc *metapb.Region) {
 	rl.unlockAndTell(nil, ended, waitEnd{refused: region.EpochNotMatch(desc)})
 }
 
+// interrupt sends everybody who waits away, to come again; what is held stays.
+func (rl *rowLocks) interrupt(why errorAnswer) {
+	rl.mu.Lock()
+	waits := rl.mu.table.Waits()
+	var granted []*locktable.Wait
+	for _, w := range waits {
+		g, _ := rl.mu.table.Cancel(rl.clock.Now(), w, true)
+		granted = append(granted, g...)
+	}
+	rl.unlockAndTell(nil, append(waits, granted...), waitEnd{refused: why})
+}
+
 // export lists the locks on keys from start on (empty: all).
 func (rl *rowLocks) export(start []byte) []*kvpb.HeldLock {
 	rl.mu.Lock()
@@ -194,15 +206,32 @@ func (rl *rowLocks) export(start []byte) []*kvpb.HeldLock {
 	return out
 }
 
-func (rl *rowLocks) inherit(list []*kvpb.HeldLock) {
-	entries := make([]locktable.Entry, len(list))
-	for i, h := range list {
-		entries[i] = locktable.Entry{Owner: ownerOf(h.GetOwner()), Key: string(h.GetKey()), Mode: locktable.Mode(h.GetMode())}
+// take adds the locks of a region that was merged into this one. settling says that
+// its table lacks some.
+func (rl *rowLocks) take(list []*kvpb.HeldLock, settling bool) {
+	entries := lockEntries(list)
+	rl.mu.Lock()
+	defer rl.mu.Unlock()
+	if settling {
+		rl.inherited, rl.since = false, rl.clock.Now()
 	}
+	rl.mu.table.Import(rl.clock.Now(), entries)
+}
+
+func (rl *rowLocks) inherit(list []*kvpb.HeldLock) {
+	entries := lockEntries(list)
 	rl.mu.Lock()
 	defer rl.mu.Unlock()
 	rl.inherited = true
 	rl.mu.table.Import(rl.clock.Now(), entries)
+}
+
+func lockEntries(list []*kvpb.HeldLock) []locktable.Entry {
+	entries := make([]locktable.Entry, len(list))
+	for i, h := range list {
+		entries[i] = locktable.Entry{Owner: ownerOf(h.GetOwner()), Key: string(h.GetKey()), Mode: locktable.Mode(h.GetMode())}
+	}
+	return entries
 }
 
 // settling reports whether advisory locks of living owners may still be missing.
@@ -288,7 +317,7 @@ func (r *Replica) LocksHeld() []*kvpb.HeldLock {
 func (r *Replica) TendLocks() bool {
 	r.mu.Lock()
 	l := r.mu.lead
-	frozen := l != nil && l.frozen
+	frozen := l != nil && (l.frozen || r.mu.desc.GetMerging() != nil)
 	r.mu.Unlock()
 	if l == nil {
 		return false

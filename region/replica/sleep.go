@@ -75,7 +75,7 @@ func (r *Replica) maybeSleep() {
 		return
 	}
 	if !l.ready || len(l.queue)+len(l.inflight)+len(l.asking)+len(l.asked) > 0 || l.refresh || l.transferTo != 0 ||
-		len(r.sent) > 0 || region.IsJoint(r.apl.desc) || !r.leaseValidLocked(l, v, now, trusted) || !r.peersThereLocked(l, v, now) {
+		len(r.sent) > 0 || r.apl.desc.GetMerging() != nil || region.IsJoint(r.apl.desc) || !r.leaseValidLocked(l, v, now, trusted) || !r.peersThereLocked(l, v, now) {
 		return
 	}
 	if r.everyoneKnows(l, v) {

@@ -54,7 +54,11 @@ func (r *Replica) startInstall(m *raftpb.Message, round *multiraft.Round) {
 	// Everything that this group gave to the log writer must be down before the
 	// log is emptied.
 	r.barrier(round, hs, func() {
-		r.cfg.Host.RunBlocking(func() { r.install(in, m) })
+		var takes []uint64
+		for _, t := range in.takes {
+			takes = append(takes, t.RegionID)
+		}
+		r.cfg.Host.Quiesce(r, takes, func() { r.install(in, m) })
 	})
 }
 
@@ -79,6 +83,14 @@ func (r *Replica) install(in *Incoming, m *raftpb.Message) {
 		return
 	}
 	fault.Hit("install/after-log-reset")
+	var takes []uint64
+	for _, t := range in.takes {
+		takes = append(takes, t.RegionID)
+	}
+	if err := r.cfg.Host.Absorbed(in.desc, takes); err != nil {
+		r.fatal("remove a merged region", err)
+		return
+	}
 	if len(m.GetEntries()) > 0 {
 		b := r.cfg.Logs.NewBatch()
 		defer b.Close()

@@ -26,8 +26,12 @@ type Incoming struct {
 	eng    *engine.Engine
 	paths  []string
 	excise keys.Span
+	takes  []Taken
 	done   func()
 }
+
+// Taken is a replica on this store whose region the one of a raft snapshot has taken.
+type Taken struct{ RegionID, PeerID uint64 }
 
 // OnDone has f called when the snapshot is installed or discarded.
 func (i *Incoming) OnDone(f func()) { i.done = f }
@@ -71,14 +75,15 @@ func SnapshotDescriptor(h multiraft.SnapshotHeader) (*metapb.Region, error) {
 const snapshotFileBytes = 64 << 20
 
 // ReadSnapshot writes a raft snapshot's stream into files beside the engine. name
-// must be unique among the snapshots of this process.
-func ReadSnapshot(eng *engine.Engine, name string, h multiraft.SnapshotHeader, next func() ([]byte, error)) (_ *Incoming, err error) {
+// must be unique among the snapshots of this process. takes are the replicas on this
+// store that go when it is installed, in the same ingest.
+func ReadSnapshot(eng *engine.Engine, name string, h multiraft.SnapshotHeader, takes []Taken, next func() ([]byte, error)) (_ *Incoming, err error) {
 	desc, err := SnapshotDescriptor(h)
 	if err != nil {
 		return nil, err
 	}
 	meta := h.Envelope.Message.GetSnapshot().GetMetadata()
-	in := &Incoming{env: h.Envelope, desc: desc, eng: eng}
+	in := &Incoming{env: h.Envelope, desc: desc, eng: eng, takes: takes}
 	in.state = appliedState{index: meta.GetIndex(), term: meta.GetTerm(), conf: meta.GetConfState()}
 	if in.state.index <= InitialIndex-1 || in.state.conf == nil {
 		return nil, errors.New("raft snapshot: no index or no configuration")
@@ -106,6 +111,11 @@ func ReadSnapshot(eng *engine.Engine, name string, h multiraft.SnapshotHeader, n
 	}
 	if err := w.writeLocal(desc, h.Envelope.ToPeer, &in.state); err != nil {
 		return nil, fmt.Errorf("raft snapshot of region %d: %w", desc.GetId(), err)
+	}
+	for _, t := range takes {
+		if err := w.writeTaken(t); err != nil {
+			return nil, fmt.Errorf("raft snapshot of region %d: %w", desc.GetId(), err)
+		}
 	}
 	in.paths = w.paths
 	return in, nil
@@ -243,6 +253,17 @@ func (f *snapshotFiles) writeLocal(desc *metapb.Region, peerID uint64, a *applie
 		return err
 	}
 	if err := writePeer(sstWriter{f.w}, desc.GetId(), peerID); err != nil {
+		return err
+	}
+	return f.finish()
+}
+
+// writeTaken replaces what a taken replica keeps about itself by the mark.
+func (f *snapshotFiles) writeTaken(t Taken) error {
+	if err := f.open(); err != nil {
+		return err
+	}
+	if err := clearAbsorbed(sstWriter{f.w}, t.RegionID, t.PeerID); err != nil {
 		return err
 	}
 	return f.finish()

@@ -42,7 +42,7 @@ var _ replica.Host = host{}
 func (h host) Enqueue(regionID uint64, f multiraft.Flags) { h.s.driver.Enqueue(regionID, f) }
 
 func (h host) NeedTimestamp(r *replica.Replica, term uint64) {
-	h.s.work.timestamps.push(timestampWait{r, term})
+	h.s.work.timestamps.push(timestampWait{r, term, nil})
 }
 
 func (h host) SendSnapshot(r *replica.Replica, m *raftpb.Message, to *multiraft.Envelope) {
@@ -175,7 +175,7 @@ func (s *Store) fatal(err error) {
 func (s *Store) remove(r *replica.Replica) {
 	id := r.RegionID()
 	s.mu.Lock()
-	if s.mu.removing[id] || s.mu.replicas[id] != r {
+	if s.mu.removing[id] || s.mu.taking[id] || s.mu.replicas[id] != r {
 		s.mu.Unlock()
 		return
 	}

@@ -139,7 +139,7 @@ type Stats struct {
 	Proposals, ProposalsFailed  uint64
 	LeaseReads, ReadIndexReads  uint64
 	SnapshotsSent, SnapshotsGot uint64
-	Splits                      uint64
+	Splits, Merges              uint64
 	Collected                   uint64 // old versions, tombstones and marks deleted
 	// Withdrawals counts the supports for other stores that have ended.
 	Withdrawals uint64

@@ -87,6 +87,9 @@ func (s *Store) receiveUnknown(env *multiraft.Envelope) {
 		s.fatal(err)
 		return
 	}
+	if dead {
+		s.tellMerged(env)
+	}
 	if dead || !env.HasRange {
 		return
 	}
@@ -129,7 +132,7 @@ func (s *Store) shell(regionID, peerID uint64) *replica.Replica {
 // of one that is being received, holds a key of [start, end).
 func (s *Store) coveredLocked(regionID uint64, start, end []byte) bool {
 	for id, r := range s.mu.replicas {
-		if id == regionID {
+		if id == regionID || s.mu.taking[id] {
 			continue
 		}
 		if d := r.Descriptor(); d != nil && region.RangesOverlap(start, end, d.GetStartKey(), d.GetEndKey()) {
@@ -203,7 +206,8 @@ func (v receiver) HandleSnapshot(_ context.Context, h multiraft.SnapshotHeader, 
 	if dead {
 		return fmt.Errorf("raft snapshot of region %d: peer %d was removed", id, peer)
 	}
-	if err := s.reserve(desc); err != nil {
+	takes, err := s.reserve(desc)
+	if err != nil {
 		return err
 	}
 	r := s.replica(id)
@@ -216,7 +220,7 @@ func (v receiver) HandleSnapshot(_ context.Context, h multiraft.SnapshotHeader, 
 	}
 	fault.Hit("snapshot/before-receive")
 	name := fmt.Sprintf("snapshot-%d-%d", id, s.snapshotSeq.Add(1))
-	in, err := replica.ReadSnapshot(s.eng.State, name, h, func() ([]byte, error) {
+	in, err := replica.ReadSnapshot(s.eng.State, name, h, takes, func() ([]byte, error) {
 		if s.closed.Load() {
 			return nil, errors.New("store is stopping")
 		}
@@ -237,29 +241,39 @@ func (v receiver) HandleSnapshot(_ context.Context, h multiraft.SnapshotHeader, 
 }
 
 // reserve keeps the range of a raft snapshot free of other regions until it is
-// installed or thrown away. One is received at a time.
-func (s *Store) reserve(desc *metapb.Region) error {
+// installed or thrown away. One is received at a time. It returns the replicas here
+// whose regions this one has taken: they go with the installation.
+func (s *Store) reserve(desc *metapb.Region) ([]replica.Taken, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.mu.reserved) > 0 {
-		return errReceiving
+		return nil, errReceiving
 	}
 	if s.mu.births[desc.GetId()] != nil {
-		return fmt.Errorf("region %d is being born", desc.GetId())
+		return nil, fmt.Errorf("region %d is being born", desc.GetId())
 	}
 	if s.mu.removing[desc.GetId()] {
-		return fmt.Errorf("region %d is being removed", desc.GetId())
+		return nil, fmt.Errorf("region %d is being removed", desc.GetId())
+	}
+	takes := s.takenLocked(desc)
+	for _, t := range takes {
+		if s.mu.removing[t.RegionID] {
+			return nil, fmt.Errorf("region %d is being removed", t.RegionID)
+		}
+		s.mu.taking[t.RegionID] = true
 	}
 	if s.coveredLocked(desc.GetId(), desc.GetStartKey(), desc.GetEndKey()) {
-		return fmt.Errorf("raft snapshot of region %d overlaps another region here", desc.GetId())
+		clear(s.mu.taking)
+		return nil, fmt.Errorf("raft snapshot of region %d overlaps another region here", desc.GetId())
 	}
 	s.mu.reserved[desc.GetId()] = desc
-	return nil
+	return takes, nil
 }
 
 func (s *Store) unreserve(id uint64) {
 	s.mu.Lock()
 	delete(s.mu.reserved, id)
+	clear(s.mu.taking)
 	s.mu.Unlock()
 	s.releaseHeld()
 }

@@ -60,7 +60,7 @@ func (s *Store) route(req *kvpb.Request) (*replica.Replica, *kvpb.RegionError) {
 	}
 	r := s.replica(req.GetHeader().GetRegionId())
 	if r == nil {
-		return nil, region.NotFound(req.GetHeader().GetRegionId())
+		return nil, s.notHere(req.GetHeader().GetRegionId())
 	}
 	if e := s.space.refuses(req); e != nil {
 		return nil, e
@@ -90,6 +90,9 @@ func (s *Store) checkHeader(h *kvpb.Header) *kvpb.RegionError {
 // enrich adds to a refusal what else this store knows over the range that the
 // sender had in mind: after a split the request belongs to a child.
 func (s *Store) enrich(req *kvpb.Request, resp *kvpb.Response) *kvpb.Response {
+	if nf := resp.GetRegionError().GetRegionNotFound(); nf != nil {
+		return region.Response(s.notHere(nf.GetRegionId()))
+	}
 	e := resp.GetRegionError().GetEpochNotMatch()
 	if e == nil {
 		return resp

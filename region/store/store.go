@@ -55,6 +55,10 @@ type Store struct {
 		removing map[uint64]bool
 		// births holds children of splits that wait for the state engine's sync.
 		births map[uint64]*metapb.Region
+		// taking holds the regions that go with the raft snapshot that is being received.
+		taking map[uint64]bool
+		// merged says which region has taken another one that was here.
+		merged map[uint64]uint64
 	}
 
 	gc struct {
@@ -95,6 +99,8 @@ func Open(e *Engines, o Options) (*Store, error) {
 	s.mu.locals = make(map[uint64]*Local)
 	s.mu.removing = make(map[uint64]bool)
 	s.mu.births = make(map[uint64]*metapb.Region)
+	s.mu.taking = make(map[uint64]bool)
+	s.mu.merged = make(map[uint64]uint64)
 	s.reports.last = make(map[uint64]reported)
 	s.work.init()
 	boot, err := e.nextBoot()
@@ -140,6 +146,17 @@ func (s *Store) load() error {
 	}
 	var loaded []*metapb.Region
 	for _, id := range ids {
+		merged, err := replica.LoadMerged(s.eng.State, id)
+		if err != nil {
+			return err
+		}
+		if merged {
+			s.log.Info("finishes the removal of a region that was merged", "region", id)
+			if err := s.eraseMerged(id); err != nil {
+				return err
+			}
+			continue
+		}
 		desc, err := replica.LoadDescriptor(s.eng.State, id)
 		if err != nil {
 			return err
@@ -268,7 +285,7 @@ func (s *Store) Stats() Stats {
 		Proposals: s.counters.Proposals.Load(), ProposalsFailed: s.counters.ProposalsFailed.Load(),
 		LeaseReads: s.counters.LeaseReads.Load(), ReadIndexReads: s.counters.ReadIndexReads.Load(),
 		SnapshotsSent: s.snapshotsSent.Load(), SnapshotsGot: s.snapshotsGot.Load(),
-		Splits: s.counters.Splits.Load(), Collected: s.gcDeleted.Load(), Withdrawals: s.withdrawals.Load(),
+		Splits: s.counters.Splits.Load(), Merges: s.counters.Merges.Load(), Collected: s.gcDeleted.Load(), Withdrawals: s.withdrawals.Load(),
 		Driver: s.driver.Metrics(),
 	}
 	for _, r := range s.all() {

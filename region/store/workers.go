@@ -8,6 +8,7 @@ import (
 
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/internal/fault"
+	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/region/replica"
 )
@@ -33,6 +34,7 @@ type snapshotJob struct {
 type timestampWait struct {
 	r    *replica.Replica
 	term uint64
+	then func(timestamp.Timestamp) // nil: Replica.SetTimestamp
 }
 
 func (q *queues) init() {
@@ -138,6 +140,10 @@ func (s *Store) fetchTimestamp(ctx context.Context) bool {
 	ts, err := s.o.Timestamps(ctx)
 	if err == nil {
 		for _, w := range waits {
+			if w.then != nil {
+				w.then(ts)
+				continue
+			}
 			w.r.SetTimestamp(w.term, ts)
 		}
 		return true
