@@ -258,7 +258,9 @@ func TestMergeIsGivenUp(t *testing.T) {
 	c, n := halves(t)
 	slow := c.stores[n.id%3+1]
 	// The slow store gets nothing of the source, but lives.
-	c.cut = func(e *multiraft.Envelope) bool { return e.Liveness == nil && e.RegionID == right && e.ToStore == slow.id }
+	c.cut = func(e *multiraft.Envelope) bool {
+		return e.Liveness == nil && e.RegionID == right && e.ToStore == slow.id
+	}
 	m := n.beginMerge(user, right)
 	c.until("the merge is given up", func() bool { return *m != nil })
 	if (*m).GetRegionError() == nil {
@@ -560,34 +562,11 @@ func TestMergeCrashPoints(t *testing.T) {
 		c.rest()
 		victim.restart()
 		c.settle()
-		done := func() bool {
-			tl := c.leader(user)
-			d := tl.s.replica(user).Descriptor()
-			if len(d.GetEndKey()) == 0 {
-				return true
-			}
-			return c.leader(right).s.replica(right).Descriptor().GetMerging() == nil
-		}
-		c.until("the merge is decided", done)
 		for _, o := range c.stores {
 			if o.fatal != nil {
 				t.Fatalf("point %d: store %d: %v", point, o.id, o.fatal)
 			}
 		}
-		l := c.leader(user)
-		l.wantGet(user, "ta", "1")
-		if len(l.s.replica(user).Descriptor().GetEndKey()) == 0 {
-			c.wantMerged()
-			l = c.leader(user)
-			l.wantGet(user, "tz", "2")
-			l.put(user, "tz", "3")
-		} else {
-			sl := c.leader(right)
-			if (*m) != nil && (*m).GetRegionError() == nil {
-				t.Fatalf("point %d: an acknowledged merge is undone", point)
-			}
-			sl.wantGet(right, "tz", "2")
-			sl.put(right, "tz", "3")
-		}
+		c.wantDecided(*m != nil && (*m).GetRegionError() == nil)
 	}
 }
