@@ -13,14 +13,24 @@ type Client struct {
 	User, Database string
 	Addr           net.Addr
 	TLS            bool
+	// CertName is the common name of the certificate that the client has shown and
+	// the TLS configuration has verified; empty without one.
+	CertName string
 }
 
-// Authenticator decides whether a client is who it says. Whether the role and
-// the database exist is the engine's business. It must be safe for concurrent use.
+// Authenticator decides how a client has to prove who it is. Whether the role may
+// log in and the database exists is the engine's business. It must be safe for
+// concurrent use.
 type Authenticator interface {
-	// Authenticate returns the error that refuses the client: 28000 for one that no
-	// rule admits. ctx ends with the authentication timeout.
-	Authenticate(ctx context.Context, c Client) error
+	// Authenticate returns what the client has to show, or the error that refuses it:
+	// 28000 for one that no rule admits. ctx ends with the authentication timeout.
+	Authenticate(ctx context.Context, c Client) (Proof, error)
+}
+
+// Proof is what a client has to show. The zero value asks for nothing.
+type Proof struct {
+	// Password asks for the password of the role by SCRAM-SHA-256.
+	Password *Verifier
 }
 
 // TrustLoopback admits clients on this machine without a password and refuses
@@ -28,24 +38,29 @@ type Authenticator interface {
 type TrustLoopback struct{}
 
 // Authenticate implements Authenticator.
-func (TrustLoopback) Authenticate(_ context.Context, c Client) error {
+func (TrustLoopback) Authenticate(_ context.Context, c Client) (Proof, error) {
 	if isLoopback(c.Addr) {
-		return nil
+		return Proof{}, nil
 	}
+	return Proof{}, refusal(c).
+		WithHint("Without certificates the node takes connections from its own machine only; --insecure takes them from everywhere.")
+}
+
+// refusal is the error for a client that no rule admits, in PostgreSQL's words.
+func refusal(c Client) *sqlerr.Error {
 	encryption := "no encryption"
 	if c.TLS {
 		encryption = "SSL encryption"
 	}
 	return sqlerr.New(sqlerr.InvalidAuthorizationSpecification,
-		"no pg_hba.conf entry for host %q, user %q, database %q, %s", host(c.Addr), c.User, c.Database, encryption).
-		WithHint("Without certificates the node takes connections from its own machine only; --insecure takes them from everywhere.")
+		"no pg_hba.conf entry for host %q, user %q, database %q, %s", host(c.Addr), c.User, c.Database, encryption)
 }
 
 // TrustAll admits everybody: the rule of a node that was started as insecure.
 type TrustAll struct{}
 
 // Authenticate implements Authenticator.
-func (TrustAll) Authenticate(context.Context, Client) error { return nil }
+func (TrustAll) Authenticate(context.Context, Client) (Proof, error) { return Proof{}, nil }
 
 func isLoopback(a net.Addr) bool {
 	if a == nil {

@@ -20,6 +20,10 @@ type conn struct {
 	server *Server
 	raw    net.Conn // the socket; in and out use it, or TLS over it
 	tls    bool
+	// certName is the common name of the client's verified certificate. serverCert is
+	// the certificate that the client saw, nil if it is not known which of several.
+	certName   string
+	serverCert []byte
 
 	in      *reader
 	out     writer

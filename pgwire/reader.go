@@ -14,6 +14,9 @@ const (
 	// startupBytesMax bounds a startup packet without its length word
 	// (MAX_STARTUP_PACKET_LENGTH in PostgreSQL).
 	startupBytesMax = 10000
+	// passwordBytesMax bounds a message of the authentication exchange
+	// (PG_MAX_SASL_MESSAGE_LENGTH in PostgreSQL).
+	passwordBytesMax = 1024
 	// smallBytesMax bounds messages that carry no data, only names
 	// (PQ_SMALL_MESSAGE_LIMIT in PostgreSQL).
 	smallBytesMax = 10000
@@ -72,6 +75,27 @@ func (r *reader) readStartup() ([]byte, error) {
 	pkt := r.buf[r.r+4 : r.r+int(n)]
 	r.r += int(n)
 	return pkt, nil
+}
+
+// readPassword reads the answer to a request for authentication, valid until the
+// next call.
+func (r *reader) readPassword() ([]byte, error) {
+	if err := r.fill(5); err != nil {
+		return nil, err
+	}
+	if typ := r.buf[r.r]; typ != 'p' {
+		return nil, protocolError("expected SASL response, got message type %d", typ)
+	}
+	n := binary.BigEndian.Uint32(r.buf[r.r+1:])
+	if n < 4 || n > 4+passwordBytesMax {
+		return nil, protocolError("invalid length %d of a password message", n)
+	}
+	if err := r.fill(1 + int(n)); err != nil {
+		return nil, err
+	}
+	body := r.buf[r.r+5 : r.r+1+int(n)]
+	r.r += 1 + int(n)
+	return body, nil
 }
 
 // readMessage reads one message and returns its type and body, valid until the

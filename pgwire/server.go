@@ -29,7 +29,9 @@ type Options struct {
 	Logger  *slog.Logger
 
 	// TLSConfig is asked for each connection that wants TLS, so that certificates
-	// can change. If it is nil, or returns nil, the answer to SSLRequest is N.
+	// can change. If it is nil, or returns nil, the answer to SSLRequest is N. Only a
+	// configuration with exactly one of Certificates lets clients bind their password
+	// to the connection (SCRAM-SHA-256-PLUS).
 	TLSConfig func() *tls.Config
 
 	// NodeID goes into the process ids of this server's connections.

@@ -96,7 +96,7 @@ func (d *deadlines) SetDeadline(t time.Time) error {
 func TestAuthenticator(t *testing.T) {
 	for addr, want := range map[string]bool{"127.0.0.1:1": true, "[::1]:1": true, "[::ffff:127.0.0.1]:1": true, "10.0.0.1:1": false, "[fe80::1%eth0]:5": false} {
 		a := stringAddr(addr)
-		err := TrustLoopback{}.Authenticate(context.Background(), Client{User: "u", Database: "d", Addr: a})
+		_, err := TrustLoopback{}.Authenticate(context.Background(), Client{User: "u", Database: "d", Addr: a})
 		if (err == nil) != want {
 			t.Errorf("%s: %v", addr, err)
 		}
@@ -104,7 +104,7 @@ func TestAuthenticator(t *testing.T) {
 			t.Errorf("%s: code %s", addr, sqlerr.CodeOf(err))
 		}
 	}
-	if (TrustLoopback{}).Authenticate(context.Background(), Client{}) == nil {
+	if _, err := (TrustLoopback{}).Authenticate(context.Background(), Client{}); err == nil {
 		t.Error("a client without address is trusted")
 	}
 	s := newTestServer(t, func(o *Options) { o.Auth = TrustLoopback{} })

@@ -78,9 +78,15 @@ func (c *conn) open(ctx context.Context) error {
 	if err := c.server.admit(c, st.protocol); err != nil {
 		return err
 	}
-	client := Client{User: st.user, Database: st.database, Addr: c.raw.RemoteAddr(), TLS: c.tls}
-	if err := c.server.opts.Auth.Authenticate(ctx, client); err != nil {
+	client := Client{User: st.user, Database: st.database, Addr: c.raw.RemoteAddr(), TLS: c.tls, CertName: c.certName}
+	proof, err := c.server.opts.Auth.Authenticate(ctx, client)
+	if err != nil {
 		return sqlerr.As(err)
+	}
+	if proof.Password != nil {
+		if err := c.checkPassword(st.user, proof.Password); err != nil {
+			return err
+		}
 	}
 	// Before the session, which may have notices of its own.
 	c.out.open('R') // AuthenticationOk
@@ -212,7 +218,14 @@ func (c *conn) startTLS(ctx context.Context, config *tls.Config, direct bool) er
 	}
 	c.tls = true
 	c.in.conn, c.out.conn = conn, conn
-	if direct && conn.ConnectionState().NegotiatedProtocol != alpn {
+	state := conn.ConnectionState()
+	if len(state.VerifiedChains) > 0 {
+		c.certName = state.PeerCertificates[0].Subject.CommonName
+	}
+	if len(config.Certificates) == 1 {
+		c.serverCert = config.Certificates[0].Certificate[0]
+	}
+	if direct && state.NegotiatedProtocol != alpn {
 		return protocolError("received direct SSL connection request without ALPN protocol negotiation extension")
 	}
 	return nil
