@@ -453,7 +453,7 @@ type CreateRole struct {
 	At
 	Alter   bool
 	Kind    string // "role", "user" or "group"
-	Name    string
+	Name    Ident
 	Options []RoleOption
 }
 

@@ -330,8 +330,7 @@ type LockTable struct {
 	NoWait bool
 }
 
-// Grant is GRANT and, with Revoke, REVOKE, of privileges or of roles. It is parsed as far as an engine without an own
-// privilege system needs; Privileges are lower-case words, empty for ALL.
+// Grant is GRANT and, with Revoke, REVOKE, of privileges or of roles. Privileges are lower-case words, empty for ALL.
 type Grant struct {
 	At
 	Revoke     bool
@@ -341,8 +340,10 @@ type Grant struct {
 	Objects     []Name
 	Roles       []string // granted roles when Kind is empty
 	Grantees    []string // "public" for PUBLIC
-	GrantOption bool
+	GrantOption bool     // WITH GRANT or ADMIN OPTION; REVOKE … OPTION FOR
+	GrantedBy   string
 	Cascade     bool
+	AlterGroup  bool // written as ALTER GROUP
 }
 
 // Privilege is a privilege with an optional column list.
@@ -492,6 +493,9 @@ func (*LockTable) Tag() string { return "LOCK TABLE" }
 
 // Tag is "GRANT" or "REVOKE", with " ROLE" when roles are granted.
 func (s *Grant) Tag() string {
+	if s.AlterGroup {
+		return "ALTER ROLE"
+	}
 	t := "GRANT"
 	if s.Revoke {
 		t = "REVOKE"

@@ -18,11 +18,20 @@ func (p *parser) alterStmt() ast.Statement {
 			p.syntaxError()
 		}
 		s.Kind = ast.ObjMatView
-	case kwSchema, kwDatabase, kwType, kwDomain, kwExtension:
+	case kwSchema:
+		return p.alterSchema(s.At)
+	case kwDefault:
+		return p.defaultPrivileges(s.At)
+	case kwDatabase, kwType, kwDomain, kwExtension:
 		return p.alterOther(start)
+	case kwGroup:
+		return p.alterGroup(s.At)
 	case kwRole, kwUser:
-		if p.peekKw(1, kwMapping) || p.roleSetFollows() {
+		if p.peekKw(1, kwMapping) {
 			return p.alterOther(start)
+		}
+		if p.roleSetFollows() {
+			return p.alterRole(s.At)
 		}
 		return p.createRole(s.At, true)
 	default:
@@ -56,9 +65,6 @@ func (p *parser) roleSetFollows() bool {
 
 func (p *parser) alterOther(start int) ast.Statement {
 	p.i = start
-	if p.peekKw(1, kwUser) && !p.peekKw(2, kwMapping) || p.peekKw(1, kwRole) || p.peekKw(1, kwGroup) {
-		return p.rest("ALTER ROLE")
-	}
 	return p.unbuilt("ALTER")
 }
 

@@ -81,7 +81,8 @@ func (p *parser) utilityStatement(t *token) ast.Statement {
 	case kwImport:
 		return p.rest("IMPORT FOREIGN SCHEMA")
 	case kwReassign:
-		return p.rest("REASSIGN OWNED")
+		p.next()
+		return p.ownedBy(at, true)
 	}
 	return nil
 }
