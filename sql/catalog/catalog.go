@@ -88,13 +88,19 @@ type cached struct {
 func New(opts Options) *Catalog {
 	c := &Catalog{opts: opts, base: newSnapshot(0)}
 	for _, s := range []*Schema{
-		{ID: SchemaPgCatalog, Name: "pg_catalog", Virtual: true},
-		{ID: SchemaPublic, Name: "public", Virtual: true},
-		{ID: SchemaInformation, Name: "information_schema", Virtual: true},
-		{ID: SchemaQuorate, Name: "quorate", Virtual: true},
+		{ID: SchemaPgCatalog, Name: "pg_catalog"},
+		{ID: SchemaPublic, Name: "public", Owner: roleDatabaseOwner},
+		{ID: SchemaInformation, Name: "information_schema"},
+		{ID: SchemaQuorate, Name: "quorate"},
 	} {
+		// Everybody may look into them.
+		s.ACL = ClassSchema.Default(s.OwnerID()).grant(s.OwnerID(), Everybody, Usage, false)
 		c.base.addSchema(s)
 	}
+	for _, r := range builtinRoles() {
+		c.base.addRole(r)
+	}
+	c.base.database = &DatabaseInfo{ID: Database, Owner: Superuser}
 	for _, t := range opts.Virtual {
 		v := t.Clone()
 		v.Virtual = true
@@ -297,10 +303,17 @@ func (c *Catalog) load(ctx context.Context, r Reader, version uint64) (*Snapshot
 		if err != nil {
 			return fmt.Errorf("descriptor %x: %w", key, err)
 		}
-		if d.Schema != nil {
+		switch {
+		case d.Schema != nil:
 			s.addSchema(d.Schema)
-		} else {
+		case d.Table != nil:
 			s.addTable(d.Table)
+		case d.Role != nil:
+			s.addRole(d.Role)
+		case d.DefaultACL != nil:
+			s.defaultACLs[d.DefaultACL.ID] = d.DefaultACL
+		case d.Database != nil:
+			s.database = d.Database
 		}
 		return nil
 	})

@@ -140,7 +140,7 @@ func (ch *Change) DropIndexData(ctx context.Context, t *Table, number uint64) er
 	return ch.garbage(ctx, Garbage{Storage: t.StorageID, Index: number, Table: t.ID, Reason: "index dropped"})
 }
 
-// PutSchema adds a schema.
+// PutSchema adds a schema or replaces the one of the same id.
 func (ch *Change) PutSchema(ctx context.Context, s *Schema) error {
 	if err := ch.begin(ctx); err != nil {
 		return err
@@ -148,7 +148,7 @@ func (ch *Change) PutSchema(ctx context.Context, s *Schema) error {
 	if err := ch.write(ctx, s.ID, descriptor{Schema: s}); err != nil {
 		return err
 	}
-	ch.snap.addSchema(s)
+	ch.snap.putSchema(s)
 	return nil
 }
 

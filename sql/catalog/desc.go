@@ -28,8 +28,10 @@ const (
 type Schema struct {
 	ID   ID     `json:"id"`
 	Name string `json:"name"`
-	// Virtual is set for schemas that no row describes.
+	// Virtual is set for schemas that always exist.
 	Virtual bool   `json:"-"`
+	Owner   ID     `json:"owner,omitempty"` // 0 is Superuser, as in what follows
+	ACL     ACL    `json:"acl,omitzero"`
 	Comment string `json:"comment,omitempty"` // of COMMENT ON, as in what follows
 }
 
@@ -77,6 +79,7 @@ type Column struct {
 	Sequence ID   `json:"sequence,omitempty"`
 	// Dropped columns keep their number; nothing reads or writes them.
 	Dropped bool   `json:"dropped,omitempty"`
+	ACL     ACL    `json:"acl,omitzero"` // beside the table's; nil is nothing
 	Comment string `json:"comment,omitempty"`
 }
 
@@ -173,6 +176,9 @@ type Table struct {
 
 	Sequence *Sequence `json:"sequence,omitempty"`
 	View     *View     `json:"view,omitempty"`
+
+	Owner ID  `json:"owner,omitempty"`
+	ACL   ACL `json:"acl,omitzero"`
 
 	Comment string `json:"comment,omitempty"`
 
@@ -327,8 +333,22 @@ func (t *Table) Validate() error {
 const descVersion = 1
 
 type descriptor struct {
-	Schema *Schema `json:"schema,omitempty"`
-	Table  *Table  `json:"table,omitempty"`
+	Schema     *Schema       `json:"schema,omitempty"`
+	Table      *Table        `json:"table,omitempty"`
+	Role       *Role         `json:"role,omitempty"`
+	DefaultACL *DefaultACL   `json:"default_acl,omitempty"`
+	Database   *DatabaseInfo `json:"database,omitempty"`
+}
+
+// kinds counts what is described: one thing.
+func (d *descriptor) kinds() int {
+	n := 0
+	for _, set := range []bool{d.Schema != nil, d.Table != nil, d.Role != nil, d.DefaultACL != nil, d.Database != nil} {
+		if set {
+			n++
+		}
+	}
+	return n
 }
 
 func encodeDesc(d descriptor) ([]byte, error) {
@@ -347,8 +367,8 @@ func decodeDesc(b []byte) (descriptor, error) {
 	if err := json.Unmarshal(b[1:], &d); err != nil {
 		return d, fmt.Errorf("decode descriptor: %w", err)
 	}
-	if (d.Schema == nil) == (d.Table == nil) {
-		return d, fmt.Errorf("descriptor is neither schema nor table")
+	if n := d.kinds(); n != 1 {
+		return d, fmt.Errorf("descriptor describes %d objects: a newer version of the program wrote it", n)
 	}
 	if d.Table != nil {
 		return d, d.Table.Validate()

@@ -19,6 +19,10 @@ type Snapshot struct {
 	tables       map[ID]*Table
 	relations    map[relName]Relation
 	indexes      map[ID]IndexRef
+	roles        map[ID]*Role
+	roleByName   map[string]*Role
+	defaultACLs  map[ID]*DefaultACL
+	database     *DatabaseInfo
 }
 
 type relName struct {
@@ -117,6 +121,9 @@ func newSnapshot(version uint64) *Snapshot {
 		tables:       map[ID]*Table{},
 		relations:    map[relName]Relation{},
 		indexes:      map[ID]IndexRef{},
+		roles:        map[ID]*Role{},
+		roleByName:   map[string]*Role{},
+		defaultACLs:  map[ID]*DefaultACL{},
 	}
 }
 
@@ -129,12 +136,43 @@ func (s *Snapshot) clone() *Snapshot {
 	for _, t := range s.tables {
 		c.addTable(t)
 	}
+	for _, r := range s.roles {
+		c.addRole(r)
+	}
+	for id, d := range s.defaultACLs {
+		c.defaultACLs[id] = d
+	}
+	c.database = s.database
 	return c
 }
 
 func (s *Snapshot) addSchema(sc *Schema) {
+	// Set before anybody else sees the schema, as below.
+	if sc.ID < FirstUserID && !sc.Virtual {
+		sc.Virtual = true
+	}
 	s.schemas[sc.ID] = sc
 	s.schemaByName[sc.Name] = sc
+}
+
+// putSchema is addSchema for one that may have another name already, which its
+// tables know.
+func (s *Snapshot) putSchema(sc *Schema) {
+	old := s.schemas[sc.ID]
+	if old != nil {
+		s.removeSchema(old)
+	}
+	s.addSchema(sc)
+	if old == nil || old.Name == sc.Name {
+		return
+	}
+	for _, t := range s.tables {
+		if t.Schema == sc.ID {
+			c := t.Clone()
+			c.SchemaName = sc.Name
+			s.addTable(c)
+		}
+	}
 }
 
 func (s *Snapshot) removeSchema(sc *Schema) {

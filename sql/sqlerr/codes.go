@@ -42,6 +42,13 @@ const (
 	// Class 0B - Invalid Transaction Initiation.
 	InvalidTransactionInitiation = "0B000"
 
+	// Class 0L - Invalid Grantor.
+	InvalidGrantor        = "0L000"
+	InvalidGrantOperation = "0LP01"
+
+	// Class 0P - Invalid Role Specification.
+	InvalidRoleSpecification = "0P000"
+
 	// Class 21 - Cardinality Violation.
 	CardinalityViolation = "21000"
 
