@@ -46,6 +46,7 @@ type binder struct {
 	eb     *expr.Builder
 	params []types.Type
 	tables map[catalog.ID]uint64
+	needs  []*Need
 	ctes   *cteScope
 	// topWith is the WITH clause of the statement itself, the only one that may write;
 	// modifying are the queries in it that do.
@@ -56,6 +57,7 @@ type binder struct {
 	// view is the view whose query is being bound; recording gathers what the names
 	// in the query of a new one stand for.
 	view      *catalog.View
+	owner     catalog.ID // of that view
 	recording *[]catalog.ViewRef
 	// colPos remembers where references to columns were written, for messages about
 	// grouping.
@@ -103,6 +105,7 @@ func New(stmt ast.Statement, o Options) (*Plan, error) {
 			return nil, sqlerr.New(sqlerr.IndeterminateDatatype, "could not determine data type of parameter $%d", i+1)
 		}
 	}
+	p.Needs = b.needs
 	p.Modifying, p.Writes = b.modifying, p.Writes || len(b.modifying) > 0
 	p.Params = b.params
 	for id, v := range b.tables {
@@ -296,6 +299,7 @@ type scopeCol struct {
 type scopeRel struct {
 	schema, name string
 	table        *catalog.Table // nil for a subquery or function
+	need         *Need          // what the statement needs of the table; may be nil
 	recursive    bool           // a recursive query's reference to itself
 	nullable     bool           // an outer join makes rows of NULLs of it
 }
@@ -405,6 +409,7 @@ func (b *binder) find(s *scope, schema, table, name string, at ast.Node) (expr.E
 		found = c
 	}
 	if found != nil {
+		s.read(found)
 		if c, ok := found.e.(*expr.Column); ok {
 			fresh := *c
 			b.colPos[&fresh] = at.Position()
@@ -486,8 +491,9 @@ func (b *binder) wholeRow(s *scope, table string) (expr.Expr, error) {
 			continue
 		}
 		row := &expr.RowExpr{}
-		for _, c := range s.cols {
-			if c.rel == i && !c.hidden {
+		for j := range s.cols {
+			if c := &s.cols[j]; c.rel == i && !c.hidden {
+				s.read(c)
 				row.Items, row.Names = append(row.Items, c.e), append(row.Names, c.name)
 			}
 		}
@@ -522,7 +528,7 @@ func Coerced(q *ast.Select, o Options, want []types.Type) (*Plan, error) {
 		}
 		p.Cols[i].Type = want[i]
 	}
-	pl := &Plan{Root: p, Columns: p.Cols, Verb: "SELECT"}
+	pl := &Plan{Root: p, Columns: p.Cols, Verb: "SELECT", Needs: b.needs}
 	if !o.NoRules {
 		err = b.optimize(pl)
 	}

@@ -18,9 +18,11 @@ type target struct {
 	indexes []*rowcodec.Index
 	checks  []CheckExpr
 	scope   *scope // all columns in their places, the hidden ones marked
+	need    *Need
 }
 
-func (b *binder) target(ref *ast.TableRef) (*target, error) {
+// target binds the table that a statement writes to, which takes a privilege.
+func (b *binder) target(ref *ast.TableRef, p catalog.Privileges) (*target, error) {
 	t, err := b.resolveTable(ref.Table)
 	if err != nil {
 		return nil, err
@@ -42,6 +44,8 @@ func (b *binder) target(ref *ast.TableRef) (*target, error) {
 		return nil, err
 	}
 	w.scope = tableScope(t, w.alias, b.o.Catalog)
+	w.need = b.need(t, ref.Table, p)
+	w.scope.rels[0].need = w.need
 	w.checks, err = b.checks(t)
 	return w, err
 }
@@ -251,13 +255,16 @@ func (b *binder) bindInsert(s *ast.Insert) (Node, []Column, error) {
 			return nil, nil, err
 		}
 	}
-	w, err := b.target(s.Table)
+	w, err := b.target(s.Table, catalog.Insert)
 	if err != nil {
 		return nil, nil, err
 	}
 	places, err := b.insertColumns(w, s)
 	if err != nil {
 		return nil, nil, err
+	}
+	for _, i := range places {
+		mark(&w.need.Inserted, w.table.Columns[i].ID)
 	}
 	n := &Insert{Table: w.table, Indexes: w.indexes, Checks: w.checks}
 	switch {
@@ -488,6 +495,8 @@ func (b *binder) inferArbiters(w *target, o *ast.OnConflict, c *Conflict) error 
 			return b.errAt(sqlerr.New(sqlerr.UndefinedColumn, "column %q does not exist", e.Column), e)
 		}
 		want[w.table.Columns[i].ID] = true
+		w.need.Privileges |= catalog.Select
+		mark(&w.need.Selected, w.table.Columns[i].ID)
 	}
 	for i := range w.table.Indexes {
 		ix := &w.table.Indexes[i]
@@ -542,6 +551,8 @@ func (b *binder) assignments(w *target, list []ast.Assignment, s *scope) (row []
 			}
 			changed[i] = true
 			c := &w.table.Columns[i]
+			w.need.Privileges |= catalog.Update
+			mark(&w.need.Updated, c.ID)
 			if _, ok := vals[j].(*ast.Default); ok {
 				if row[i], err = b.defaultOf(c); err != nil {
 					return nil, nil, err
@@ -653,7 +664,7 @@ func (b *binder) bindUpdate(s *ast.Update) (Node, []Column, error) {
 			return nil, nil, err
 		}
 	}
-	w, err := b.target(s.Table)
+	w, err := b.target(s.Table, catalog.Update)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -678,7 +689,7 @@ func (b *binder) bindDelete(s *ast.Delete) (Node, []Column, error) {
 			return nil, nil, err
 		}
 	}
-	w, err := b.target(s.Table)
+	w, err := b.target(s.Table, catalog.Delete)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -149,7 +149,7 @@ func (b *binder) bindTableRef(t *ast.TableRef, e env) (Node, *scope, error) {
 	if err != nil {
 		return nil, nil, b.errAt(err, t)
 	}
-	rel := scopeRel{name: alias, table: table}
+	rel := scopeRel{name: alias, table: table, need: b.need(table, t.Table, catalog.Select)}
 	if t.Alias == "" {
 		if sc := b.o.Catalog.SchemaByID(table.Schema); sc != nil {
 			rel.schema = sc.Name
@@ -468,6 +468,7 @@ func (b *binder) usingColumn(s *scope, name ast.Ident, side string) (int, error)
 			return 0, b.errAt(sqlerr.New(sqlerr.AmbiguousColumn, "common column name %q appears more than once in %s table", name.Name, side), name)
 		}
 		found = i
+		s.read(&s.cols[i])
 	}
 	if found < 0 {
 		return 0, sqlerr.New(sqlerr.UndefinedColumn, "column %q specified in USING clause does not exist in %s table", name.Name, side)

@@ -77,7 +77,7 @@ func (b *binder) mergeTarget(ref *ast.TableRef) (*target, error) {
 		return nil, sqlerr.New(sqlerr.FeatureNotSupported, "cannot execute MERGE on relation %q", t.Name).
 			WithDetail("This operation is not supported for %s.", kind)
 	}
-	return b.target(ref)
+	return b.target(ref, 0)
 }
 
 // checkReachable refuses clauses behind one that always counts.
@@ -122,7 +122,10 @@ func (b *binder) mergeWhens(n *Merge, w *target, from *scope, whens []*ast.Merge
 			}
 		}
 		switch when.Action {
+		case ast.MergeDelete:
+			w.need.Privileges |= catalog.Delete
 		case ast.MergeInsert:
+			w.need.Privileges |= catalog.Insert
 			m.Row, err = b.mergeInsert(w, when, alone)
 		case ast.MergeUpdate:
 			var changed []bool
@@ -164,6 +167,9 @@ func (b *binder) mergeInsert(w *target, when *ast.MergeWhen, s *scope) ([]expr.E
 	places, err := b.insertColumns(w, &ast.Insert{Columns: when.Columns})
 	if err != nil {
 		return nil, err
+	}
+	for _, i := range places {
+		mark(&w.need.Inserted, w.table.Columns[i].ID)
 	}
 	row := when.Values.Body.(*ast.Values).Rows[0]
 	switch {

@@ -540,6 +540,7 @@ func (k *core) star(ref *ast.ColumnRef) error {
 		if c.hidden || rel >= 0 && c.rel != rel || rel < 0 && c.merged {
 			continue
 		}
+		s.read(c)
 		k.add(c.e, c.name, ref)
 		k.cols[len(k.cols)-1].TableOID, k.cols[len(k.cols)-1].AttNum = c.oid, c.attnum
 	}

@@ -83,10 +83,10 @@ func (b *binder) bindView(t *catalog.Table) (Node, error) {
 	if err != nil {
 		return nil, sqlerr.Wrap(err, "read view %q", t.Name)
 	}
-	ctes, text, view, recording, future := b.ctes, b.o.Text, b.view, b.recording, b.future
-	b.ctes, b.o.Text, b.view, b.recording, b.future = nil, t.View.Query, t.View, nil, nil
+	ctes, text, view, recording, future, owner := b.ctes, b.o.Text, b.view, b.recording, b.future, b.owner
+	b.ctes, b.o.Text, b.view, b.recording, b.future, b.owner = nil, t.View.Query, t.View, nil, nil, t.OwnerID()
 	n, err := b.bindSelect(q, env{}, false)
-	b.ctes, b.o.Text, b.view, b.recording, b.future = ctes, text, view, recording, future
+	b.ctes, b.o.Text, b.view, b.recording, b.future, b.owner = ctes, text, view, recording, future, owner
 	if err != nil {
 		if pe, ok := err.(*sqlerr.Error); ok && pe.Position != 0 {
 			c := *pe

@@ -45,6 +45,7 @@ func (n *LockRows) Skips() bool {
 
 // checkLocking refuses queries whose rows are not rows of tables.
 func (b *binder) checkLocking(k *core, c *ast.SelectCore, q *ast.Select) error {
+	k.scope.locked(q)
 	name := lockingName(q)
 	refuse := func(what string) error {
 		return b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "%s is not allowed with %s", name, what), q.Locking[0])

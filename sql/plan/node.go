@@ -402,6 +402,8 @@ type Plan struct {
 	Columns []Column
 	// Writes says that it changes data.
 	Writes bool
+	// Needs lists the privileges that it takes.
+	Needs []*Need
 	// Tables lists the versions of the tables it was made for.
 	Tables []TableVersion
 	// Settings says that constants depend on settings as they were when it was made
