@@ -140,7 +140,7 @@ func (s *Session) showRegions(ctx context.Context, p *portal, st *ast.ShowRegion
 }
 
 func (s *Session) indexNamed(n ast.Name) (catalog.Relation, error) {
-	r, ok, err := s.tx.snap.Resolve(n.Schema, n.Name, s.path(s.tx.snap, true))
+	r, ok, err := s.resolve(n)
 	switch {
 	case err != nil:
 		return r, err
@@ -159,6 +159,9 @@ func (d *ddl) splitTable(ctx context.Context, t *catalog.Table, a *ast.SplitAt) 
 func (d *ddl) splitIndex(ctx context.Context, st *ast.AlterTable, a *ast.SplitAt) error {
 	r, err := d.s.indexNamed(st.Table)
 	if err != nil {
+		return err
+	}
+	if err := d.s.mustOwnNamed(r.Table, "index", r.Index.Name); err != nil {
 		return err
 	}
 	return d.splitAt(ctx, r.Table, r.Index, a)

@@ -153,6 +153,13 @@ func (s *Session) copyFrom(ctx context.Context, p *portal, st *ast.Copy, f *copy
 	if err != nil {
 		return err
 	}
+	need := &plan.Need{Table: t, Privileges: catalog.Insert, Schema: st.Table.Schema != "", Inserted: map[int16]bool{}}
+	for _, c := range cols {
+		need.Inserted[t.Columns[c].ID] = true
+	}
+	if err := s.authorize([]*plan.Need{need}); err != nil {
+		return err
+	}
 	s.tx.tx.Prepare(StatementOptions{Text: p.prep.text, Bulk: true})
 	rt := s.runtime(ctx, nil)
 	// The client has been told that rows arrive one by one, so a duplicate key shall

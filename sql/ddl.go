@@ -16,6 +16,9 @@ func (s *Session) ddl(ctx context.Context, st ast.Statement, text string) (ok bo
 		return false, err
 	}
 	d := &ddl{s: s, text: text}
+	if ok, err := d.roleStatement(ctx, st); ok {
+		return true, err
+	}
 	switch st := st.(type) {
 	case *ast.CreateTable:
 		return true, d.createTable(ctx, st)
@@ -43,6 +46,8 @@ func (s *Session) ddl(ctx context.Context, st ast.Statement, text string) (ok bo
 type ddl struct {
 	s    *Session
 	text string // that positions refer to
+	// cascaded is what is dropped with a schema, to be told with what depends on it.
+	cascaded []dependent
 }
 
 func (d *ddl) at(err error, n ast.Node) error {
@@ -69,9 +74,9 @@ func (d *ddl) change(ctx context.Context, f func(*catalog.Change) error) error {
 // table resolves the name of a table.
 func (s *Session) table(n ast.Name, text string) (*catalog.Table, error) {
 	d := &ddl{s: s, text: text}
-	r, ok, err := s.tx.snap.Resolve(n.Schema, n.Name, s.path(s.tx.snap, true))
+	r, ok, err := s.resolve(n)
 	if err != nil {
-		return nil, d.at(err, n)
+		return nil, d.unresolved(err, n)
 	}
 	if !ok {
 		// Unlike a query's, this error has no position.
@@ -84,6 +89,15 @@ func (s *Session) table(n ast.Name, text string) (*catalog.Table, error) {
 		return nil, sqlerr.New(sqlerr.WrongObjectType, "%q is not a table", n.Name)
 	}
 	return r.Table, nil
+}
+
+// unresolved places the error of a name that was not resolved; a denial has no
+// place.
+func (d *ddl) unresolved(err error, n ast.Name) error {
+	if sqlerr.Is(err, sqlerr.InsufficientPrivilege) {
+		return err
+	}
+	return d.at(err, n)
 }
 
 // userTable is table for one that is to be changed.
@@ -115,7 +129,7 @@ func (d *ddl) newIn(n ast.Name) (*catalog.Schema, error) {
 	if sc.Virtual && sc.ID != catalog.SchemaPublic {
 		return nil, sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied for schema %s", sc.Name)
 	}
-	return sc, nil
+	return sc, d.at(d.s.mayCreateIn(sc.ID), n)
 }
 
 // isNew reports whether this transaction has created the table, so that nobody
@@ -124,8 +138,21 @@ func (d *ddl) isNew(t *catalog.Table) bool { return d.s.tx.base.Table(t.ID) == n
 
 func (d *ddl) createSchema(ctx context.Context, st *ast.CreateSchema) error {
 	name := st.Name
+	me, err := d.s.me()
+	if err != nil {
+		return err
+	}
+	owner := me
+	if st.Authorization != "" {
+		if owner, err = d.newOwner(st.Authorization); err != nil {
+			return err
+		}
+	}
 	if name == "" {
-		name = st.Authorization
+		name = owner.Name
+	}
+	if err := d.mayCreateSchema(); err != nil {
+		return err
 	}
 	if strings.HasPrefix(name, "pg_") {
 		return sqlerr.New(sqlerr.ReservedName, "unacceptable schema name %q", name).
@@ -143,7 +170,7 @@ func (d *ddl) createSchema(ctx context.Context, st *ast.CreateSchema) error {
 		if err != nil {
 			return err
 		}
-		return ch.PutSchema(ctx, &catalog.Schema{ID: id, Name: name})
+		return ch.PutSchema(ctx, &catalog.Schema{ID: id, Name: name, Owner: owner.ID, ACL: d.snap().NewACL(owner.ID, 0, catalog.ClassSchema)})
 	})
 }
 
@@ -156,6 +183,8 @@ func (d *ddl) drop(ctx context.Context, st *ast.Drop) error {
 		return d.dropIndexes(ctx, st)
 	case ast.ObjSchema:
 		return d.dropSchemas(ctx, st)
+	case ast.ObjRole:
+		return d.dropRoles(ctx, st)
 	}
 	if st.IfExists {
 		// None of the other kinds can exist.
@@ -184,10 +213,22 @@ func (d *ddl) emptySchemas(ctx context.Context, st *ast.Drop) error {
 	if len(inside) == 0 {
 		return nil
 	}
+	for _, t := range inside {
+		if t.Sequence == nil || t.Sequence.OwnerTable == 0 {
+			d.cascaded = append(d.cascaded, dependent{what: t.Kind() + " " + d.relName(t)})
+		}
+	}
 	return d.dropAll(ctx, inside, true)
 }
 
 func (d *ddl) dropSchemas(ctx context.Context, st *ast.Drop) error {
+	for _, n := range st.Names {
+		if sc := d.snap().Schema(n.Name); sc != nil {
+			if err := d.s.mustOwnSchema(sc); err != nil {
+				return err
+			}
+		}
+	}
 	if st.Cascade {
 		if err := d.emptySchemas(ctx, st); err != nil {
 			return err
@@ -231,6 +272,9 @@ func (d *ddl) truncate(ctx context.Context, st *ast.Truncate) error {
 	for _, ref := range st.Tables {
 		t, err := d.userTable(ref.Table)
 		if err != nil {
+			return err
+		}
+		if err := d.s.mayTable(t, catalog.Truncate); err != nil {
 			return err
 		}
 		list = append(list, t)

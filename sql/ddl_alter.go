@@ -15,6 +15,9 @@ func (d *ddl) alterTable(ctx context.Context, st *ast.AlterTable) error {
 	if st.Kind == ast.ObjSequence {
 		return d.alterSequence(ctx, st)
 	}
+	if st.Kind == ast.ObjView {
+		return d.alterView(ctx, st)
+	}
 	if st.Kind != ast.ObjTable {
 		if len(st.Actions) == 1 {
 			if split, ok := st.Actions[0].(*ast.SplitAt); ok && st.Kind == ast.ObjIndex {
@@ -23,9 +26,9 @@ func (d *ddl) alterTable(ctx context.Context, st *ast.AlterTable) error {
 		}
 		return sqlerr.Unsupported("%s", st.Tag())
 	}
-	r, ok, err := d.snap().Resolve(st.Table.Schema, st.Table.Name, d.s.path(d.snap(), true))
+	r, ok, err := d.s.resolve(st.Table)
 	if err != nil {
-		return d.at(err, st.Table)
+		return d.unresolved(err, st.Table)
 	}
 	if !ok && st.IfExists {
 		d.s.noticef(sqlerr.SuccessfulCompletion, "relation %q does not exist, skipping", st.Table.Name)
@@ -38,12 +41,44 @@ func (d *ddl) alterTable(ctx context.Context, st *ast.AlterTable) error {
 	if err != nil {
 		return err
 	}
+	if err := d.s.mustOwn(t); err != nil {
+		return err
+	}
 	for _, a := range st.Actions {
 		if err := d.alter(ctx, t, a, len(st.Actions)); err != nil {
 			return err
 		}
 		if t = d.snap().Table(t.ID); t == nil {
 			return sqlerr.Internal("table vanished while it was altered")
+		}
+	}
+	return nil
+}
+
+// alterView is ALTER VIEW … OWNER TO; nothing else is built.
+func (d *ddl) alterView(ctx context.Context, st *ast.AlterTable) error {
+	r, ok, err := d.s.resolve(st.Table)
+	switch {
+	case err != nil:
+		return err
+	case !ok && st.IfExists:
+		d.s.noticef(sqlerr.SuccessfulCompletion, "relation %q does not exist, skipping", st.Table.Name)
+		return nil
+	case !ok:
+		return sqlerr.New(sqlerr.UndefinedTable, "relation %q does not exist", st.Table.String())
+	case r.Index != nil || r.Table.View == nil:
+		return sqlerr.New(sqlerr.WrongObjectType, "%q is not a view", st.Table.Name)
+	}
+	if err := d.s.mustOwn(r.Table); err != nil {
+		return err
+	}
+	for _, a := range st.Actions {
+		owner, ok := a.(*ast.OwnerTo)
+		if !ok {
+			return d.at(sqlerr.Unsupported("this form of ALTER VIEW (%s)", alterName(a)), a)
+		}
+		if err := d.ownerTo(ctx, d.snap().Table(r.Table.ID), owner.Role); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -59,10 +94,7 @@ func (d *ddl) alter(ctx context.Context, t *catalog.Table, a ast.AlterAction, ac
 	case *ast.SplitAt:
 		return d.splitTable(ctx, t, a)
 	case *ast.OwnerTo:
-		if a.Role == d.s.user() || a.Role == "current_user" || a.Role == "session_user" {
-			return nil
-		}
-		return sqlerr.New(sqlerr.UndefinedObject, "role %q does not exist", a.Role)
+		return d.ownerTo(ctx, t, a.Role)
 	case *ast.SetStorageParams:
 		return d.change(ctx, func(ch *catalog.Change) error {
 			c := t.Clone()

@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"strings"
 
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
@@ -32,7 +33,7 @@ func (d *ddl) commented(st *ast.Comment, parts []string) (catalog.Relation, erro
 	if len(parts) > 1 {
 		n.Schema = parts[len(parts)-2]
 	}
-	r, ok, err := d.snap().Resolve(n.Schema, n.Name, d.s.path(d.snap(), true))
+	r, ok, err := d.s.resolve(n)
 	switch {
 	case err != nil:
 		return r, err
@@ -63,6 +64,13 @@ func (d *ddl) commentRelation(ctx context.Context, st *ast.Comment, text string)
 		article := map[ast.ObjectKind]string{ast.ObjTable: "a table", ast.ObjView: "a view", ast.ObjSequence: "a sequence", ast.ObjIndex: "an index"}[st.Kind]
 		return sqlerr.New(sqlerr.WrongObjectType, "%q is not %s", st.Name[len(st.Name)-1], article)
 	}
+	name := r.Table.Name
+	if r.Index != nil {
+		name = r.Index.Name
+	}
+	if err := d.s.mustOwnNamed(r.Table, strings.ToLower(string(kind)), name); err != nil {
+		return err
+	}
 	t := r.Table.Clone()
 	if r.Index == nil {
 		t.Comment = text
@@ -84,6 +92,9 @@ func (d *ddl) commentColumn(ctx context.Context, st *ast.Comment, text string) e
 	case r.Index != nil || r.Table.Sequence != nil:
 		return sqlerr.New(sqlerr.WrongObjectType, "cannot set comment on relation %q", st.Name[n-2])
 	}
+	if err := d.s.mustOwn(r.Table); err != nil {
+		return err
+	}
 	t := r.Table.Clone()
 	c := t.ColumnByName(st.Name[n-1])
 	if c == nil {
@@ -100,6 +111,9 @@ func (d *ddl) commentSchema(ctx context.Context, st *ast.Comment, text string) e
 		return sqlerr.New(sqlerr.InvalidSchemaName, "schema %q does not exist", st.Name[0])
 	case sc.Virtual:
 		return sqlerr.Unsupported("COMMENT ON a schema that always exists")
+	}
+	if err := d.s.mustOwnSchema(sc); err != nil {
+		return err
 	}
 	n := *sc
 	n.Comment = text

@@ -32,7 +32,7 @@ func (d *ddl) dropRelations(ctx context.Context, st *ast.Drop) error {
 
 // toDrop finds a relation that is to be dropped; nil if it may be missing and is.
 func (d *ddl) toDrop(n ast.Name, kind string, ifExists bool) (*catalog.Table, error) {
-	r, ok, err := d.snap().Resolve(n.Schema, n.Name, d.s.path(d.snap(), true))
+	r, ok, err := d.s.resolve(n)
 	if err != nil && ifExists && sqlerr.Is(err, sqlerr.InvalidSchemaName) {
 		d.s.noticef(sqlerr.SuccessfulCompletion, "schema %q does not exist, skipping", n.Schema)
 		return nil, nil
@@ -67,7 +67,17 @@ func (d *ddl) toDrop(n ast.Name, kind string, ifExists bool) (*catalog.Table, er
 		return nil, sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop sequence %s because column %s of table %s requires it", d.relName(r.Table), col, d.relName(t)).
 			WithHint("You can drop column %s of table %s instead.", col, d.relName(t))
 	}
-	return r.Table, nil
+	return r.Table, d.mayDrop(r.Table)
+}
+
+// mayDrop checks that a relation, or its schema, is the session's role's.
+func (d *ddl) mayDrop(t *catalog.Table) error {
+	if sc := d.snap().SchemaByID(t.Schema); sc != nil {
+		if ok, err := d.s.owns(sc.OwnerID()); ok || err != nil {
+			return err
+		}
+	}
+	return d.s.mustOwn(t)
 }
 
 // relName is how messages name a relation.
@@ -113,7 +123,7 @@ func (d *ddl) dependents(t *catalog.Table) []dependent {
 
 // copyView refuses a view as the table of COPY.
 func (d *ddl) copyView(n ast.Name, from bool) error {
-	r, ok, err := d.snap().Resolve(n.Schema, n.Name, d.s.path(d.snap(), true))
+	r, ok, err := d.s.resolve(n)
 	if err != nil || !ok || r.Index != nil || r.Table.View == nil {
 		return nil // whatever is wrong is found later
 	}
@@ -164,7 +174,7 @@ func (d *ddl) dropAll(ctx context.Context, list []*catalog.Table, cascade bool) 
 	if len(found) > 0 && !cascade {
 		return d.errDependents(list, found)
 	}
-	d.noticeCascade(found)
+	d.noticeCascade(append(d.cascaded, found...))
 	return d.change(ctx, func(ch *catalog.Change) error {
 		for _, x := range found {
 			if x.table == nil {

@@ -19,6 +19,9 @@ func (d *ddl) createIndex(ctx context.Context, st *ast.CreateIndex) error {
 	if err != nil {
 		return err
 	}
+	if err := d.s.mustOwn(t); err != nil {
+		return err
+	}
 	switch {
 	case st.Method != "" && lower(st.Method) != "btree":
 		return d.at(sqlerr.Unsupported("index method %s", st.Method), st)
@@ -468,7 +471,7 @@ func (e *Engine) removeIndex(ctx context.Context, id catalog.ID, number uint64, 
 func (d *ddl) dropIndexes(ctx context.Context, st *ast.Drop) error {
 	var list []catalog.Relation
 	for _, n := range st.Names {
-		r, ok, err := d.snap().Resolve(n.Schema, n.Name, d.s.path(d.snap(), true))
+		r, ok, err := d.s.resolve(n)
 		switch {
 		case err != nil:
 			return err
@@ -482,6 +485,9 @@ func (d *ddl) dropIndexes(ctx context.Context, st *ast.Drop) error {
 		case r.Index.ConstraintID != 0 && r.Index.State == catalog.Public:
 			return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop index %s because constraint %s on table %s requires it", n.Name, n.Name, r.Table.Name).
 				WithHint("You can drop constraint %s on table %s instead.", n.Name, r.Table.Name)
+		}
+		if err := d.s.mustOwnNamed(r.Table, "index", r.Index.Name); err != nil {
+			return err
 		}
 		list = append(list, r)
 	}

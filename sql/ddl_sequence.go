@@ -35,13 +35,13 @@ func (d *ddl) createSequence(ctx context.Context, st *ast.CreateSequence) error 
 		return err
 	}
 	return d.change(ctx, func(ch *catalog.Change) error {
-		_, err := putSequence(ctx, ch, sc.ID, st.Sequence.Name, q)
+		_, err := d.putSequence(ctx, ch, sc.ID, st.Sequence.Name, q)
 		return err
 	})
 }
 
 // putSequence adds a sequence.
-func putSequence(ctx context.Context, ch *catalog.Change, schema catalog.ID, name string, q *catalog.Sequence) (*catalog.Table, error) {
+func (d *ddl) putSequence(ctx context.Context, ch *catalog.Change, schema catalog.ID, name string, q *catalog.Sequence) (*catalog.Table, error) {
 	id, err := ch.NewID(ctx)
 	if err != nil {
 		return nil, err
@@ -51,6 +51,9 @@ func putSequence(ctx context.Context, ch *catalog.Change, schema catalog.ID, nam
 		{ID: 2, Name: "log_cnt", Type: types.Int8, NotNull: true},
 		{ID: 3, Name: "is_called", Type: types.Bool, NotNull: true},
 	}}
+	if err := d.giveTo(t); err != nil {
+		return nil, err
+	}
 	return t, ch.PutTable(ctx, t)
 }
 
@@ -184,6 +187,9 @@ func (d *ddl) ownedBy(q *catalog.Sequence, schema catalog.ID, list []ast.Sequenc
 		if err != nil {
 			return err
 		}
+		if err := d.s.mustOwn(t); err != nil {
+			return err
+		}
 		c := t.ColumnByName(o.Owner[n-1])
 		switch {
 		case t.Schema != schema:
@@ -198,7 +204,7 @@ func (d *ddl) ownedBy(q *catalog.Sequence, schema catalog.ID, list []ast.Sequenc
 
 // alterSequence is ALTER SEQUENCE with options.
 func (d *ddl) alterSequence(ctx context.Context, st *ast.AlterTable) error {
-	r, ok, err := d.snap().Resolve(st.Table.Schema, st.Table.Name, d.s.path(d.snap(), true))
+	r, ok, err := d.s.resolve(st.Table)
 	switch {
 	case err != nil:
 		return err
@@ -210,7 +216,16 @@ func (d *ddl) alterSequence(ctx context.Context, st *ast.AlterTable) error {
 	case r.Index != nil || r.Table.Sequence == nil:
 		return sqlerr.New(sqlerr.WrongObjectType, "%q is not a sequence", st.Table.Name)
 	}
+	if err := d.s.mustOwn(r.Table); err != nil {
+		return err
+	}
 	for _, a := range st.Actions {
+		if owner, ok := a.(*ast.OwnerTo); ok {
+			if err := d.ownerTo(ctx, d.snap().Table(r.Table.ID), owner.Role); err != nil {
+				return err
+			}
+			continue
+		}
 		o, ok := a.(*ast.AlterSequenceOptions)
 		if !ok {
 			return d.at(sqlerr.Unsupported("this form of ALTER SEQUENCE (%s)", alterName(a)), a)
@@ -277,7 +292,7 @@ func (b *tableBuilder) serial(ctx context.Context, q *catalog.Sequence, name []s
 	}
 	b.taken[seq] = true
 	q.OwnerTable, q.OwnerColumn = b.t.ID, col.ID
-	return putSequence(ctx, b.ch, b.t.Schema, seq, q)
+	return b.d.putSequence(ctx, b.ch, b.t.Schema, seq, q)
 }
 
 func (b *tableBuilder) serialColumn(ctx context.Context, c *ast.ColumnDef) error {
@@ -381,7 +396,7 @@ func pgSequences(s *Session, yield func(fields) error) error {
 		if err != nil {
 			return err
 		}
-		row := fields{"schemaname": dText(t.SchemaName), "sequencename": dText(t.Name), "sequenceowner": dText(s.user()), "data_type": dOID(q.Type),
+		row := fields{"schemaname": dText(t.SchemaName), "sequencename": dText(t.Name), "sequenceowner": s.ownerName(t.OwnerID()), "data_type": dOID(q.Type),
 			"start_value": dInt(q.Start), "min_value": dInt(q.Min), "max_value": dInt(q.Max), "increment_by": dInt(q.Increment),
 			"cycle": dBool(q.Cycle), "cache_size": dInt(q.Cache)}
 		if st.called {

@@ -46,6 +46,9 @@ func (d *ddl) createTable(ctx context.Context, st *ast.CreateTable) error {
 		if err != nil {
 			return err
 		}
+		if err := d.giveTo(t); err != nil {
+			return err
+		}
 		return ch.PutTable(ctx, t)
 	})
 }

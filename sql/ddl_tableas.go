@@ -113,6 +113,9 @@ func (d *ddl) tableLike(ctx context.Context, sc *catalog.Schema, st *ast.CreateT
 		t.NextColumn++
 		t.Columns = append(t.Columns, key)
 		t.Indexes[0].Columns[0].Column = key.ID
+		if err := d.giveTo(t); err != nil {
+			return err
+		}
 		return ch.PutTable(ctx, t)
 	})
 	return t, err

@@ -54,6 +54,9 @@ func (d *ddl) createView(ctx context.Context, st *ast.CreateView) error {
 		}
 		t := &catalog.Table{ID: id, Schema: sc.ID, Name: st.View.Name, TypeID: typeID, View: v}
 		viewColumns(t, cols)
+		if err := d.giveTo(t); err != nil {
+			return err
+		}
 		return ch.PutTable(ctx, t)
 	})
 }
@@ -86,6 +89,9 @@ func (d *ddl) replaceView(ctx context.Context, t *catalog.Table, v *catalog.View
 		if d.reads(r.ID, t.ID) {
 			return sqlerr.New(sqlerr.InvalidObjectDefinition, "infinite recursion detected in rules for relation %q", t.Name)
 		}
+	}
+	if err := d.s.mustOwn(t); err != nil {
+		return err
 	}
 	c := t.Clone()
 	c.View = v
@@ -134,7 +140,7 @@ func pgViews(s *Session, yield func(fields) error) error {
 		if t.View == nil {
 			return nil
 		}
-		return yield(fields{"schemaname": dText(t.SchemaName), "viewname": dText(t.Name), "viewowner": dText(s.user()), "definition": viewDef(t)})
+		return yield(fields{"schemaname": dText(t.SchemaName), "viewname": dText(t.Name), "viewowner": s.ownerName(t.OwnerID()), "definition": viewDef(t)})
 	})
 }
 

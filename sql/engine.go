@@ -2,7 +2,9 @@ package sql
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -26,6 +28,8 @@ type Options struct {
 	// Lease and IDs are handed to the catalog; both may be nil.
 	Lease catalog.Lease
 	IDs   catalog.IDs
+	// Entropy gives salts; nil is crypto/rand.Reader. Safe for concurrent use.
+	Entropy io.Reader
 	// Admin reaches the regions; nil refuses what needs it.
 	Admin Admin
 	// Version is the version of the program.
@@ -108,6 +112,9 @@ func New(o Options) (*Engine, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Entropy == nil {
+		o.Entropy = rand.Reader
+	}
 	e := &Engine{o: o, exprs: expr.NewCatalog(), defs: settingDefs(), started: o.Clock.Now()}
 	e.rowIDs = rowIDs{clock: o.Clock, node: uint64(o.NodeID)}
 	var tables []*catalog.Table
@@ -132,7 +139,14 @@ func (e *Engine) NewSession(ctx context.Context, p pgwire.SessionParams) (pgwire
 	if p.User == "" {
 		return nil, sqlerr.New(sqlerr.InvalidAuthorizationSpecification, "no PostgreSQL user name specified in startup packet")
 	}
-	defaults := map[string]string{"session_authorization": p.User}
+	role, defaults, err := e.admit(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	defaults["session_authorization"] = p.User
+	if !role.Super {
+		defaults["is_superuser"] = "off"
+	}
 	for _, v := range p.Settings {
 		d := e.defs[lower(v.Name)]
 		if d == nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/quorate-db/quorate/internal/timestamp"
+	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/types"
 	"github.com/quorate-db/quorate/txn"
 )
@@ -67,7 +68,7 @@ func quorateLocks(ctx context.Context, s *Session, _ map[int]types.Datum, yield 
 		if err := yield([]types.Datum{
 			dInt(int64(l.Holder.StartTS)), dInt(int64(l.Holder.Node)), dInt(int64(l.Holder.PID)), table, dText(s.describeKey(l.Key)),
 			dText(modeName(l.Mode)), dBool(l.Granted), waited, types.NewArray(types.NewArrayOf(types.Int8, by)),
-			types.NewArray(types.NewArrayOf(types.Int4, pids)), dText(l.Holder.Statement),
+			types.NewArray(types.NewArrayOf(types.Int4, pids)), s.statementOf(l.Holder),
 		}); err != nil {
 			return err
 		}
@@ -155,12 +156,22 @@ func quorateTransactions(ctx context.Context, s *Session, _ map[int]types.Datum,
 		if err := yield([]types.Datum{
 			dInt(int64(id)), dInt(int64(i.holder.Node)), dInt(int64(i.holder.PID)),
 			types.NewInt(types.FromTime(time.UnixMilli(id.PhysicalMs()))), dInt(i.held), dInt(i.waiting),
-			types.NewArray(types.NewArrayOf(types.Int8, by)), dText(i.holder.Statement),
+			types.NewArray(types.NewArrayOf(types.Int8, by)), s.statementOf(i.holder),
 		}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// statementOf is the statement of a transaction, for who may see everybody's: whose
+// it is is not known here.
+func (s *Session) statementOf(h txn.Holder) types.Datum {
+	me := s.tx.snap.RoleByName(s.user())
+	if me == nil || !s.tx.snap.HasRights(me.ID, catalog.RoleReadAllStats) {
+		return dText(notForYou)
+	}
+	return dText(h.Statement)
 }
 
 func advisoryParts(key []byte) (class, obj uint32, sub int, ok bool) {

@@ -310,7 +310,7 @@ func (s *Session) sequenceFunc(ctx context.Context, snap *catalog.Snapshot, name
 		if t == nil {
 			return types.Null, sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "lastval is not yet defined in this session")
 		}
-		return types.NewInt(s.seqs.current[t.ID]), nil
+		return types.NewInt(s.seqs.current[t.ID]), s.maySequence(t, catalog.Select|catalog.Usage)
 	}
 	t := snap.Table(args[0].OID())
 	if t == nil || t.Sequence == nil {
@@ -322,6 +322,13 @@ func (s *Session) sequenceFunc(ctx context.Context, snap *catalog.Snapshot, name
 			return types.Null, nil
 		}
 		return types.Null, sqlerr.New(sqlerr.UndefinedTable, "could not open relation with OID %d", args[0].OID())
+	}
+	need := map[string]catalog.Privileges{"nextval": catalog.Usage | catalog.Update, "currval": catalog.Usage | catalog.Select,
+		"setval": catalog.Update, "pg_sequence_last_value": catalog.Usage | catalog.Select}[name]
+	if name != "nextval" || !t.Sequence.Internal {
+		if err := s.maySequence(t, need); err != nil {
+			return types.Null, err
+		}
 	}
 	switch name {
 	case "nextval":
@@ -342,6 +349,19 @@ func (s *Session) sequenceFunc(ctx context.Context, snap *catalog.Snapshot, name
 		return types.Null, err
 	}
 	return types.NewInt(st.last), nil
+}
+
+// maySequence checks that the session's role has one of some privileges on a
+// sequence. That of an identity column is used by who may insert into its table.
+func (s *Session) maySequence(t *catalog.Table, any catalog.Privileges) error {
+	me, err := s.me()
+	if err != nil {
+		return err
+	}
+	if s.tableRights(me.ID, t, any) == 0 {
+		return denied(t)
+	}
+	return nil
 }
 
 // sequenceState reads the newest state, as PostgreSQL does, whatever the

@@ -639,7 +639,7 @@ func (s *Session) path(snap *catalog.Snapshot, implicit bool) []string {
 		if p == "pg_catalog" {
 			named = true
 		}
-		if snap == nil || snap.Schema(p) != nil {
+		if snap == nil || s.searches(snap, p) {
 			out = append(out, p)
 		}
 	}
@@ -647,13 +647,6 @@ func (s *Session) path(snap *catalog.Snapshot, implicit bool) []string {
 		out = append([]string{"pg_catalog"}, out...)
 	}
 	return out
-}
-
-func (s *Session) user() string {
-	if v := s.settings.must("session_authorization"); v != "" {
-		return v
-	}
-	return s.params.User
 }
 
 var _ pgwire.Session = (*Session)(nil)

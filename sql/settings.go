@@ -309,7 +309,7 @@ func (s *settings) resetAll() *settings {
 	c := *s
 	c.vals, c.local = map[string]string{}, nil
 	// The transaction's own characteristics are not reset.
-	for _, k := range []string{"transaction_isolation", "transaction_read_only", "transaction_deferrable", "session_authorization", "role"} {
+	for _, k := range []string{"transaction_isolation", "transaction_read_only", "transaction_deferrable", "session_authorization", "role", "is_superuser"} {
 		if v, ok := s.vals[k]; ok {
 			c.vals[k] = v
 		}

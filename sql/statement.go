@@ -36,6 +36,7 @@ type prepared struct {
 type planKey struct {
 	version, changes            uint64
 	path, zone, date, intervals string
+	user                        string // whose search path it was
 }
 
 // portal is a statement with its parameters, running or not.
@@ -221,7 +222,7 @@ func (s *Session) preparePlan(p *prepared) error {
 	snap := s.tx.snap
 	v, c := snap.Key()
 	key := planKey{version: v, changes: c, path: s.settings.must("search_path"), zone: s.settings.must("timezone"),
-		date: s.settings.must("datestyle"), intervals: s.settings.must("intervalstyle")}
+		date: s.settings.must("datestyle"), intervals: s.settings.must("intervalstyle"), user: s.user()}
 	if p.plan != nil && p.planKey == key && c == 0 {
 		return nil
 	}
@@ -317,6 +318,7 @@ func (s *Session) runtime(ctx context.Context, params []types.Datum) *exec.Runti
 		RowID:       s.e.rowIDs.next,
 		Autocommit:  s.tx.opts.Autocommit && !s.tx.tx.Locking(),
 		MemoryLimit: s.e.o.MemoryLimit,
+		Authorize:   s.authorize,
 	}
 }
 

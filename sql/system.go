@@ -16,15 +16,10 @@ import (
 type systemInfo struct{ s *Session }
 
 func (i systemInfo) CurrentUser() string     { return i.s.user() }
-func (i systemInfo) SessionUser() string     { return i.s.params.User }
+func (i systemInfo) SessionUser() string     { return i.s.sessionUser() }
 func (i systemInfo) CurrentDatabase() string { return i.s.database() }
 
-func (s *Session) database() string {
-	if s.params.Database != "" {
-		return s.params.Database
-	}
-	return s.params.User
-}
+func (s *Session) database() string { return databaseName }
 
 func (i systemInfo) SearchPath(implicit bool) []string {
 	return i.s.path(i.s.snapshotForErrors(), implicit)
@@ -77,8 +72,8 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 		"pg_collation_is_visible", "pg_conversion_is_visible", "pg_ts_config_is_visible", "pg_statistics_obj_is_visible":
 		return types.True, nil
 	case "pg_get_userbyid":
-		if args[0].OID() == ownerOID {
-			return types.NewString(s.user()), nil
+		if r := snap.Role(args[0].OID()); r != nil {
+			return types.NewString(r.Name), nil
 		}
 		return types.NewString("unknown (OID=" + itoa(int(args[0].OID())) + ")"), nil
 	case "pg_is_in_recovery":
@@ -124,7 +119,7 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 		return types.NewInt(-1), nil
 	case "has_table_privilege", "has_schema_privilege", "has_database_privilege", "has_column_privilege", "has_any_column_privilege",
 		"has_function_privilege", "has_sequence_privilege", "has_type_privilege", "has_tablespace_privilege", "pg_has_role":
-		return types.True, nil
+		return s.privilegeFunc(ctx, name, args)
 	case "pg_relation_size", "pg_table_size", "pg_total_relation_size", "pg_indexes_size", "pg_database_size", "pg_tablespace_size":
 		return types.NewInt(0), nil
 	case "pg_relation_is_publishable":
@@ -286,8 +281,8 @@ func (n objectNames) ObjectName(reg, object types.OID) (string, bool) {
 			return exec.QuoteIdent(sc.Name), true
 		}
 	case types.OIDRegRole:
-		if object == ownerOID {
-			return exec.QuoteIdent(n.s.user()), true
+		if r := snap.Role(object); r != nil {
+			return exec.QuoteIdent(r.Name), true
 		}
 	case types.OIDRegProc, types.OIDRegProcedure:
 		if f, ok := n.s.e.exprs.FuncByOID(object); ok {
@@ -327,8 +322,8 @@ func (n objectNames) ObjectOID(reg types.OID, name string) (types.OID, error) {
 		}
 		return 0, sqlerr.New(sqlerr.UndefinedSchema, "schema %q does not exist", obj)
 	case types.OIDRegRole:
-		if obj == n.s.user() {
-			return ownerOID, nil
+		if r := snap.RoleByName(obj); r != nil {
+			return r.ID, nil
 		}
 		return 0, sqlerr.New(sqlerr.UndefinedObject, "role %q does not exist", obj)
 	case types.OIDRegProc:

@@ -102,7 +102,7 @@ func (s *Session) utility(ctx context.Context, p *portal, w pgwire.ResultWriter)
 func writes(st ast.Statement) bool {
 	switch st := st.(type) {
 	case *ast.CreateTable, *ast.CreateTableAs, *ast.CreateIndex, *ast.Drop, *ast.Truncate, *ast.AlterTable, *ast.CreateSchema,
-		*ast.CreateEnum, *ast.CreateRole, *ast.Comment, *ast.Grant:
+		*ast.CreateEnum, *ast.CreateRole, *ast.Comment, *ast.Grant, *ast.AlterRole, *ast.DefaultPrivileges, *ast.OwnedBy, *ast.AlterSchema:
 		return true
 	case *ast.Copy:
 		return st.From
@@ -120,6 +120,12 @@ func (s *Session) setVar(ctx context.Context, st *ast.SetVar) error {
 	if !st.Default {
 		v := setText(st.Values)
 		value = &v
+	}
+	switch lower(st.Name) {
+	case "role", "session_authorization":
+		if err := s.open(ctx); err != nil {
+			return err
+		}
 	}
 	return s.set(st.Name, value, st.Scope == ast.ScopeLocal)
 }
@@ -161,12 +167,7 @@ func (s *Session) set(name string, value *string, local bool) error {
 			return s.setModes(ast.TxnModes{ReadOnly: &b})
 		}
 	case "role", "session_authorization":
-		if value != nil && *value != s.params.User && *value != "none" && *value != "default" {
-			return sqlerr.New(sqlerr.InvalidParameterValue, "role %q does not exist", *value)
-		}
-		if value != nil && (*value == "none" || *value == "default") {
-			value = nil
-		}
+		return s.setRole(key, value, local)
 	case "search_path":
 		if value != nil && *value == "" {
 			v := `""`
@@ -302,6 +303,9 @@ func (s *Session) explain(ctx context.Context, p *portal, st *ast.Explain) error
 	}
 	pl, err := plan.New(inner, s.planOptions(p.prep.text, nil))
 	if err != nil {
+		return err
+	}
+	if err := s.authorize(pl.Needs); err != nil {
 		return err
 	}
 	p.cols = s.withFormats([]pgwire.Column{{Name: "QUERY PLAN", Type: types.Text}}, p.formats)
@@ -513,8 +517,12 @@ func (s *Session) lockTable(ctx context.Context, st *ast.LockTable, text string)
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	for _, t := range st.Tables {
-		if _, err := s.table(t.Table, text); err != nil {
+	for _, ref := range st.Tables {
+		t, err := s.table(ref.Table, text)
+		if err != nil {
+			return err
+		}
+		if err := s.mayLock(t, st.Mode); err != nil {
 			return err
 		}
 	}

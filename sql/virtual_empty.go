@@ -32,7 +32,6 @@ func emptyTables() []*virtualTable {
 			"is_instead", types.Bool, "ev_qual", types.PgNodeTree, "ev_action", types.PgNodeTree),
 		t(2608, "pg_depend", "classid", types.Oid, "objid", types.Oid, "objsubid", types.Int4, "refclassid", types.Oid, "refobjid", types.Oid,
 			"refobjsubid", types.Int4, "deptype", types.Char),
-		t(1261, "pg_auth_members", "roleid", types.Oid, "member", types.Oid, "grantor", types.Oid, "admin_option", types.Bool),
 		t(3118, "pg_foreign_table", "ftrelid", types.Oid, "ftserver", types.Oid, "ftoptions", types.TextArray),
 		t(1417, "pg_foreign_server", "oid", types.Oid, "srvname", types.Name, "srvowner", types.Oid, "srvfdw", types.Oid, "srvtype", types.Text,
 			"srvversion", types.Text, "srvacl", types.TextArray, "srvoptions", types.TextArray),

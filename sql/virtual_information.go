@@ -11,7 +11,7 @@ import (
 
 func infoSchemata(s *Session, yield func(fields) error) error {
 	for _, sc := range s.tx.snap.Schemas() {
-		err := yield(fields{"catalog_name": dText(s.database()), "schema_name": dText(sc.Name), "schema_owner": dText(s.user())})
+		err := yield(fields{"catalog_name": dText(s.database()), "schema_name": dText(sc.Name), "schema_owner": s.ownerName(sc.OwnerID())})
 		if err != nil {
 			return err
 		}

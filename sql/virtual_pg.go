@@ -11,7 +11,7 @@ type yieldRow = func([]types.Datum) error
 
 func pgNamespace(_ context.Context, s *Session, _ map[int]types.Datum, yield yieldRow) error {
 	for _, sc := range s.tx.snap.Schemas() {
-		if err := yield([]types.Datum{dOID(sc.ID), dText(sc.Name), dOID(ownerOID), types.Null}); err != nil {
+		if err := yield([]types.Datum{dOID(sc.ID), dText(sc.Name), dOID(sc.OwnerID()), dACL(s, sc.ACL)}); err != nil {
 			return err
 		}
 	}
@@ -59,6 +59,7 @@ func pgClass(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldR
 			kind = 'S'
 		}
 		row := classRow(t.ID, t.Name, t.Schema, kind, len(live), t.TypeID, amHeap, types.OID(t.StorageID))
+		row[5], row[30] = dOID(t.OwnerID()), dACL(s, t.ACL)
 		row[13] = dBool(hasIndex)
 		row[18] = dInt(int64(len(t.Checks)))
 		if len(t.Options) > 0 {
@@ -105,7 +106,7 @@ func pgAttribute(_ context.Context, s *Session, eq map[int]types.Datum, yield yi
 			}
 			row := attributeRow(t.ID, c.Name, c.Type, c.ID)
 			row[13], row[14] = dBool(c.NotNull), dBool(c.Default != "")
-			row[16] = dChar(c.Identity)
+			row[16], row[22] = dChar(c.Identity), dACL(s, c.ACL)
 			if c.Dropped {
 				row[1] = dText("........pg.dropped." + itoa(int(c.ID)) + "........")
 				row[2], row[18] = dOID(0), dBool(true)
@@ -275,11 +276,7 @@ func pgAttrdef(_ context.Context, s *Session, eq map[int]types.Datum, yield yiel
 }
 
 func pgDatabase(_ context.Context, s *Session, _ map[int]types.Datum, yield yieldRow) error {
-	return yield([]types.Datum{dOID(5), dText(s.database()), dOID(ownerOID), dInt(6), dChar('c'), dBool(false), dBool(true), dInt(-1),
-		dInt(0), dInt(0), dOID(1663), dText("C"), dText("C"), types.Null, types.Null, types.Null})
-}
-
-func pgRoles(_ context.Context, s *Session, _ map[int]types.Datum, yield yieldRow) error {
-	return yield([]types.Datum{dText(s.user()), dBool(true), dBool(true), dBool(true), dBool(true), dBool(true), dBool(true), dInt(-1),
-		dText("********"), types.Null, dBool(true), types.Null, dOID(ownerOID)})
+	return yield([]types.Datum{dOID(5), dText(s.database()), dOID(s.tx.snap.Database().Owner), dInt(6), dChar('c'), dBool(false), dBool(true), dInt(-1),
+		dInt(0), dInt(0), dOID(1663), dText("C"), dText("C"), types.Null, types.Null,
+		dACL(s, s.tx.snap.Database().ACL)})
 }

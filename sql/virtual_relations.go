@@ -33,10 +33,30 @@ func relationRows() map[string]viewRows {
 		"pg_stat_all_tables":     pgStatAllTables,
 		"pg_stat_user_indexes":   pgStatUserIndexes,
 		"pg_authid":              pgAuthid,
+		"pg_auth_members":        pgAuthMembers,
+		"pg_shadow":              pgShadow,
+		"pg_group":               pgGroup,
+		"pg_default_acl":         pgDefaultACL,
+		"pg_db_role_setting":     pgDBRoleSetting,
+		"table_privileges":       infoTablePrivileges,
+		"role_table_grants":      notPublic(infoTablePrivileges),
+		"column_privileges":      infoColumnPrivileges,
+		"role_column_grants":     notPublic(infoColumnPrivileges),
+		"usage_privileges":       infoUsagePrivileges,
+		"role_usage_grants":      notPublic(infoUsagePrivileges),
+		"applicable_roles":       infoApplicableRoles,
 		"information_schema_catalog_name": func(s *Session, yield func(fields) error) error {
 			return yield(fields{"catalog_name": dText(s.database())})
 		},
 		"enabled_roles": infoEnabledRoles,
+		"administrable_role_authorizations": func(s *Session, yield func(fields) error) error {
+			return infoApplicableRoles(s, func(row fields) error {
+				if row["is_grantable"].Str() == "NO" {
+					return nil
+				}
+				return yield(row)
+			})
+		},
 	}
 }
 
@@ -86,6 +106,11 @@ func relation(line string) *virtualTable {
 // builtType returns the type of that name, text in the place of one that is not
 // built.
 func builtType(name string) types.Type {
+	if strings.HasSuffix(name, ")") {
+		if t, err := types.ParseType(name); err == nil {
+			return t
+		}
+	}
 	if info, ok := types.LookupName(name); ok && types.Of(info.OID).IsBuilt() {
 		return types.Of(info.OID)
 	}

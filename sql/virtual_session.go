@@ -73,6 +73,12 @@ func dTime(t time.Time) types.Datum {
 // pgStatActivity lists the sessions of this node.
 func pgStatActivity(s *Session, yield func(fields) error) error {
 	for _, v := range s.e.sessionViews() {
+		if !s.maySee(v.params.User) {
+			if err := yield(hiddenActivity(s, &v)); err != nil {
+				return err
+			}
+			continue
+		}
 		row := fields{"datid": dOID(databaseOID), "datname": dText(v.params.Database), "pid": dInt(int64(int32(v.params.ProcessID))),
 			"usesysid": dOID(s.roleOID(v.params.User)), "usename": dText(v.params.User), "application_name": dText(v.application),
 			"backend_start": dTime(v.started), "xact_start": dTime(v.txStart), "query_start": dTime(v.queried), "state_change": dTime(v.changed),
@@ -86,6 +92,16 @@ func pgStatActivity(s *Session, yield func(fields) error) error {
 	}
 	return nil
 }
+
+// hiddenActivity is what everybody may know of a session.
+func hiddenActivity(s *Session, v *sessionView) fields {
+	return fields{"datid": dOID(databaseOID), "datname": dText(v.params.Database), "pid": dInt(int64(int32(v.params.ProcessID))),
+		"usesysid": dOID(s.roleOID(v.params.User)), "usename": dText(v.params.User), "application_name": dText(v.application),
+		"query": dText(notForYou)}
+}
+
+// notForYou stands in the place of what a role may not see.
+const notForYou = "<insufficient privilege>"
 
 // clientAddr is NULL once the column has PostgreSQL's type and nothing makes its
 // values yet.
@@ -104,6 +120,9 @@ func quorateSessions(s *Session, yield func(fields) error) error {
 			"transaction_started": dTime(v.txStart), "state": dText(v.state()), "query": dText(v.query)}
 		if v.params.RemoteAddr != nil {
 			row["client_addr"] = dText(v.params.RemoteAddr.String())
+		}
+		if !s.maySee(v.params.User) {
+			row["query"], row["client_addr"] = dText(notForYou), types.Null
 		}
 		if err := yield(row); err != nil {
 			return err
@@ -144,14 +163,3 @@ func pgCursors(s *Session, yield func(fields) error) error {
 }
 
 const databaseOID types.OID = 5
-
-func (s *Session) roleOID(string) types.OID { return ownerOID }
-
-func pgAuthid(s *Session, yield func(fields) error) error {
-	return yield(fields{"oid": dOID(ownerOID), "rolname": dText(s.user()), "rolsuper": dBool(true), "rolinherit": dBool(true), "rolcreaterole": dBool(true),
-		"rolcreatedb": dBool(true), "rolcanlogin": dBool(true), "rolreplication": dBool(true), "rolbypassrls": dBool(true), "rolconnlimit": dInt(-1)})
-}
-
-func infoEnabledRoles(s *Session, yield func(fields) error) error {
-	return yield(fields{"role_name": dText(s.user())})
-}

@@ -191,7 +191,7 @@ func pgTables(s *Session, yield func(fields) error) error {
 		if isView(t) || !t.IsTable() {
 			return nil
 		}
-		return yield(fields{"schemaname": dText(t.SchemaName), "tablename": dText(t.Name), "tableowner": dText(s.user()),
+		return yield(fields{"schemaname": dText(t.SchemaName), "tablename": dText(t.Name), "tableowner": s.ownerName(t.OwnerID()),
 			"hasindexes": dBool(hasIndexes(t)), "hasrules": dBool(false), "hastriggers": dBool(false), "rowsecurity": dBool(false)})
 	})
 }
@@ -221,11 +221,6 @@ func pgIndexes(s *Session, yield func(fields) error) error {
 		}
 		return nil
 	})
-}
-
-func pgUser(s *Session, yield func(fields) error) error {
-	return yield(fields{"usename": dText(s.user()), "usesysid": dOID(ownerOID), "usecreatedb": dBool(true), "usesuper": dBool(true),
-		"userepl": dBool(true), "usebypassrls": dBool(true), "passwd": dText("********")})
 }
 
 func pgTablespace(_ *Session, yield func(fields) error) error {

@@ -28,6 +28,8 @@ type Runtime struct {
 	Autocommit bool
 	// MemoryLimit in bytes; 0 is DefaultMemoryLimit.
 	MemoryLimit int64
+	// Authorize is asked, with what a plan needs, before it runs; nil allows all.
+	Authorize func([]*plan.Need) error
 
 	memory int64
 	// overlay takes the writes while a statement with writing WITH queries runs;
@@ -219,6 +221,11 @@ type Execution struct {
 
 // Start prepares a plan for running. Close must be called.
 func (rt *Runtime) Start(ctx context.Context, p *plan.Plan) (*Execution, error) {
+	if rt.Authorize != nil {
+		if err := rt.Authorize(p.Needs); err != nil {
+			return nil, err
+		}
+	}
 	e := &Execution{rt: rt, plan: p}
 	op, err := rt.build(p.Root, rt.eval(ctx, nil))
 	if err != nil {
