@@ -29,6 +29,7 @@ import (
 	"github.com/quorate-db/quorate/placement"
 	"github.com/quorate-db/quorate/placement/client"
 	"github.com/quorate-db/quorate/proto/adminpb"
+	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/proto/placementpb"
 	"github.com/quorate-db/quorate/region/router"
@@ -280,7 +281,10 @@ func (n *Node) build() error {
 	if err != nil {
 		return err
 	}
-	n.txn, err = txn.New(txn.Options{Router: n.router, Timestamps: n.oracle, Clock: n.cfg.Env.Clock, Rand: env.SystemRand(), Logger: n.log})
+	n.txn, err = txn.New(txn.Options{
+		Router: n.router, Timestamps: n.oracle, Clock: n.cfg.Env.Clock, Rand: env.SystemRand(), Logger: n.log,
+		Gateway: &kvpb.Gateway{Store: n.ident.StoreID, Boot: n.store.Boot()}, GatewayLost: n.store.GatewayLost,
+	})
 	if err != nil {
 		return err
 	}

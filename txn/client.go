@@ -65,6 +65,12 @@ type Options struct {
 	// and 4,096 keys.
 	BatchBytesMax int
 	BatchKeysMax  int
+	// Gateway names this process in the locks of its transactions, and GatewayLost
+	// reports whether a process is over or cut off from a majority of the stores that
+	// knew it: then its locks need not be waited for. See the package comment. They
+	// may be left out; the time to live is what counts then.
+	Gateway     *kvpb.Gateway
+	GatewayLost func(ctx context.Context, store, boot uint64) bool
 	// LockTTL is how long a lock lives without a heartbeat: 4 s, so that what a dead
 	// gateway held is free within five. Heartbeats are
 	// sent every fifth of it.
@@ -239,6 +245,12 @@ func (c *Client) Timestamp(ctx context.Context) (timestamp.Timestamp, error) {
 	}
 	c.observe(ts)
 	return ts, nil
+}
+
+// lost reports whether the gateway of a lock's transaction is lost.
+func (c *Client) lost(ctx context.Context, l *kvpb.LockInfo) bool {
+	g := l.GetGateway()
+	return c.opts.GatewayLost != nil && g != nil && c.opts.GatewayLost(ctx, g.GetStore(), g.GetBoot())
 }
 
 // observe notes a timestamp that the oracle issued.

@@ -139,6 +139,7 @@ func lockInfo(key []byte, l *mvcc.Lock) *kvpb.LockInfo {
 	return &kvpb.LockInfo{
 		Key: key, Op: map[bool]kvpb.MutationOp{true: kvpb.MutationOp_LOCK_SHARED}[l.Kind == mvcc.Shared], Primary: l.Primary, StartTs: uint64(l.StartTS), TtlMs: l.TTLms,
 		MinCommitTs: uint64(l.MinCommitTS), TxnSize: l.TxnSize,
+		Gateway: &kvpb.Gateway{Store: l.Gateway.Store, Boot: l.Gateway.Boot},
 	}
 }
 
@@ -266,6 +267,7 @@ func (ev *evaluation) prewrite(req *kvpb.PrewriteRequest) (*kvpb.PrewriteRespons
 	for _, m := range muts {
 		r, err := mvcc.Prewrite(ev.b, ev.b, m, mvcc.PrewriteParams{
 			Primary: req.GetPrimary(), StartTS: start, MinCommitTS: floor, TTLms: req.GetTtlMs(), TxnSize: req.GetTxnSize(),
+			Gateway: mvcc.Gateway{Store: req.GetGateway().GetStore(), Boot: req.GetGateway().GetBoot()},
 		})
 		ke, err := ev.keyError(err)
 		if err != nil {
@@ -287,6 +289,7 @@ func (ev *evaluation) status(req *kvpb.CheckTxnStatusRequest) (*kvpb.CheckTxnSta
 	st, err := mvcc.CheckTxnStatus(ev.b, ev.b, mvcc.CheckTxnParams{
 		Primary: req.GetPrimary(), StartTS: timestamp.Timestamp(req.GetStartTs()), Now: timestamp.Timestamp(req.GetCurrentTs()),
 		CallerTS: timestamp.Timestamp(req.GetCallerTs()), RollbackIfMissing: req.GetRollbackIfMissing(),
+		GatewayLost: req.GetGatewayLost(),
 	})
 	if err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func (c *Client) passForWrite(ctx context.Context, locks []*kvpb.LockInfo) (aliv
 
 // inspect finds out what became of the transaction that owns a lock. It pushes a
 // transaction that lives above callerTS (0: does not push) and rolls back one
-// whose life is over.
+// whose life is over or whose gateway is lost.
 func (c *Client) inspect(ctx context.Context, l *kvpb.LockInfo, callerTS timestamp.Timestamp) (fate, error) {
 	c.stats.locksMet.Add(1)
 	start := timestamp.Timestamp(l.GetStartTs())
@@ -84,11 +84,13 @@ func (c *Client) inspect(ctx context.Context, l *kvpb.LockInfo, callerTS timesta
 	if err != nil {
 		return fate{}, fmt.Errorf("get the time to judge a lock: %w", err)
 	}
+	lost := c.lost(ctx, l)
 	req := &kvpb.CheckTxnStatusRequest{
 		Primary: l.GetPrimary(), StartTs: l.GetStartTs(), CallerTs: uint64(callerTS), CurrentTs: uint64(now),
+		GatewayLost: lost,
 		// The primary's prewrite may still be on its way, for as long as this lock
-		// lives. After that the mark keeps it out for ever.
-		RollbackIfMissing: lifeLeftMs(l, now) == 0,
+		// lives and its gateway is not lost. After that the mark keeps it out for ever.
+		RollbackIfMissing: lost || lifeLeftMs(l, now) == 0,
 	}
 	resp, err := c.checkStatus(ctx, req)
 	if err != nil {

@@ -130,7 +130,7 @@ func (cm *committer) prewriteRequest(muts []*kvpb.Mutation, floor timestamp.Time
 	}
 	return &kvpb.Request{Cmd: &kvpb.Request_Prewrite{Prewrite: &kvpb.PrewriteRequest{
 		StartTs: uint64(cm.start), Primary: cm.primary, Mutations: muts,
-		TtlMs:       cm.c.lockLifeMs(cm.beat.began),
+		TtlMs: cm.c.lockLifeMs(cm.beat.began), Gateway: cm.c.opts.Gateway,
 		MinCommitTs: uint64(floor), MaxCommitTs: uint64(bound),
 		OnePc: onePhase, TxnSize: uint64(len(cm.muts)), Reads: reads, ReadTs: uint64(cm.start),
 	}}}

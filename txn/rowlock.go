@@ -239,7 +239,7 @@ func (t *Txn) lockAbsent(ctx context.Context, keys [][]byte) error {
 func (t *Txn) lock(ctx context.Context, keys [][]byte, template *kvpb.LockRequest, each func(*kvpb.LockedKey)) error {
 	t.locks.touch(keys, t.c.opts.Clock.Now())
 	t.c.keeper.add(t)
-	template.Owner = &kvpb.LockOwner{Id: uint64(t.startTS), Node: t.owner.Node, Pid: t.owner.PID, Statement: t.statement}
+	template.Owner = &kvpb.LockOwner{Id: uint64(t.startTS), Node: t.owner.Node, Pid: t.owner.PID, Statement: t.statement, Gateway: t.c.opts.Gateway}
 	t.locks.mu.Lock()
 	t.locks.waits++
 	t.locks.mu.Unlock()

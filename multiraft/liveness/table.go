@@ -108,6 +108,8 @@ type peer struct {
 	count    uint64
 	expires  time.Duration
 	base     time.Duration
+	// withdrawn is the boot id of the newest support that has ended.
+	withdrawn uint64
 	// extended: a late tick has put the end off since the last renewal.
 	extended bool
 
@@ -211,7 +213,7 @@ func (t *Table) Receive(now time.Duration, m Message) (out Outcome) {
 // withdraw ends a support. The next one will have another epoch (rule A1).
 func (t *Table) withdraw(store uint64, p *peer) Withdrawal {
 	w := Withdrawal{Store: store, Epoch: t.epoch(p)}
-	p.supports = false
+	p.supports, p.withdrawn = false, p.boot
 	p.count++
 	return w
 }

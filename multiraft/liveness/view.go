@@ -17,6 +17,9 @@ type PeerView struct {
 	// Supports is the epoch in which this store supports that one; zero: it does
 	// not.
 	Supports Epoch
+	// Boot is that store's newest boot id that was heard of, 0 if none was;
+	// Withdrawn the newest one whose support has ended here, 0 if none has.
+	Boot, Withdrawn uint64
 	// Grant is that store's support for this one.
 	Grant Grant
 	// HeardAt is the own instant of its last message, -1 if there was none.
@@ -28,7 +31,7 @@ func (t *Table) View() *View {
 	v := &View{Peers: make([]PeerView, 0, len(t.ids))}
 	for _, id := range t.ids {
 		p := t.peers[id]
-		pv := PeerView{Store: id, Supports: t.epoch(p), Grant: p.grant, HeardAt: p.heardAt}
+		pv := PeerView{Store: id, Supports: t.epoch(p), Boot: p.boot, Withdrawn: p.withdrawn, Grant: p.grant, HeardAt: p.heardAt}
 		if pv.Grant.Base <= t.distrusted {
 			pv.Grant.Base = -Lease // long over; the epoch stays
 		}

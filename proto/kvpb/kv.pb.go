@@ -181,6 +181,58 @@ func (LockDemand) EnumDescriptor() ([]byte, []int) {
 	return file_kvpb_kv_proto_rawDescGZIP(), []int{2}
 }
 
+type Support int32
+
+const (
+	Support_SUPPORT_UNKNOWN   Support = 0 // it has never supported that process
+	Support_SUPPORT_GIVEN     Support = 1
+	Support_SUPPORT_WITHDRAWN Support = 2 // it has, and does not any more
+	Support_SUPPORT_GONE      Support = 3 // the process is over: a later one has announced itself
+)
+
+// Enum value maps for Support.
+var (
+	Support_name = map[int32]string{
+		0: "SUPPORT_UNKNOWN",
+		1: "SUPPORT_GIVEN",
+		2: "SUPPORT_WITHDRAWN",
+		3: "SUPPORT_GONE",
+	}
+	Support_value = map[string]int32{
+		"SUPPORT_UNKNOWN":   0,
+		"SUPPORT_GIVEN":     1,
+		"SUPPORT_WITHDRAWN": 2,
+		"SUPPORT_GONE":      3,
+	}
+)
+
+func (x Support) Enum() *Support {
+	p := new(Support)
+	*p = x
+	return p
+}
+
+func (x Support) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Support) Descriptor() protoreflect.EnumDescriptor {
+	return file_kvpb_kv_proto_enumTypes[3].Descriptor()
+}
+
+func (Support) Type() protoreflect.EnumType {
+	return &file_kvpb_kv_proto_enumTypes[3]
+}
+
+func (x Support) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Support.Descriptor instead.
+func (Support) EnumDescriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{3}
+}
+
 type MutationOp int32
 
 const (
@@ -220,11 +272,11 @@ func (x MutationOp) String() string {
 }
 
 func (MutationOp) Descriptor() protoreflect.EnumDescriptor {
-	return file_kvpb_kv_proto_enumTypes[3].Descriptor()
+	return file_kvpb_kv_proto_enumTypes[4].Descriptor()
 }
 
 func (MutationOp) Type() protoreflect.EnumType {
-	return &file_kvpb_kv_proto_enumTypes[3]
+	return &file_kvpb_kv_proto_enumTypes[4]
 }
 
 func (x MutationOp) Number() protoreflect.EnumNumber {
@@ -233,7 +285,7 @@ func (x MutationOp) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MutationOp.Descriptor instead.
 func (MutationOp) EnumDescriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{3}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{4}
 }
 
 type Existence int32
@@ -269,11 +321,11 @@ func (x Existence) String() string {
 }
 
 func (Existence) Descriptor() protoreflect.EnumDescriptor {
-	return file_kvpb_kv_proto_enumTypes[4].Descriptor()
+	return file_kvpb_kv_proto_enumTypes[5].Descriptor()
 }
 
 func (Existence) Type() protoreflect.EnumType {
-	return &file_kvpb_kv_proto_enumTypes[4]
+	return &file_kvpb_kv_proto_enumTypes[5]
 }
 
 func (x Existence) Number() protoreflect.EnumNumber {
@@ -282,7 +334,7 @@ func (x Existence) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Existence.Descriptor instead.
 func (Existence) EnumDescriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{4}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{5}
 }
 
 type TxnState int32
@@ -321,11 +373,11 @@ func (x TxnState) String() string {
 }
 
 func (TxnState) Descriptor() protoreflect.EnumDescriptor {
-	return file_kvpb_kv_proto_enumTypes[5].Descriptor()
+	return file_kvpb_kv_proto_enumTypes[6].Descriptor()
 }
 
 func (TxnState) Type() protoreflect.EnumType {
-	return &file_kvpb_kv_proto_enumTypes[5]
+	return &file_kvpb_kv_proto_enumTypes[6]
 }
 
 func (x TxnState) Number() protoreflect.EnumNumber {
@@ -334,7 +386,7 @@ func (x TxnState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TxnState.Descriptor instead.
 func (TxnState) EnumDescriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{5}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{6}
 }
 
 type ChangeType int32
@@ -373,11 +425,11 @@ func (x ChangeType) String() string {
 }
 
 func (ChangeType) Descriptor() protoreflect.EnumDescriptor {
-	return file_kvpb_kv_proto_enumTypes[6].Descriptor()
+	return file_kvpb_kv_proto_enumTypes[7].Descriptor()
 }
 
 func (ChangeType) Type() protoreflect.EnumType {
-	return &file_kvpb_kv_proto_enumTypes[6]
+	return &file_kvpb_kv_proto_enumTypes[7]
 }
 
 func (x ChangeType) Number() protoreflect.EnumNumber {
@@ -386,7 +438,7 @@ func (x ChangeType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ChangeType.Descriptor instead.
 func (ChangeType) EnumDescriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{6}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{7}
 }
 
 type Header struct {
@@ -479,6 +531,7 @@ type Request struct {
 	//	*Request_Validate
 	//	*Request_Locks
 	//	*Request_BreakWait
+	//	*Request_Support
 	//	*Request_Admin
 	Cmd           isRequest_Cmd `protobuf_oneof:"cmd"`
 	unknownFields protoimpl.UnknownFields
@@ -682,6 +735,15 @@ func (x *Request) GetBreakWait() *BreakWaitRequest {
 	return nil
 }
 
+func (x *Request) GetSupport() *SupportRequest {
+	if x != nil {
+		if x, ok := x.Cmd.(*Request_Support); ok {
+			return x.Support
+		}
+	}
+	return nil
+}
+
 func (x *Request) GetAdmin() *AdminRequest {
 	if x != nil {
 		if x, ok := x.Cmd.(*Request_Admin); ok {
@@ -764,6 +826,10 @@ type Request_BreakWait struct {
 	BreakWait *BreakWaitRequest `protobuf:"bytes,18,opt,name=break_wait,json=breakWait,proto3,oneof"`
 }
 
+type Request_Support struct {
+	Support *SupportRequest `protobuf:"bytes,21,opt,name=support,proto3,oneof"`
+}
+
 type Request_Admin struct {
 	Admin *AdminRequest `protobuf:"bytes,20,opt,name=admin,proto3,oneof"`
 }
@@ -802,6 +868,8 @@ func (*Request_Locks) isRequest_Cmd() {}
 
 func (*Request_BreakWait) isRequest_Cmd() {}
 
+func (*Request_Support) isRequest_Cmd() {}
+
 func (*Request_Admin) isRequest_Cmd() {}
 
 type Response struct {
@@ -826,6 +894,7 @@ type Response struct {
 	//	*Response_Validate
 	//	*Response_Locks
 	//	*Response_BreakWait
+	//	*Response_Support
 	//	*Response_Admin
 	Cmd           isResponse_Cmd `protobuf_oneof:"cmd"`
 	unknownFields protoimpl.UnknownFields
@@ -1029,6 +1098,15 @@ func (x *Response) GetBreakWait() *BreakWaitResponse {
 	return nil
 }
 
+func (x *Response) GetSupport() *SupportResponse {
+	if x != nil {
+		if x, ok := x.Cmd.(*Response_Support); ok {
+			return x.Support
+		}
+	}
+	return nil
+}
+
 func (x *Response) GetAdmin() *AdminResponse {
 	if x != nil {
 		if x, ok := x.Cmd.(*Response_Admin); ok {
@@ -1110,6 +1188,10 @@ type Response_BreakWait struct {
 	BreakWait *BreakWaitResponse `protobuf:"bytes,18,opt,name=break_wait,json=breakWait,proto3,oneof"`
 }
 
+type Response_Support struct {
+	Support *SupportResponse `protobuf:"bytes,21,opt,name=support,proto3,oneof"`
+}
+
 type Response_Admin struct {
 	Admin *AdminResponse `protobuf:"bytes,20,opt,name=admin,proto3,oneof"`
 }
@@ -1147,6 +1229,8 @@ func (*Response_Validate) isResponse_Cmd() {}
 func (*Response_Locks) isResponse_Cmd() {}
 
 func (*Response_BreakWait) isResponse_Cmd() {}
+
+func (*Response_Support) isResponse_Cmd() {}
 
 func (*Response_Admin) isResponse_Cmd() {}
 
@@ -1841,6 +1925,7 @@ type LockInfo struct {
 	MinCommitTs   uint64                 `protobuf:"varint,5,opt,name=min_commit_ts,json=minCommitTs,proto3" json:"min_commit_ts,omitempty"`
 	Op            MutationOp             `protobuf:"varint,6,opt,name=op,proto3,enum=quorate.kv.MutationOp" json:"op,omitempty"`
 	TxnSize       uint64                 `protobuf:"varint,7,opt,name=txn_size,json=txnSize,proto3" json:"txn_size,omitempty"`
+	Gateway       *Gateway               `protobuf:"bytes,10,opt,name=gateway,proto3" json:"gateway,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1924,6 +2009,67 @@ func (x *LockInfo) GetTxnSize() uint64 {
 	return 0
 }
 
+func (x *LockInfo) GetGateway() *Gateway {
+	if x != nil {
+		return x.Gateway
+	}
+	return nil
+}
+
+// Gateway names the process that a transaction runs in: its store and that one's
+// boot id, under which other stores support it or do not.
+type Gateway struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Store         uint64                 `protobuf:"varint,1,opt,name=store,proto3" json:"store,omitempty"`
+	Boot          uint64                 `protobuf:"varint,2,opt,name=boot,proto3" json:"boot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Gateway) Reset() {
+	*x = Gateway{}
+	mi := &file_kvpb_kv_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Gateway) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Gateway) ProtoMessage() {}
+
+func (x *Gateway) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Gateway.ProtoReflect.Descriptor instead.
+func (*Gateway) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Gateway) GetStore() uint64 {
+	if x != nil {
+		return x.Store
+	}
+	return 0
+}
+
+func (x *Gateway) GetBoot() uint64 {
+	if x != nil {
+		return x.Boot
+	}
+	return 0
+}
+
 // KeyError says why a command could not treat a key.
 type KeyError struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1948,7 +2094,7 @@ type KeyError struct {
 
 func (x *KeyError) Reset() {
 	*x = KeyError{}
-	mi := &file_kvpb_kv_proto_msgTypes[15]
+	mi := &file_kvpb_kv_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1960,7 +2106,7 @@ func (x *KeyError) String() string {
 func (*KeyError) ProtoMessage() {}
 
 func (x *KeyError) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[15]
+	mi := &file_kvpb_kv_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1973,7 +2119,7 @@ func (x *KeyError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyError.ProtoReflect.Descriptor instead.
 func (*KeyError) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{15}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *KeyError) GetKind() isKeyError_Kind {
@@ -2180,7 +2326,7 @@ type WriteConflict struct {
 
 func (x *WriteConflict) Reset() {
 	*x = WriteConflict{}
-	mi := &file_kvpb_kv_proto_msgTypes[16]
+	mi := &file_kvpb_kv_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2192,7 +2338,7 @@ func (x *WriteConflict) String() string {
 func (*WriteConflict) ProtoMessage() {}
 
 func (x *WriteConflict) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[16]
+	mi := &file_kvpb_kv_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2205,7 +2351,7 @@ func (x *WriteConflict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteConflict.ProtoReflect.Descriptor instead.
 func (*WriteConflict) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{16}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WriteConflict) GetKey() []byte {
@@ -2254,7 +2400,7 @@ type AlreadyExists struct {
 
 func (x *AlreadyExists) Reset() {
 	*x = AlreadyExists{}
-	mi := &file_kvpb_kv_proto_msgTypes[17]
+	mi := &file_kvpb_kv_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2266,7 +2412,7 @@ func (x *AlreadyExists) String() string {
 func (*AlreadyExists) ProtoMessage() {}
 
 func (x *AlreadyExists) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[17]
+	mi := &file_kvpb_kv_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2279,7 +2425,7 @@ func (x *AlreadyExists) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlreadyExists.ProtoReflect.Descriptor instead.
 func (*AlreadyExists) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{17}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AlreadyExists) GetKey() []byte {
@@ -2313,7 +2459,7 @@ type TxnAborted struct {
 
 func (x *TxnAborted) Reset() {
 	*x = TxnAborted{}
-	mi := &file_kvpb_kv_proto_msgTypes[18]
+	mi := &file_kvpb_kv_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2325,7 +2471,7 @@ func (x *TxnAborted) String() string {
 func (*TxnAborted) ProtoMessage() {}
 
 func (x *TxnAborted) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[18]
+	mi := &file_kvpb_kv_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2338,7 +2484,7 @@ func (x *TxnAborted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TxnAborted.ProtoReflect.Descriptor instead.
 func (*TxnAborted) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{18}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TxnAborted) GetKey() []byte {
@@ -2366,7 +2512,7 @@ type TxnCommitted struct {
 
 func (x *TxnCommitted) Reset() {
 	*x = TxnCommitted{}
-	mi := &file_kvpb_kv_proto_msgTypes[19]
+	mi := &file_kvpb_kv_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2378,7 +2524,7 @@ func (x *TxnCommitted) String() string {
 func (*TxnCommitted) ProtoMessage() {}
 
 func (x *TxnCommitted) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[19]
+	mi := &file_kvpb_kv_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2391,7 +2537,7 @@ func (x *TxnCommitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TxnCommitted.ProtoReflect.Descriptor instead.
 func (*TxnCommitted) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{19}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TxnCommitted) GetKey() []byte {
@@ -2425,7 +2571,7 @@ type CommitTsTooSmall struct {
 
 func (x *CommitTsTooSmall) Reset() {
 	*x = CommitTsTooSmall{}
-	mi := &file_kvpb_kv_proto_msgTypes[20]
+	mi := &file_kvpb_kv_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2437,7 +2583,7 @@ func (x *CommitTsTooSmall) String() string {
 func (*CommitTsTooSmall) ProtoMessage() {}
 
 func (x *CommitTsTooSmall) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[20]
+	mi := &file_kvpb_kv_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2450,7 +2596,7 @@ func (x *CommitTsTooSmall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitTsTooSmall.ProtoReflect.Descriptor instead.
 func (*CommitTsTooSmall) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{20}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CommitTsTooSmall) GetKey() []byte {
@@ -2477,7 +2623,7 @@ type CommitTsTooLarge struct {
 
 func (x *CommitTsTooLarge) Reset() {
 	*x = CommitTsTooLarge{}
-	mi := &file_kvpb_kv_proto_msgTypes[21]
+	mi := &file_kvpb_kv_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2489,7 +2635,7 @@ func (x *CommitTsTooLarge) String() string {
 func (*CommitTsTooLarge) ProtoMessage() {}
 
 func (x *CommitTsTooLarge) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[21]
+	mi := &file_kvpb_kv_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2502,7 +2648,7 @@ func (x *CommitTsTooLarge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitTsTooLarge.ProtoReflect.Descriptor instead.
 func (*CommitTsTooLarge) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{21}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CommitTsTooLarge) GetCommitTs() uint64 {
@@ -2529,7 +2675,7 @@ type TxnNotFound struct {
 
 func (x *TxnNotFound) Reset() {
 	*x = TxnNotFound{}
-	mi := &file_kvpb_kv_proto_msgTypes[22]
+	mi := &file_kvpb_kv_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2541,7 +2687,7 @@ func (x *TxnNotFound) String() string {
 func (*TxnNotFound) ProtoMessage() {}
 
 func (x *TxnNotFound) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[22]
+	mi := &file_kvpb_kv_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2554,7 +2700,7 @@ func (x *TxnNotFound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TxnNotFound.ProtoReflect.Descriptor instead.
 func (*TxnNotFound) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{22}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *TxnNotFound) GetKey() []byte {
@@ -2581,7 +2727,7 @@ type ReadBelowGC struct {
 
 func (x *ReadBelowGC) Reset() {
 	*x = ReadBelowGC{}
-	mi := &file_kvpb_kv_proto_msgTypes[23]
+	mi := &file_kvpb_kv_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2593,7 +2739,7 @@ func (x *ReadBelowGC) String() string {
 func (*ReadBelowGC) ProtoMessage() {}
 
 func (x *ReadBelowGC) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[23]
+	mi := &file_kvpb_kv_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2606,7 +2752,7 @@ func (x *ReadBelowGC) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadBelowGC.ProtoReflect.Descriptor instead.
 func (*ReadBelowGC) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{23}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReadBelowGC) GetTs() uint64 {
@@ -2635,7 +2781,7 @@ type RowLocked struct {
 
 func (x *RowLocked) Reset() {
 	*x = RowLocked{}
-	mi := &file_kvpb_kv_proto_msgTypes[24]
+	mi := &file_kvpb_kv_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2647,7 +2793,7 @@ func (x *RowLocked) String() string {
 func (*RowLocked) ProtoMessage() {}
 
 func (x *RowLocked) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[24]
+	mi := &file_kvpb_kv_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2660,7 +2806,7 @@ func (x *RowLocked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowLocked.ProtoReflect.Descriptor instead.
 func (*RowLocked) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{24}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RowLocked) GetKey() []byte {
@@ -2695,7 +2841,7 @@ type Deadlock struct {
 
 func (x *Deadlock) Reset() {
 	*x = Deadlock{}
-	mi := &file_kvpb_kv_proto_msgTypes[25]
+	mi := &file_kvpb_kv_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2707,7 +2853,7 @@ func (x *Deadlock) String() string {
 func (*Deadlock) ProtoMessage() {}
 
 func (x *Deadlock) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[25]
+	mi := &file_kvpb_kv_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2720,7 +2866,7 @@ func (x *Deadlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deadlock.ProtoReflect.Descriptor instead.
 func (*Deadlock) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{25}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Deadlock) GetCircle() []*LockWaiting {
@@ -2740,7 +2886,7 @@ type OwnerEnded struct {
 
 func (x *OwnerEnded) Reset() {
 	*x = OwnerEnded{}
-	mi := &file_kvpb_kv_proto_msgTypes[26]
+	mi := &file_kvpb_kv_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2752,7 +2898,7 @@ func (x *OwnerEnded) String() string {
 func (*OwnerEnded) ProtoMessage() {}
 
 func (x *OwnerEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[26]
+	mi := &file_kvpb_kv_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2765,7 +2911,7 @@ func (x *OwnerEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OwnerEnded.ProtoReflect.Descriptor instead.
 func (*OwnerEnded) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{26}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *OwnerEnded) GetOwner() uint64 {
@@ -2790,7 +2936,7 @@ type ReadContext struct {
 
 func (x *ReadContext) Reset() {
 	*x = ReadContext{}
-	mi := &file_kvpb_kv_proto_msgTypes[27]
+	mi := &file_kvpb_kv_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2802,7 +2948,7 @@ func (x *ReadContext) String() string {
 func (*ReadContext) ProtoMessage() {}
 
 func (x *ReadContext) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[27]
+	mi := &file_kvpb_kv_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2815,7 +2961,7 @@ func (x *ReadContext) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadContext.ProtoReflect.Descriptor instead.
 func (*ReadContext) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{27}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReadContext) GetReadTs() uint64 {
@@ -2849,7 +2995,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[28]
+	mi := &file_kvpb_kv_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2861,7 +3007,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[28]
+	mi := &file_kvpb_kv_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2874,7 +3020,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{28}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetRequest) GetRead() *ReadContext {
@@ -2903,7 +3049,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[29]
+	mi := &file_kvpb_kv_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2915,7 +3061,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[29]
+	mi := &file_kvpb_kv_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2928,7 +3074,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{29}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetResponse) GetError() *KeyError {
@@ -2969,7 +3115,7 @@ type BatchGetRequest struct {
 
 func (x *BatchGetRequest) Reset() {
 	*x = BatchGetRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[30]
+	mi := &file_kvpb_kv_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2981,7 +3127,7 @@ func (x *BatchGetRequest) String() string {
 func (*BatchGetRequest) ProtoMessage() {}
 
 func (x *BatchGetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[30]
+	mi := &file_kvpb_kv_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2994,7 +3140,7 @@ func (x *BatchGetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{30}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *BatchGetRequest) GetRead() *ReadContext {
@@ -3023,7 +3169,7 @@ type Pair struct {
 
 func (x *Pair) Reset() {
 	*x = Pair{}
-	mi := &file_kvpb_kv_proto_msgTypes[31]
+	mi := &file_kvpb_kv_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3035,7 +3181,7 @@ func (x *Pair) String() string {
 func (*Pair) ProtoMessage() {}
 
 func (x *Pair) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[31]
+	mi := &file_kvpb_kv_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3048,7 +3194,7 @@ func (x *Pair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pair.ProtoReflect.Descriptor instead.
 func (*Pair) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{31}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Pair) GetKey() []byte {
@@ -3090,7 +3236,7 @@ type BatchGetResponse struct {
 
 func (x *BatchGetResponse) Reset() {
 	*x = BatchGetResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[32]
+	mi := &file_kvpb_kv_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3102,7 +3248,7 @@ func (x *BatchGetResponse) String() string {
 func (*BatchGetResponse) ProtoMessage() {}
 
 func (x *BatchGetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[32]
+	mi := &file_kvpb_kv_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3115,7 +3261,7 @@ func (x *BatchGetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{32}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *BatchGetResponse) GetPairs() []*Pair {
@@ -3142,7 +3288,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[33]
+	mi := &file_kvpb_kv_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3154,7 +3300,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[33]
+	mi := &file_kvpb_kv_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3167,7 +3313,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{33}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ScanRequest) GetRead() *ReadContext {
@@ -3234,7 +3380,7 @@ type ScanResponse struct {
 
 func (x *ScanResponse) Reset() {
 	*x = ScanResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[34]
+	mi := &file_kvpb_kv_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3246,7 +3392,7 @@ func (x *ScanResponse) String() string {
 func (*ScanResponse) ProtoMessage() {}
 
 func (x *ScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[34]
+	mi := &file_kvpb_kv_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3259,7 +3405,7 @@ func (x *ScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanResponse.ProtoReflect.Descriptor instead.
 func (*ScanResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{34}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ScanResponse) GetPairs() []*Pair {
@@ -3298,13 +3444,14 @@ type LockOwner struct {
 	Node          uint32                 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"`
 	Pid           uint32                 `protobuf:"varint,3,opt,name=pid,proto3" json:"pid,omitempty"`
 	Statement     string                 `protobuf:"bytes,4,opt,name=statement,proto3" json:"statement,omitempty"`
+	Gateway       *Gateway               `protobuf:"bytes,5,opt,name=gateway,proto3" json:"gateway,omitempty"` // unset: the locks outlive it until their time is over
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LockOwner) Reset() {
 	*x = LockOwner{}
-	mi := &file_kvpb_kv_proto_msgTypes[35]
+	mi := &file_kvpb_kv_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3316,7 +3463,7 @@ func (x *LockOwner) String() string {
 func (*LockOwner) ProtoMessage() {}
 
 func (x *LockOwner) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[35]
+	mi := &file_kvpb_kv_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3329,7 +3476,7 @@ func (x *LockOwner) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LockOwner.ProtoReflect.Descriptor instead.
 func (*LockOwner) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{35}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *LockOwner) GetId() uint64 {
@@ -3360,6 +3507,13 @@ func (x *LockOwner) GetStatement() string {
 	return ""
 }
 
+func (x *LockOwner) GetGateway() *Gateway {
+	if x != nil {
+		return x.Gateway
+	}
+	return nil
+}
+
 // LockRequest locks keys one after the other, waiting for each if it must, and
 // reads them as they are then. It may be repeated: what the owner has is granted
 // again. It raises the region's max_ts to read_ts.
@@ -3378,7 +3532,7 @@ type LockRequest struct {
 
 func (x *LockRequest) Reset() {
 	*x = LockRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[36]
+	mi := &file_kvpb_kv_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3390,7 +3544,7 @@ func (x *LockRequest) String() string {
 func (*LockRequest) ProtoMessage() {}
 
 func (x *LockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[36]
+	mi := &file_kvpb_kv_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3403,7 +3557,7 @@ func (x *LockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LockRequest.ProtoReflect.Descriptor instead.
 func (*LockRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{36}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *LockRequest) GetOwner() *LockOwner {
@@ -3470,7 +3624,7 @@ type LockedKey struct {
 
 func (x *LockedKey) Reset() {
 	*x = LockedKey{}
-	mi := &file_kvpb_kv_proto_msgTypes[37]
+	mi := &file_kvpb_kv_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3482,7 +3636,7 @@ func (x *LockedKey) String() string {
 func (*LockedKey) ProtoMessage() {}
 
 func (x *LockedKey) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[37]
+	mi := &file_kvpb_kv_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3495,7 +3649,7 @@ func (x *LockedKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LockedKey.ProtoReflect.Descriptor instead.
 func (*LockedKey) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{37}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *LockedKey) GetKey() []byte {
@@ -3559,7 +3713,7 @@ type LockResponse struct {
 
 func (x *LockResponse) Reset() {
 	*x = LockResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[38]
+	mi := &file_kvpb_kv_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3571,7 +3725,7 @@ func (x *LockResponse) String() string {
 func (*LockResponse) ProtoMessage() {}
 
 func (x *LockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[38]
+	mi := &file_kvpb_kv_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3584,7 +3738,7 @@ func (x *LockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LockResponse.ProtoReflect.Descriptor instead.
 func (*LockResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{38}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *LockResponse) GetKeys() []*LockedKey {
@@ -3614,7 +3768,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[39]
+	mi := &file_kvpb_kv_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3626,7 +3780,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[39]
+	mi := &file_kvpb_kv_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3639,7 +3793,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{39}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ReleaseRequest) GetOwner() uint64 {
@@ -3671,7 +3825,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[40]
+	mi := &file_kvpb_kv_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3683,7 +3837,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[40]
+	mi := &file_kvpb_kv_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3696,7 +3850,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{40}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{41}
 }
 
 type HeldLock struct {
@@ -3710,7 +3864,7 @@ type HeldLock struct {
 
 func (x *HeldLock) Reset() {
 	*x = HeldLock{}
-	mi := &file_kvpb_kv_proto_msgTypes[41]
+	mi := &file_kvpb_kv_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3722,7 +3876,7 @@ func (x *HeldLock) String() string {
 func (*HeldLock) ProtoMessage() {}
 
 func (x *HeldLock) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[41]
+	mi := &file_kvpb_kv_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3735,7 +3889,7 @@ func (x *HeldLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldLock.ProtoReflect.Descriptor instead.
 func (*HeldLock) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{41}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *HeldLock) GetKey() []byte {
@@ -3772,7 +3926,7 @@ type KeepRequest struct {
 
 func (x *KeepRequest) Reset() {
 	*x = KeepRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[42]
+	mi := &file_kvpb_kv_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3784,7 +3938,7 @@ func (x *KeepRequest) String() string {
 func (*KeepRequest) ProtoMessage() {}
 
 func (x *KeepRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[42]
+	mi := &file_kvpb_kv_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3797,7 +3951,7 @@ func (x *KeepRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepRequest.ProtoReflect.Descriptor instead.
 func (*KeepRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{42}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *KeepRequest) GetOwner() *LockOwner {
@@ -3831,7 +3985,7 @@ type KeepResponse struct {
 
 func (x *KeepResponse) Reset() {
 	*x = KeepResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[43]
+	mi := &file_kvpb_kv_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3843,7 +3997,7 @@ func (x *KeepResponse) String() string {
 func (*KeepResponse) ProtoMessage() {}
 
 func (x *KeepResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[43]
+	mi := &file_kvpb_kv_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3856,7 +4010,7 @@ func (x *KeepResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepResponse.ProtoReflect.Descriptor instead.
 func (*KeepResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{43}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *KeepResponse) GetKnown() bool {
@@ -3884,7 +4038,7 @@ type CarriedLocks struct {
 
 func (x *CarriedLocks) Reset() {
 	*x = CarriedLocks{}
-	mi := &file_kvpb_kv_proto_msgTypes[44]
+	mi := &file_kvpb_kv_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3896,7 +4050,7 @@ func (x *CarriedLocks) String() string {
 func (*CarriedLocks) ProtoMessage() {}
 
 func (x *CarriedLocks) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[44]
+	mi := &file_kvpb_kv_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3909,7 +4063,7 @@ func (x *CarriedLocks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CarriedLocks.ProtoReflect.Descriptor instead.
 func (*CarriedLocks) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{44}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CarriedLocks) GetLocks() []*HeldLock {
@@ -3936,7 +4090,7 @@ type LockWaiting struct {
 
 func (x *LockWaiting) Reset() {
 	*x = LockWaiting{}
-	mi := &file_kvpb_kv_proto_msgTypes[45]
+	mi := &file_kvpb_kv_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3948,7 +4102,7 @@ func (x *LockWaiting) String() string {
 func (*LockWaiting) ProtoMessage() {}
 
 func (x *LockWaiting) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[45]
+	mi := &file_kvpb_kv_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3961,7 +4115,7 @@ func (x *LockWaiting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LockWaiting.ProtoReflect.Descriptor instead.
 func (*LockWaiting) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{45}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *LockWaiting) GetOwner() *LockOwner {
@@ -4039,7 +4193,7 @@ type LocksRequest struct {
 
 func (x *LocksRequest) Reset() {
 	*x = LocksRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[46]
+	mi := &file_kvpb_kv_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4051,7 +4205,7 @@ func (x *LocksRequest) String() string {
 func (*LocksRequest) ProtoMessage() {}
 
 func (x *LocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[46]
+	mi := &file_kvpb_kv_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4064,7 +4218,7 @@ func (x *LocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocksRequest.ProtoReflect.Descriptor instead.
 func (*LocksRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{46}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *LocksRequest) GetHeld() bool {
@@ -4091,7 +4245,7 @@ type LocksResponse struct {
 
 func (x *LocksResponse) Reset() {
 	*x = LocksResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[47]
+	mi := &file_kvpb_kv_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4103,7 +4257,7 @@ func (x *LocksResponse) String() string {
 func (*LocksResponse) ProtoMessage() {}
 
 func (x *LocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[47]
+	mi := &file_kvpb_kv_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4116,7 +4270,7 @@ func (x *LocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocksResponse.ProtoReflect.Descriptor instead.
 func (*LocksResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{47}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *LocksResponse) GetWaiting() []*LockWaiting {
@@ -4143,7 +4297,7 @@ type BreakWaitRequest struct {
 
 func (x *BreakWaitRequest) Reset() {
 	*x = BreakWaitRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[48]
+	mi := &file_kvpb_kv_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4155,7 +4309,7 @@ func (x *BreakWaitRequest) String() string {
 func (*BreakWaitRequest) ProtoMessage() {}
 
 func (x *BreakWaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[48]
+	mi := &file_kvpb_kv_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4168,7 +4322,7 @@ func (x *BreakWaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakWaitRequest.ProtoReflect.Descriptor instead.
 func (*BreakWaitRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{48}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *BreakWaitRequest) GetDeadlock() *Deadlock {
@@ -4187,7 +4341,7 @@ type BreakWaitResponse struct {
 
 func (x *BreakWaitResponse) Reset() {
 	*x = BreakWaitResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[49]
+	mi := &file_kvpb_kv_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4199,7 +4353,7 @@ func (x *BreakWaitResponse) String() string {
 func (*BreakWaitResponse) ProtoMessage() {}
 
 func (x *BreakWaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[49]
+	mi := &file_kvpb_kv_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4212,7 +4366,7 @@ func (x *BreakWaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakWaitResponse.ProtoReflect.Descriptor instead.
 func (*BreakWaitResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{49}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *BreakWaitResponse) GetBroken() bool {
@@ -4220,6 +4374,95 @@ func (x *BreakWaitResponse) GetBroken() bool {
 		return x.Broken
 	}
 	return false
+}
+
+// SupportRequest asks a store whether it supports another one's process.
+type SupportRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Gateway       *Gateway               `protobuf:"bytes,1,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SupportRequest) Reset() {
+	*x = SupportRequest{}
+	mi := &file_kvpb_kv_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SupportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SupportRequest) ProtoMessage() {}
+
+func (x *SupportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SupportRequest.ProtoReflect.Descriptor instead.
+func (*SupportRequest) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *SupportRequest) GetGateway() *Gateway {
+	if x != nil {
+		return x.Gateway
+	}
+	return nil
+}
+
+type SupportResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Support       Support                `protobuf:"varint,1,opt,name=support,proto3,enum=quorate.kv.Support" json:"support,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SupportResponse) Reset() {
+	*x = SupportResponse{}
+	mi := &file_kvpb_kv_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SupportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SupportResponse) ProtoMessage() {}
+
+func (x *SupportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SupportResponse.ProtoReflect.Descriptor instead.
+func (*SupportResponse) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *SupportResponse) GetSupport() Support {
+	if x != nil {
+		return x.Support
+	}
+	return Support_SUPPORT_UNKNOWN
 }
 
 type KeySpan struct {
@@ -4232,7 +4475,7 @@ type KeySpan struct {
 
 func (x *KeySpan) Reset() {
 	*x = KeySpan{}
-	mi := &file_kvpb_kv_proto_msgTypes[50]
+	mi := &file_kvpb_kv_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4244,7 +4487,7 @@ func (x *KeySpan) String() string {
 func (*KeySpan) ProtoMessage() {}
 
 func (x *KeySpan) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[50]
+	mi := &file_kvpb_kv_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4257,7 +4500,7 @@ func (x *KeySpan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeySpan.ProtoReflect.Descriptor instead.
 func (*KeySpan) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{50}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *KeySpan) GetStart() []byte {
@@ -4289,7 +4532,7 @@ type ValidateRequest struct {
 
 func (x *ValidateRequest) Reset() {
 	*x = ValidateRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[51]
+	mi := &file_kvpb_kv_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4301,7 +4544,7 @@ func (x *ValidateRequest) String() string {
 func (*ValidateRequest) ProtoMessage() {}
 
 func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[51]
+	mi := &file_kvpb_kv_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4314,7 +4557,7 @@ func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateRequest.ProtoReflect.Descriptor instead.
 func (*ValidateRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{51}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ValidateRequest) GetStartTs() uint64 {
@@ -4361,7 +4604,7 @@ type ValidateResponse struct {
 
 func (x *ValidateResponse) Reset() {
 	*x = ValidateResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[52]
+	mi := &file_kvpb_kv_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4373,7 +4616,7 @@ func (x *ValidateResponse) String() string {
 func (*ValidateResponse) ProtoMessage() {}
 
 func (x *ValidateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[52]
+	mi := &file_kvpb_kv_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4386,7 +4629,7 @@ func (x *ValidateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateResponse.ProtoReflect.Descriptor instead.
 func (*ValidateResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{52}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ValidateResponse) GetError() *KeyError {
@@ -4409,7 +4652,7 @@ type Mutation struct {
 
 func (x *Mutation) Reset() {
 	*x = Mutation{}
-	mi := &file_kvpb_kv_proto_msgTypes[53]
+	mi := &file_kvpb_kv_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4421,7 +4664,7 @@ func (x *Mutation) String() string {
 func (*Mutation) ProtoMessage() {}
 
 func (x *Mutation) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[53]
+	mi := &file_kvpb_kv_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4434,7 +4677,7 @@ func (x *Mutation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mutation.ProtoReflect.Descriptor instead.
 func (*Mutation) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{53}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Mutation) GetOp() MutationOp {
@@ -4489,13 +4732,14 @@ type PrewriteRequest struct {
 	// With one_pc: validated as by a ValidateRequest at the commit timestamp.
 	Reads         []*KeySpan `protobuf:"bytes,9,rep,name=reads,proto3" json:"reads,omitempty"`
 	ReadTs        uint64     `protobuf:"varint,10,opt,name=read_ts,json=readTs,proto3" json:"read_ts,omitempty"`
+	Gateway       *Gateway   `protobuf:"bytes,13,opt,name=gateway,proto3" json:"gateway,omitempty"` // written into the locks
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PrewriteRequest) Reset() {
 	*x = PrewriteRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[54]
+	mi := &file_kvpb_kv_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4507,7 +4751,7 @@ func (x *PrewriteRequest) String() string {
 func (*PrewriteRequest) ProtoMessage() {}
 
 func (x *PrewriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[54]
+	mi := &file_kvpb_kv_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4520,7 +4764,7 @@ func (x *PrewriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrewriteRequest.ProtoReflect.Descriptor instead.
 func (*PrewriteRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{54}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *PrewriteRequest) GetStartTs() uint64 {
@@ -4593,6 +4837,13 @@ func (x *PrewriteRequest) GetReadTs() uint64 {
 	return 0
 }
 
+func (x *PrewriteRequest) GetGateway() *Gateway {
+	if x != nil {
+		return x.Gateway
+	}
+	return nil
+}
+
 type PrewriteResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Errors        []*KeyError            `protobuf:"bytes,1,rep,name=errors,proto3" json:"errors,omitempty"`
@@ -4604,7 +4855,7 @@ type PrewriteResponse struct {
 
 func (x *PrewriteResponse) Reset() {
 	*x = PrewriteResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[55]
+	mi := &file_kvpb_kv_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4616,7 +4867,7 @@ func (x *PrewriteResponse) String() string {
 func (*PrewriteResponse) ProtoMessage() {}
 
 func (x *PrewriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[55]
+	mi := &file_kvpb_kv_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4629,7 +4880,7 @@ func (x *PrewriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrewriteResponse.ProtoReflect.Descriptor instead.
 func (*PrewriteResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{55}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PrewriteResponse) GetErrors() []*KeyError {
@@ -4664,7 +4915,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[56]
+	mi := &file_kvpb_kv_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4676,7 +4927,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[56]
+	mi := &file_kvpb_kv_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4689,7 +4940,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{56}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *CommitRequest) GetStartTs() uint64 {
@@ -4722,7 +4973,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[57]
+	mi := &file_kvpb_kv_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4734,7 +4985,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[57]
+	mi := &file_kvpb_kv_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4747,7 +4998,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{57}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *CommitResponse) GetError() *KeyError {
@@ -4767,7 +5018,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[58]
+	mi := &file_kvpb_kv_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4779,7 +5030,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[58]
+	mi := &file_kvpb_kv_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4792,7 +5043,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{58}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *RollbackRequest) GetStartTs() uint64 {
@@ -4818,7 +5069,7 @@ type RollbackResponse struct {
 
 func (x *RollbackResponse) Reset() {
 	*x = RollbackResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[59]
+	mi := &file_kvpb_kv_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4830,7 +5081,7 @@ func (x *RollbackResponse) String() string {
 func (*RollbackResponse) ProtoMessage() {}
 
 func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[59]
+	mi := &file_kvpb_kv_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4843,7 +5094,7 @@ func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
 func (*RollbackResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{59}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *RollbackResponse) GetError() *KeyError {
@@ -4857,6 +5108,8 @@ func (x *RollbackResponse) GetError() *KeyError {
 // whose life is over at current_ts is rolled back; one that lives is pushed: its
 // min_commit_ts is raised above caller_ts (0: not pushed). Where there is neither
 // lock nor record, rollback_if_missing marks the key so that a late prewrite fails.
+// With gateway_lost the life of the lock counts as over: the caller has found that a
+// majority does not support the gateway of the transaction any more.
 type CheckTxnStatusRequest struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
 	Primary           []byte                 `protobuf:"bytes,1,opt,name=primary,proto3" json:"primary,omitempty"`
@@ -4864,13 +5117,14 @@ type CheckTxnStatusRequest struct {
 	CallerTs          uint64                 `protobuf:"varint,3,opt,name=caller_ts,json=callerTs,proto3" json:"caller_ts,omitempty"`
 	CurrentTs         uint64                 `protobuf:"varint,4,opt,name=current_ts,json=currentTs,proto3" json:"current_ts,omitempty"`
 	RollbackIfMissing bool                   `protobuf:"varint,5,opt,name=rollback_if_missing,json=rollbackIfMissing,proto3" json:"rollback_if_missing,omitempty"`
+	GatewayLost       bool                   `protobuf:"varint,6,opt,name=gateway_lost,json=gatewayLost,proto3" json:"gateway_lost,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
 
 func (x *CheckTxnStatusRequest) Reset() {
 	*x = CheckTxnStatusRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[60]
+	mi := &file_kvpb_kv_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4882,7 +5136,7 @@ func (x *CheckTxnStatusRequest) String() string {
 func (*CheckTxnStatusRequest) ProtoMessage() {}
 
 func (x *CheckTxnStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[60]
+	mi := &file_kvpb_kv_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4895,7 +5149,7 @@ func (x *CheckTxnStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTxnStatusRequest.ProtoReflect.Descriptor instead.
 func (*CheckTxnStatusRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{60}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *CheckTxnStatusRequest) GetPrimary() []byte {
@@ -4933,6 +5187,13 @@ func (x *CheckTxnStatusRequest) GetRollbackIfMissing() bool {
 	return false
 }
 
+func (x *CheckTxnStatusRequest) GetGatewayLost() bool {
+	if x != nil {
+		return x.GatewayLost
+	}
+	return false
+}
+
 type CheckTxnStatusResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	State         TxnState               `protobuf:"varint,1,opt,name=state,proto3,enum=quorate.kv.TxnState" json:"state,omitempty"`
@@ -4946,7 +5207,7 @@ type CheckTxnStatusResponse struct {
 
 func (x *CheckTxnStatusResponse) Reset() {
 	*x = CheckTxnStatusResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[61]
+	mi := &file_kvpb_kv_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4958,7 +5219,7 @@ func (x *CheckTxnStatusResponse) String() string {
 func (*CheckTxnStatusResponse) ProtoMessage() {}
 
 func (x *CheckTxnStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[61]
+	mi := &file_kvpb_kv_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4971,7 +5232,7 @@ func (x *CheckTxnStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTxnStatusResponse.ProtoReflect.Descriptor instead.
 func (*CheckTxnStatusResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{61}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *CheckTxnStatusResponse) GetState() TxnState {
@@ -5024,7 +5285,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[62]
+	mi := &file_kvpb_kv_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5036,7 +5297,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[62]
+	mi := &file_kvpb_kv_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5049,7 +5310,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{62}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ResolveRequest) GetStartTs() uint64 {
@@ -5096,7 +5357,7 @@ type ResolveResponse struct {
 
 func (x *ResolveResponse) Reset() {
 	*x = ResolveResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[63]
+	mi := &file_kvpb_kv_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5108,7 +5369,7 @@ func (x *ResolveResponse) String() string {
 func (*ResolveResponse) ProtoMessage() {}
 
 func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[63]
+	mi := &file_kvpb_kv_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5121,7 +5382,7 @@ func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveResponse.ProtoReflect.Descriptor instead.
 func (*ResolveResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{63}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ResolveResponse) GetError() *KeyError {
@@ -5142,7 +5403,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[64]
+	mi := &file_kvpb_kv_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5154,7 +5415,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[64]
+	mi := &file_kvpb_kv_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5167,7 +5428,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{64}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *HeartbeatRequest) GetPrimary() []byte {
@@ -5201,7 +5462,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[65]
+	mi := &file_kvpb_kv_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5213,7 +5474,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[65]
+	mi := &file_kvpb_kv_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5226,7 +5487,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{65}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *HeartbeatResponse) GetError() *KeyError {
@@ -5255,7 +5516,7 @@ type ScanLocksRequest struct {
 
 func (x *ScanLocksRequest) Reset() {
 	*x = ScanLocksRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[66]
+	mi := &file_kvpb_kv_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5267,7 +5528,7 @@ func (x *ScanLocksRequest) String() string {
 func (*ScanLocksRequest) ProtoMessage() {}
 
 func (x *ScanLocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[66]
+	mi := &file_kvpb_kv_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5280,7 +5541,7 @@ func (x *ScanLocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanLocksRequest.ProtoReflect.Descriptor instead.
 func (*ScanLocksRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{66}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ScanLocksRequest) GetStartKey() []byte {
@@ -5322,7 +5583,7 @@ type ScanLocksResponse struct {
 
 func (x *ScanLocksResponse) Reset() {
 	*x = ScanLocksResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[67]
+	mi := &file_kvpb_kv_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5334,7 +5595,7 @@ func (x *ScanLocksResponse) String() string {
 func (*ScanLocksResponse) ProtoMessage() {}
 
 func (x *ScanLocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[67]
+	mi := &file_kvpb_kv_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5347,7 +5608,7 @@ func (x *ScanLocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanLocksResponse.ProtoReflect.Descriptor instead.
 func (*ScanLocksResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{67}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ScanLocksResponse) GetLocks() []*LockInfo {
@@ -5384,7 +5645,7 @@ type DeleteRangeRequest struct {
 
 func (x *DeleteRangeRequest) Reset() {
 	*x = DeleteRangeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[68]
+	mi := &file_kvpb_kv_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5396,7 +5657,7 @@ func (x *DeleteRangeRequest) String() string {
 func (*DeleteRangeRequest) ProtoMessage() {}
 
 func (x *DeleteRangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[68]
+	mi := &file_kvpb_kv_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5409,7 +5670,7 @@ func (x *DeleteRangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRangeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRangeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{68}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *DeleteRangeRequest) GetStartKey() []byte {
@@ -5434,7 +5695,7 @@ type DeleteRangeResponse struct {
 
 func (x *DeleteRangeResponse) Reset() {
 	*x = DeleteRangeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[69]
+	mi := &file_kvpb_kv_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5446,7 +5707,7 @@ func (x *DeleteRangeResponse) String() string {
 func (*DeleteRangeResponse) ProtoMessage() {}
 
 func (x *DeleteRangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[69]
+	mi := &file_kvpb_kv_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5459,7 +5720,7 @@ func (x *DeleteRangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRangeResponse.ProtoReflect.Descriptor instead.
 func (*DeleteRangeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{69}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{72}
 }
 
 type AdminRequest struct {
@@ -5482,7 +5743,7 @@ type AdminRequest struct {
 
 func (x *AdminRequest) Reset() {
 	*x = AdminRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[70]
+	mi := &file_kvpb_kv_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5494,7 +5755,7 @@ func (x *AdminRequest) String() string {
 func (*AdminRequest) ProtoMessage() {}
 
 func (x *AdminRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[70]
+	mi := &file_kvpb_kv_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5507,7 +5768,7 @@ func (x *AdminRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdminRequest.ProtoReflect.Descriptor instead.
 func (*AdminRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{70}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *AdminRequest) GetCmd() isAdminRequest_Cmd {
@@ -5676,7 +5937,7 @@ type AdminResponse struct {
 
 func (x *AdminResponse) Reset() {
 	*x = AdminResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[71]
+	mi := &file_kvpb_kv_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5688,7 +5949,7 @@ func (x *AdminResponse) String() string {
 func (*AdminResponse) ProtoMessage() {}
 
 func (x *AdminResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[71]
+	mi := &file_kvpb_kv_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5701,7 +5962,7 @@ func (x *AdminResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdminResponse.ProtoReflect.Descriptor instead.
 func (*AdminResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{71}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *AdminResponse) GetCmd() isAdminResponse_Cmd {
@@ -5865,7 +6126,7 @@ type SplitRequest struct {
 
 func (x *SplitRequest) Reset() {
 	*x = SplitRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[72]
+	mi := &file_kvpb_kv_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5877,7 +6138,7 @@ func (x *SplitRequest) String() string {
 func (*SplitRequest) ProtoMessage() {}
 
 func (x *SplitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[72]
+	mi := &file_kvpb_kv_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5890,7 +6151,7 @@ func (x *SplitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitRequest.ProtoReflect.Descriptor instead.
 func (*SplitRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{72}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *SplitRequest) GetKeys() [][]byte {
@@ -5931,7 +6192,7 @@ type NewRegion struct {
 
 func (x *NewRegion) Reset() {
 	*x = NewRegion{}
-	mi := &file_kvpb_kv_proto_msgTypes[73]
+	mi := &file_kvpb_kv_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5943,7 +6204,7 @@ func (x *NewRegion) String() string {
 func (*NewRegion) ProtoMessage() {}
 
 func (x *NewRegion) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[73]
+	mi := &file_kvpb_kv_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5956,7 +6217,7 @@ func (x *NewRegion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewRegion.ProtoReflect.Descriptor instead.
 func (*NewRegion) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{73}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *NewRegion) GetRegionId() uint64 {
@@ -5982,7 +6243,7 @@ type SplitResponse struct {
 
 func (x *SplitResponse) Reset() {
 	*x = SplitResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[74]
+	mi := &file_kvpb_kv_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5994,7 +6255,7 @@ func (x *SplitResponse) String() string {
 func (*SplitResponse) ProtoMessage() {}
 
 func (x *SplitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[74]
+	mi := &file_kvpb_kv_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6007,7 +6268,7 @@ func (x *SplitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitResponse.ProtoReflect.Descriptor instead.
 func (*SplitResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{74}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *SplitResponse) GetRegions() []*metapb.Region {
@@ -6029,7 +6290,7 @@ type MergeRequest struct {
 
 func (x *MergeRequest) Reset() {
 	*x = MergeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[75]
+	mi := &file_kvpb_kv_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6041,7 +6302,7 @@ func (x *MergeRequest) String() string {
 func (*MergeRequest) ProtoMessage() {}
 
 func (x *MergeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[75]
+	mi := &file_kvpb_kv_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6054,7 +6315,7 @@ func (x *MergeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeRequest.ProtoReflect.Descriptor instead.
 func (*MergeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{75}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *MergeRequest) GetSource() *metapb.Region {
@@ -6073,7 +6334,7 @@ type MergeResponse struct {
 
 func (x *MergeResponse) Reset() {
 	*x = MergeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[76]
+	mi := &file_kvpb_kv_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6085,7 +6346,7 @@ func (x *MergeResponse) String() string {
 func (*MergeResponse) ProtoMessage() {}
 
 func (x *MergeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[76]
+	mi := &file_kvpb_kv_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6098,7 +6359,7 @@ func (x *MergeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeResponse.ProtoReflect.Descriptor instead.
 func (*MergeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{76}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *MergeResponse) GetRegion() *metapb.Region {
@@ -6120,7 +6381,7 @@ type SettleMergeRequest struct {
 
 func (x *SettleMergeRequest) Reset() {
 	*x = SettleMergeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[77]
+	mi := &file_kvpb_kv_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6132,7 +6393,7 @@ func (x *SettleMergeRequest) String() string {
 func (*SettleMergeRequest) ProtoMessage() {}
 
 func (x *SettleMergeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[77]
+	mi := &file_kvpb_kv_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6145,7 +6406,7 @@ func (x *SettleMergeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleMergeRequest.ProtoReflect.Descriptor instead.
 func (*SettleMergeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{77}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *SettleMergeRequest) GetSourceId() uint64 {
@@ -6171,7 +6432,7 @@ type SettleMergeResponse struct {
 
 func (x *SettleMergeResponse) Reset() {
 	*x = SettleMergeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[78]
+	mi := &file_kvpb_kv_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6183,7 +6444,7 @@ func (x *SettleMergeResponse) String() string {
 func (*SettleMergeResponse) ProtoMessage() {}
 
 func (x *SettleMergeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[78]
+	mi := &file_kvpb_kv_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6196,7 +6457,7 @@ func (x *SettleMergeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleMergeResponse.ProtoReflect.Descriptor instead.
 func (*SettleMergeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{78}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *SettleMergeResponse) GetCommitted() bool {
@@ -6217,7 +6478,7 @@ type RollbackMergeRequest struct {
 
 func (x *RollbackMergeRequest) Reset() {
 	*x = RollbackMergeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[79]
+	mi := &file_kvpb_kv_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6229,7 +6490,7 @@ func (x *RollbackMergeRequest) String() string {
 func (*RollbackMergeRequest) ProtoMessage() {}
 
 func (x *RollbackMergeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[79]
+	mi := &file_kvpb_kv_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6242,7 +6503,7 @@ func (x *RollbackMergeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackMergeRequest.ProtoReflect.Descriptor instead.
 func (*RollbackMergeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{79}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *RollbackMergeRequest) GetIndex() uint64 {
@@ -6261,7 +6522,7 @@ type RollbackMergeResponse struct {
 
 func (x *RollbackMergeResponse) Reset() {
 	*x = RollbackMergeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[80]
+	mi := &file_kvpb_kv_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6273,7 +6534,7 @@ func (x *RollbackMergeResponse) String() string {
 func (*RollbackMergeResponse) ProtoMessage() {}
 
 func (x *RollbackMergeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[80]
+	mi := &file_kvpb_kv_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6286,7 +6547,7 @@ func (x *RollbackMergeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackMergeResponse.ProtoReflect.Descriptor instead.
 func (*RollbackMergeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{80}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *RollbackMergeResponse) GetRegion() *metapb.Region {
@@ -6307,7 +6568,7 @@ type SetStickyRequest struct {
 
 func (x *SetStickyRequest) Reset() {
 	*x = SetStickyRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[81]
+	mi := &file_kvpb_kv_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6319,7 +6580,7 @@ func (x *SetStickyRequest) String() string {
 func (*SetStickyRequest) ProtoMessage() {}
 
 func (x *SetStickyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[81]
+	mi := &file_kvpb_kv_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6332,7 +6593,7 @@ func (x *SetStickyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStickyRequest.ProtoReflect.Descriptor instead.
 func (*SetStickyRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{81}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *SetStickyRequest) GetSticky() bool {
@@ -6351,7 +6612,7 @@ type SetStickyResponse struct {
 
 func (x *SetStickyResponse) Reset() {
 	*x = SetStickyResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[82]
+	mi := &file_kvpb_kv_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6363,7 +6624,7 @@ func (x *SetStickyResponse) String() string {
 func (*SetStickyResponse) ProtoMessage() {}
 
 func (x *SetStickyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[82]
+	mi := &file_kvpb_kv_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6376,7 +6637,7 @@ func (x *SetStickyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStickyResponse.ProtoReflect.Descriptor instead.
 func (*SetStickyResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{82}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *SetStickyResponse) GetRegion() *metapb.Region {
@@ -6397,7 +6658,7 @@ type PrepareMerge struct {
 
 func (x *PrepareMerge) Reset() {
 	*x = PrepareMerge{}
-	mi := &file_kvpb_kv_proto_msgTypes[83]
+	mi := &file_kvpb_kv_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6409,7 +6670,7 @@ func (x *PrepareMerge) String() string {
 func (*PrepareMerge) ProtoMessage() {}
 
 func (x *PrepareMerge) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[83]
+	mi := &file_kvpb_kv_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6422,7 +6683,7 @@ func (x *PrepareMerge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareMerge.ProtoReflect.Descriptor instead.
 func (*PrepareMerge) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{83}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *PrepareMerge) GetTarget() uint64 {
@@ -6453,7 +6714,7 @@ type CommitMerge struct {
 
 func (x *CommitMerge) Reset() {
 	*x = CommitMerge{}
-	mi := &file_kvpb_kv_proto_msgTypes[84]
+	mi := &file_kvpb_kv_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6465,7 +6726,7 @@ func (x *CommitMerge) String() string {
 func (*CommitMerge) ProtoMessage() {}
 
 func (x *CommitMerge) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[84]
+	mi := &file_kvpb_kv_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6478,7 +6739,7 @@ func (x *CommitMerge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitMerge.ProtoReflect.Descriptor instead.
 func (*CommitMerge) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{84}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *CommitMerge) GetSource() *metapb.Region {
@@ -6532,7 +6793,7 @@ type TransferLeaderRequest struct {
 
 func (x *TransferLeaderRequest) Reset() {
 	*x = TransferLeaderRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[85]
+	mi := &file_kvpb_kv_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6544,7 +6805,7 @@ func (x *TransferLeaderRequest) String() string {
 func (*TransferLeaderRequest) ProtoMessage() {}
 
 func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[85]
+	mi := &file_kvpb_kv_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6557,7 +6818,7 @@ func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeaderRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{85}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *TransferLeaderRequest) GetToStore() uint64 {
@@ -6575,7 +6836,7 @@ type TransferLeaderResponse struct {
 
 func (x *TransferLeaderResponse) Reset() {
 	*x = TransferLeaderResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[86]
+	mi := &file_kvpb_kv_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6587,7 +6848,7 @@ func (x *TransferLeaderResponse) String() string {
 func (*TransferLeaderResponse) ProtoMessage() {}
 
 func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[86]
+	mi := &file_kvpb_kv_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6600,7 +6861,7 @@ func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeaderResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{86}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{89}
 }
 
 type Change struct {
@@ -6613,7 +6874,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_kvpb_kv_proto_msgTypes[87]
+	mi := &file_kvpb_kv_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6625,7 +6886,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[87]
+	mi := &file_kvpb_kv_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6638,7 +6899,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{87}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *Change) GetType() ChangeType {
@@ -6667,7 +6928,7 @@ type ChangePeersRequest struct {
 
 func (x *ChangePeersRequest) Reset() {
 	*x = ChangePeersRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[88]
+	mi := &file_kvpb_kv_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6679,7 +6940,7 @@ func (x *ChangePeersRequest) String() string {
 func (*ChangePeersRequest) ProtoMessage() {}
 
 func (x *ChangePeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[88]
+	mi := &file_kvpb_kv_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6692,7 +6953,7 @@ func (x *ChangePeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePeersRequest.ProtoReflect.Descriptor instead.
 func (*ChangePeersRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{88}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *ChangePeersRequest) GetChanges() []*Change {
@@ -6711,7 +6972,7 @@ type ChangePeersResponse struct {
 
 func (x *ChangePeersResponse) Reset() {
 	*x = ChangePeersResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[89]
+	mi := &file_kvpb_kv_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6723,7 +6984,7 @@ func (x *ChangePeersResponse) String() string {
 func (*ChangePeersResponse) ProtoMessage() {}
 
 func (x *ChangePeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[89]
+	mi := &file_kvpb_kv_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6736,7 +6997,7 @@ func (x *ChangePeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePeersResponse.ProtoReflect.Descriptor instead.
 func (*ChangePeersResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{89}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *ChangePeersResponse) GetRegion() *metapb.Region {
@@ -6758,7 +7019,7 @@ type ChecksumRequest struct {
 
 func (x *ChecksumRequest) Reset() {
 	*x = ChecksumRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[90]
+	mi := &file_kvpb_kv_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6770,7 +7031,7 @@ func (x *ChecksumRequest) String() string {
 func (*ChecksumRequest) ProtoMessage() {}
 
 func (x *ChecksumRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[90]
+	mi := &file_kvpb_kv_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6783,7 +7044,7 @@ func (x *ChecksumRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecksumRequest.ProtoReflect.Descriptor instead.
 func (*ChecksumRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{90}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *ChecksumRequest) GetIndex() uint64 {
@@ -6808,7 +7069,7 @@ type ChecksumResponse struct {
 
 func (x *ChecksumResponse) Reset() {
 	*x = ChecksumResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[91]
+	mi := &file_kvpb_kv_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6820,7 +7081,7 @@ func (x *ChecksumResponse) String() string {
 func (*ChecksumResponse) ProtoMessage() {}
 
 func (x *ChecksumResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[91]
+	mi := &file_kvpb_kv_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6833,7 +7094,7 @@ func (x *ChecksumResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecksumResponse.ProtoReflect.Descriptor instead.
 func (*ChecksumResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{91}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ChecksumResponse) GetIndex() uint64 {
@@ -6893,7 +7154,7 @@ type DescribeRequest struct {
 
 func (x *DescribeRequest) Reset() {
 	*x = DescribeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[92]
+	mi := &file_kvpb_kv_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6905,7 +7166,7 @@ func (x *DescribeRequest) String() string {
 func (*DescribeRequest) ProtoMessage() {}
 
 func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[92]
+	mi := &file_kvpb_kv_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6918,7 +7179,7 @@ func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{92}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{95}
 }
 
 type DescribeResponse struct {
@@ -6935,7 +7196,7 @@ type DescribeResponse struct {
 
 func (x *DescribeResponse) Reset() {
 	*x = DescribeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[93]
+	mi := &file_kvpb_kv_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6947,7 +7208,7 @@ func (x *DescribeResponse) String() string {
 func (*DescribeResponse) ProtoMessage() {}
 
 func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[93]
+	mi := &file_kvpb_kv_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6960,7 +7221,7 @@ func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
 func (*DescribeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{93}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *DescribeResponse) GetRegion() *metapb.Region {
@@ -7017,7 +7278,7 @@ type PeerProgress struct {
 
 func (x *PeerProgress) Reset() {
 	*x = PeerProgress{}
-	mi := &file_kvpb_kv_proto_msgTypes[94]
+	mi := &file_kvpb_kv_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7029,7 +7290,7 @@ func (x *PeerProgress) String() string {
 func (*PeerProgress) ProtoMessage() {}
 
 func (x *PeerProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[94]
+	mi := &file_kvpb_kv_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7042,7 +7303,7 @@ func (x *PeerProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerProgress.ProtoReflect.Descriptor instead.
 func (*PeerProgress) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{94}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *PeerProgress) GetPeerId() uint64 {
@@ -7084,7 +7345,7 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12\x1b\n" +
 	"\tregion_id\x18\x02 \x01(\x04R\bregionId\x12)\n" +
 	"\x05epoch\x18\x03 \x01(\v2\x13.quorate.meta.EpochR\x05epoch\x12\x19\n" +
-	"\bstore_id\x18\x04 \x01(\x04R\astoreId\"\xbb\b\n" +
+	"\bstore_id\x18\x04 \x01(\x04R\astoreId\"\xf3\b\n" +
 	"\aRequest\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.quorate.kv.HeaderR\x06header\x12*\n" +
 	"\x03get\x18\x02 \x01(\v2\x16.quorate.kv.GetRequestH\x00R\x03get\x12:\n" +
@@ -7106,9 +7367,10 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\bvalidate\x18\x10 \x01(\v2\x1b.quorate.kv.ValidateRequestH\x00R\bvalidate\x120\n" +
 	"\x05locks\x18\x11 \x01(\v2\x18.quorate.kv.LocksRequestH\x00R\x05locks\x12=\n" +
 	"\n" +
-	"break_wait\x18\x12 \x01(\v2\x1c.quorate.kv.BreakWaitRequestH\x00R\tbreakWait\x120\n" +
+	"break_wait\x18\x12 \x01(\v2\x1c.quorate.kv.BreakWaitRequestH\x00R\tbreakWait\x126\n" +
+	"\asupport\x18\x15 \x01(\v2\x1a.quorate.kv.SupportRequestH\x00R\asupport\x120\n" +
 	"\x05admin\x18\x14 \x01(\v2\x18.quorate.kv.AdminRequestH\x00R\x05adminB\x05\n" +
-	"\x03cmd\"\xde\b\n" +
+	"\x03cmd\"\x97\t\n" +
 	"\bResponse\x12:\n" +
 	"\fregion_error\x18\x01 \x01(\v2\x17.quorate.kv.RegionErrorR\vregionError\x12+\n" +
 	"\x03get\x18\x02 \x01(\v2\x17.quorate.kv.GetResponseH\x00R\x03get\x12;\n" +
@@ -7130,7 +7392,8 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\bvalidate\x18\x10 \x01(\v2\x1c.quorate.kv.ValidateResponseH\x00R\bvalidate\x121\n" +
 	"\x05locks\x18\x11 \x01(\v2\x19.quorate.kv.LocksResponseH\x00R\x05locks\x12>\n" +
 	"\n" +
-	"break_wait\x18\x12 \x01(\v2\x1d.quorate.kv.BreakWaitResponseH\x00R\tbreakWait\x121\n" +
+	"break_wait\x18\x12 \x01(\v2\x1d.quorate.kv.BreakWaitResponseH\x00R\tbreakWait\x127\n" +
+	"\asupport\x18\x15 \x01(\v2\x1b.quorate.kv.SupportResponseH\x00R\asupport\x121\n" +
 	"\x05admin\x18\x14 \x01(\v2\x19.quorate.kv.AdminResponseH\x00R\x05adminB\x05\n" +
 	"\x03cmd\"\xab\x05\n" +
 	"\vRegionError\x12\x18\n" +
@@ -7173,7 +7436,7 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x05limit\x18\x02 \x01(\x04R\x05limit\"\r\n" +
 	"\vUnavailable\"\n" +
 	"\n" +
-	"\bDiskFull\"\xcf\x01\n" +
+	"\bDiskFull\"\xfe\x01\n" +
 	"\bLockInfo\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x18\n" +
 	"\aprimary\x18\x02 \x01(\fR\aprimary\x12\x19\n" +
@@ -7181,7 +7444,12 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x06ttl_ms\x18\x04 \x01(\x04R\x05ttlMs\x12\"\n" +
 	"\rmin_commit_ts\x18\x05 \x01(\x04R\vminCommitTs\x12&\n" +
 	"\x02op\x18\x06 \x01(\x0e2\x16.quorate.kv.MutationOpR\x02op\x12\x19\n" +
-	"\btxn_size\x18\a \x01(\x04R\atxnSize\"\xf0\x05\n" +
+	"\btxn_size\x18\a \x01(\x04R\atxnSize\x12-\n" +
+	"\agateway\x18\n" +
+	" \x01(\v2\x13.quorate.kv.GatewayR\agateway\"3\n" +
+	"\aGateway\x12\x14\n" +
+	"\x05store\x18\x01 \x01(\x04R\x05store\x12\x12\n" +
+	"\x04boot\x18\x02 \x01(\x04R\x04boot\"\xf0\x05\n" +
 	"\bKeyError\x12.\n" +
 	"\x06locked\x18\x01 \x01(\v2\x14.quorate.kv.LockInfoH\x00R\x06locked\x127\n" +
 	"\bconflict\x18\x02 \x01(\v2\x19.quorate.kv.WriteConflictH\x00R\bconflict\x12B\n" +
@@ -7277,12 +7545,13 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x05error\x18\x02 \x01(\v2\x14.quorate.kv.KeyErrorR\x05error\x12\x1d\n" +
 	"\n" +
 	"resume_key\x18\x03 \x01(\fR\tresumeKey\x12\x12\n" +
-	"\x04more\x18\x04 \x01(\bR\x04more\"_\n" +
+	"\x04more\x18\x04 \x01(\bR\x04more\"\x8e\x01\n" +
 	"\tLockOwner\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\rR\x04node\x12\x10\n" +
 	"\x03pid\x18\x03 \x01(\rR\x03pid\x12\x1c\n" +
-	"\tstatement\x18\x04 \x01(\tR\tstatement\"\x94\x02\n" +
+	"\tstatement\x18\x04 \x01(\tR\tstatement\x12-\n" +
+	"\agateway\x18\x05 \x01(\v2\x13.quorate.kv.GatewayR\agateway\"\x94\x02\n" +
 	"\vLockRequest\x12+\n" +
 	"\x05owner\x18\x01 \x01(\v2\x15.quorate.kv.LockOwnerR\x05owner\x12\x17\n" +
 	"\aread_ts\x18\x02 \x01(\x04R\x06readTs\x12(\n" +
@@ -7339,7 +7608,11 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x10BreakWaitRequest\x120\n" +
 	"\bdeadlock\x18\x01 \x01(\v2\x14.quorate.kv.DeadlockR\bdeadlock\"+\n" +
 	"\x11BreakWaitResponse\x12\x16\n" +
-	"\x06broken\x18\x01 \x01(\bR\x06broken\"1\n" +
+	"\x06broken\x18\x01 \x01(\bR\x06broken\"?\n" +
+	"\x0eSupportRequest\x12-\n" +
+	"\agateway\x18\x01 \x01(\v2\x13.quorate.kv.GatewayR\agateway\"@\n" +
+	"\x0fSupportResponse\x12-\n" +
+	"\asupport\x18\x01 \x01(\x0e2\x13.quorate.kv.SupportR\asupport\"1\n" +
 	"\aKeySpan\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\fR\x05start\x12\x10\n" +
 	"\x03end\x18\x02 \x01(\fR\x03end\"\xb0\x01\n" +
@@ -7356,7 +7629,7 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\fR\x05value\x123\n" +
 	"\texistence\x18\x04 \x01(\x0e2\x15.quorate.kv.ExistenceR\texistence\x12\"\n" +
-	"\rfor_update_ts\x18\x05 \x01(\x04R\vforUpdateTs\"\xcf\x02\n" +
+	"\rfor_update_ts\x18\x05 \x01(\x04R\vforUpdateTs\"\xfe\x02\n" +
 	"\x0fPrewriteRequest\x12\x19\n" +
 	"\bstart_ts\x18\x01 \x01(\x04R\astartTs\x12\x18\n" +
 	"\aprimary\x18\x02 \x01(\fR\aprimary\x122\n" +
@@ -7368,7 +7641,8 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\btxn_size\x18\b \x01(\x04R\atxnSize\x12)\n" +
 	"\x05reads\x18\t \x03(\v2\x13.quorate.kv.KeySpanR\x05reads\x12\x17\n" +
 	"\aread_ts\x18\n" +
-	" \x01(\x04R\x06readTs\"\x8d\x01\n" +
+	" \x01(\x04R\x06readTs\x12-\n" +
+	"\agateway\x18\r \x01(\v2\x13.quorate.kv.GatewayR\agateway\"\x8d\x01\n" +
 	"\x10PrewriteResponse\x12,\n" +
 	"\x06errors\x18\x01 \x03(\v2\x14.quorate.kv.KeyErrorR\x06errors\x12'\n" +
 	"\x10one_pc_commit_ts\x18\x02 \x01(\x04R\ronePcCommitTs\x12\"\n" +
@@ -7383,14 +7657,15 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\bstart_ts\x18\x01 \x01(\x04R\astartTs\x12\x12\n" +
 	"\x04keys\x18\x02 \x03(\fR\x04keys\">\n" +
 	"\x10RollbackResponse\x12*\n" +
-	"\x05error\x18\x01 \x01(\v2\x14.quorate.kv.KeyErrorR\x05error\"\xb8\x01\n" +
+	"\x05error\x18\x01 \x01(\v2\x14.quorate.kv.KeyErrorR\x05error\"\xdb\x01\n" +
 	"\x15CheckTxnStatusRequest\x12\x18\n" +
 	"\aprimary\x18\x01 \x01(\fR\aprimary\x12\x19\n" +
 	"\bstart_ts\x18\x02 \x01(\x04R\astartTs\x12\x1b\n" +
 	"\tcaller_ts\x18\x03 \x01(\x04R\bcallerTs\x12\x1d\n" +
 	"\n" +
 	"current_ts\x18\x04 \x01(\x04R\tcurrentTs\x12.\n" +
-	"\x13rollback_if_missing\x18\x05 \x01(\bR\x11rollbackIfMissing\"\xba\x01\n" +
+	"\x13rollback_if_missing\x18\x05 \x01(\bR\x11rollbackIfMissing\x12!\n" +
+	"\fgateway_lost\x18\x06 \x01(\bR\vgatewayLost\"\xba\x01\n" +
 	"\x16CheckTxnStatusResponse\x12*\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x14.quorate.kv.TxnStateR\x05state\x12\x1b\n" +
 	"\tcommit_ts\x18\x02 \x01(\x04R\bcommitTs\x12\x15\n" +
@@ -7540,7 +7815,12 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"LockDemand\x12\f\n" +
 	"\bLOCK_ROW\x10\x00\x12\x0f\n" +
 	"\vLOCK_ABSENT\x10\x01\x12\r\n" +
-	"\tLOCK_BARE\x10\x02*W\n" +
+	"\tLOCK_BARE\x10\x02*Z\n" +
+	"\aSupport\x12\x13\n" +
+	"\x0fSUPPORT_UNKNOWN\x10\x00\x12\x11\n" +
+	"\rSUPPORT_GIVEN\x10\x01\x12\x15\n" +
+	"\x11SUPPORT_WITHDRAWN\x10\x02\x12\x10\n" +
+	"\fSUPPORT_GONE\x10\x03*W\n" +
 	"\n" +
 	"MutationOp\x12\a\n" +
 	"\x03PUT\x10\x00\x12\n" +
@@ -7583,270 +7863,281 @@ func file_kvpb_kv_proto_rawDescGZIP() []byte {
 	return file_kvpb_kv_proto_rawDescData
 }
 
-var file_kvpb_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_kvpb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 95)
+var file_kvpb_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_kvpb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 98)
 var file_kvpb_kv_proto_goTypes = []any{
 	(LockMode)(0),                  // 0: quorate.kv.LockMode
 	(LockPolicy)(0),                // 1: quorate.kv.LockPolicy
 	(LockDemand)(0),                // 2: quorate.kv.LockDemand
-	(MutationOp)(0),                // 3: quorate.kv.MutationOp
-	(Existence)(0),                 // 4: quorate.kv.Existence
-	(TxnState)(0),                  // 5: quorate.kv.TxnState
-	(ChangeType)(0),                // 6: quorate.kv.ChangeType
-	(*Header)(nil),                 // 7: quorate.kv.Header
-	(*Request)(nil),                // 8: quorate.kv.Request
-	(*Response)(nil),               // 9: quorate.kv.Response
-	(*RegionError)(nil),            // 10: quorate.kv.RegionError
-	(*NotLeader)(nil),              // 11: quorate.kv.NotLeader
-	(*EpochNotMatch)(nil),          // 12: quorate.kv.EpochNotMatch
-	(*RegionNotFound)(nil),         // 13: quorate.kv.RegionNotFound
-	(*KeyNotInRegion)(nil),         // 14: quorate.kv.KeyNotInRegion
-	(*ServerBusy)(nil),             // 15: quorate.kv.ServerBusy
-	(*Ambiguous)(nil),              // 16: quorate.kv.Ambiguous
-	(*StoreNotMatch)(nil),          // 17: quorate.kv.StoreNotMatch
-	(*EntryTooLarge)(nil),          // 18: quorate.kv.EntryTooLarge
-	(*Unavailable)(nil),            // 19: quorate.kv.Unavailable
-	(*DiskFull)(nil),               // 20: quorate.kv.DiskFull
-	(*LockInfo)(nil),               // 21: quorate.kv.LockInfo
-	(*KeyError)(nil),               // 22: quorate.kv.KeyError
-	(*WriteConflict)(nil),          // 23: quorate.kv.WriteConflict
-	(*AlreadyExists)(nil),          // 24: quorate.kv.AlreadyExists
-	(*TxnAborted)(nil),             // 25: quorate.kv.TxnAborted
-	(*TxnCommitted)(nil),           // 26: quorate.kv.TxnCommitted
-	(*CommitTsTooSmall)(nil),       // 27: quorate.kv.CommitTsTooSmall
-	(*CommitTsTooLarge)(nil),       // 28: quorate.kv.CommitTsTooLarge
-	(*TxnNotFound)(nil),            // 29: quorate.kv.TxnNotFound
-	(*ReadBelowGC)(nil),            // 30: quorate.kv.ReadBelowGC
-	(*RowLocked)(nil),              // 31: quorate.kv.RowLocked
-	(*Deadlock)(nil),               // 32: quorate.kv.Deadlock
-	(*OwnerEnded)(nil),             // 33: quorate.kv.OwnerEnded
-	(*ReadContext)(nil),            // 34: quorate.kv.ReadContext
-	(*GetRequest)(nil),             // 35: quorate.kv.GetRequest
-	(*GetResponse)(nil),            // 36: quorate.kv.GetResponse
-	(*BatchGetRequest)(nil),        // 37: quorate.kv.BatchGetRequest
-	(*Pair)(nil),                   // 38: quorate.kv.Pair
-	(*BatchGetResponse)(nil),       // 39: quorate.kv.BatchGetResponse
-	(*ScanRequest)(nil),            // 40: quorate.kv.ScanRequest
-	(*ScanResponse)(nil),           // 41: quorate.kv.ScanResponse
-	(*LockOwner)(nil),              // 42: quorate.kv.LockOwner
-	(*LockRequest)(nil),            // 43: quorate.kv.LockRequest
-	(*LockedKey)(nil),              // 44: quorate.kv.LockedKey
-	(*LockResponse)(nil),           // 45: quorate.kv.LockResponse
-	(*ReleaseRequest)(nil),         // 46: quorate.kv.ReleaseRequest
-	(*ReleaseResponse)(nil),        // 47: quorate.kv.ReleaseResponse
-	(*HeldLock)(nil),               // 48: quorate.kv.HeldLock
-	(*KeepRequest)(nil),            // 49: quorate.kv.KeepRequest
-	(*KeepResponse)(nil),           // 50: quorate.kv.KeepResponse
-	(*CarriedLocks)(nil),           // 51: quorate.kv.CarriedLocks
-	(*LockWaiting)(nil),            // 52: quorate.kv.LockWaiting
-	(*LocksRequest)(nil),           // 53: quorate.kv.LocksRequest
-	(*LocksResponse)(nil),          // 54: quorate.kv.LocksResponse
-	(*BreakWaitRequest)(nil),       // 55: quorate.kv.BreakWaitRequest
-	(*BreakWaitResponse)(nil),      // 56: quorate.kv.BreakWaitResponse
-	(*KeySpan)(nil),                // 57: quorate.kv.KeySpan
-	(*ValidateRequest)(nil),        // 58: quorate.kv.ValidateRequest
-	(*ValidateResponse)(nil),       // 59: quorate.kv.ValidateResponse
-	(*Mutation)(nil),               // 60: quorate.kv.Mutation
-	(*PrewriteRequest)(nil),        // 61: quorate.kv.PrewriteRequest
-	(*PrewriteResponse)(nil),       // 62: quorate.kv.PrewriteResponse
-	(*CommitRequest)(nil),          // 63: quorate.kv.CommitRequest
-	(*CommitResponse)(nil),         // 64: quorate.kv.CommitResponse
-	(*RollbackRequest)(nil),        // 65: quorate.kv.RollbackRequest
-	(*RollbackResponse)(nil),       // 66: quorate.kv.RollbackResponse
-	(*CheckTxnStatusRequest)(nil),  // 67: quorate.kv.CheckTxnStatusRequest
-	(*CheckTxnStatusResponse)(nil), // 68: quorate.kv.CheckTxnStatusResponse
-	(*ResolveRequest)(nil),         // 69: quorate.kv.ResolveRequest
-	(*ResolveResponse)(nil),        // 70: quorate.kv.ResolveResponse
-	(*HeartbeatRequest)(nil),       // 71: quorate.kv.HeartbeatRequest
-	(*HeartbeatResponse)(nil),      // 72: quorate.kv.HeartbeatResponse
-	(*ScanLocksRequest)(nil),       // 73: quorate.kv.ScanLocksRequest
-	(*ScanLocksResponse)(nil),      // 74: quorate.kv.ScanLocksResponse
-	(*DeleteRangeRequest)(nil),     // 75: quorate.kv.DeleteRangeRequest
-	(*DeleteRangeResponse)(nil),    // 76: quorate.kv.DeleteRangeResponse
-	(*AdminRequest)(nil),           // 77: quorate.kv.AdminRequest
-	(*AdminResponse)(nil),          // 78: quorate.kv.AdminResponse
-	(*SplitRequest)(nil),           // 79: quorate.kv.SplitRequest
-	(*NewRegion)(nil),              // 80: quorate.kv.NewRegion
-	(*SplitResponse)(nil),          // 81: quorate.kv.SplitResponse
-	(*MergeRequest)(nil),           // 82: quorate.kv.MergeRequest
-	(*MergeResponse)(nil),          // 83: quorate.kv.MergeResponse
-	(*SettleMergeRequest)(nil),     // 84: quorate.kv.SettleMergeRequest
-	(*SettleMergeResponse)(nil),    // 85: quorate.kv.SettleMergeResponse
-	(*RollbackMergeRequest)(nil),   // 86: quorate.kv.RollbackMergeRequest
-	(*RollbackMergeResponse)(nil),  // 87: quorate.kv.RollbackMergeResponse
-	(*SetStickyRequest)(nil),       // 88: quorate.kv.SetStickyRequest
-	(*SetStickyResponse)(nil),      // 89: quorate.kv.SetStickyResponse
-	(*PrepareMerge)(nil),           // 90: quorate.kv.PrepareMerge
-	(*CommitMerge)(nil),            // 91: quorate.kv.CommitMerge
-	(*TransferLeaderRequest)(nil),  // 92: quorate.kv.TransferLeaderRequest
-	(*TransferLeaderResponse)(nil), // 93: quorate.kv.TransferLeaderResponse
-	(*Change)(nil),                 // 94: quorate.kv.Change
-	(*ChangePeersRequest)(nil),     // 95: quorate.kv.ChangePeersRequest
-	(*ChangePeersResponse)(nil),    // 96: quorate.kv.ChangePeersResponse
-	(*ChecksumRequest)(nil),        // 97: quorate.kv.ChecksumRequest
-	(*ChecksumResponse)(nil),       // 98: quorate.kv.ChecksumResponse
-	(*DescribeRequest)(nil),        // 99: quorate.kv.DescribeRequest
-	(*DescribeResponse)(nil),       // 100: quorate.kv.DescribeResponse
-	(*PeerProgress)(nil),           // 101: quorate.kv.PeerProgress
-	(*metapb.Epoch)(nil),           // 102: quorate.meta.Epoch
-	(*metapb.Peer)(nil),            // 103: quorate.meta.Peer
-	(*metapb.Region)(nil),          // 104: quorate.meta.Region
-	(*metapb.Merging)(nil),         // 105: quorate.meta.Merging
+	(Support)(0),                   // 3: quorate.kv.Support
+	(MutationOp)(0),                // 4: quorate.kv.MutationOp
+	(Existence)(0),                 // 5: quorate.kv.Existence
+	(TxnState)(0),                  // 6: quorate.kv.TxnState
+	(ChangeType)(0),                // 7: quorate.kv.ChangeType
+	(*Header)(nil),                 // 8: quorate.kv.Header
+	(*Request)(nil),                // 9: quorate.kv.Request
+	(*Response)(nil),               // 10: quorate.kv.Response
+	(*RegionError)(nil),            // 11: quorate.kv.RegionError
+	(*NotLeader)(nil),              // 12: quorate.kv.NotLeader
+	(*EpochNotMatch)(nil),          // 13: quorate.kv.EpochNotMatch
+	(*RegionNotFound)(nil),         // 14: quorate.kv.RegionNotFound
+	(*KeyNotInRegion)(nil),         // 15: quorate.kv.KeyNotInRegion
+	(*ServerBusy)(nil),             // 16: quorate.kv.ServerBusy
+	(*Ambiguous)(nil),              // 17: quorate.kv.Ambiguous
+	(*StoreNotMatch)(nil),          // 18: quorate.kv.StoreNotMatch
+	(*EntryTooLarge)(nil),          // 19: quorate.kv.EntryTooLarge
+	(*Unavailable)(nil),            // 20: quorate.kv.Unavailable
+	(*DiskFull)(nil),               // 21: quorate.kv.DiskFull
+	(*LockInfo)(nil),               // 22: quorate.kv.LockInfo
+	(*Gateway)(nil),                // 23: quorate.kv.Gateway
+	(*KeyError)(nil),               // 24: quorate.kv.KeyError
+	(*WriteConflict)(nil),          // 25: quorate.kv.WriteConflict
+	(*AlreadyExists)(nil),          // 26: quorate.kv.AlreadyExists
+	(*TxnAborted)(nil),             // 27: quorate.kv.TxnAborted
+	(*TxnCommitted)(nil),           // 28: quorate.kv.TxnCommitted
+	(*CommitTsTooSmall)(nil),       // 29: quorate.kv.CommitTsTooSmall
+	(*CommitTsTooLarge)(nil),       // 30: quorate.kv.CommitTsTooLarge
+	(*TxnNotFound)(nil),            // 31: quorate.kv.TxnNotFound
+	(*ReadBelowGC)(nil),            // 32: quorate.kv.ReadBelowGC
+	(*RowLocked)(nil),              // 33: quorate.kv.RowLocked
+	(*Deadlock)(nil),               // 34: quorate.kv.Deadlock
+	(*OwnerEnded)(nil),             // 35: quorate.kv.OwnerEnded
+	(*ReadContext)(nil),            // 36: quorate.kv.ReadContext
+	(*GetRequest)(nil),             // 37: quorate.kv.GetRequest
+	(*GetResponse)(nil),            // 38: quorate.kv.GetResponse
+	(*BatchGetRequest)(nil),        // 39: quorate.kv.BatchGetRequest
+	(*Pair)(nil),                   // 40: quorate.kv.Pair
+	(*BatchGetResponse)(nil),       // 41: quorate.kv.BatchGetResponse
+	(*ScanRequest)(nil),            // 42: quorate.kv.ScanRequest
+	(*ScanResponse)(nil),           // 43: quorate.kv.ScanResponse
+	(*LockOwner)(nil),              // 44: quorate.kv.LockOwner
+	(*LockRequest)(nil),            // 45: quorate.kv.LockRequest
+	(*LockedKey)(nil),              // 46: quorate.kv.LockedKey
+	(*LockResponse)(nil),           // 47: quorate.kv.LockResponse
+	(*ReleaseRequest)(nil),         // 48: quorate.kv.ReleaseRequest
+	(*ReleaseResponse)(nil),        // 49: quorate.kv.ReleaseResponse
+	(*HeldLock)(nil),               // 50: quorate.kv.HeldLock
+	(*KeepRequest)(nil),            // 51: quorate.kv.KeepRequest
+	(*KeepResponse)(nil),           // 52: quorate.kv.KeepResponse
+	(*CarriedLocks)(nil),           // 53: quorate.kv.CarriedLocks
+	(*LockWaiting)(nil),            // 54: quorate.kv.LockWaiting
+	(*LocksRequest)(nil),           // 55: quorate.kv.LocksRequest
+	(*LocksResponse)(nil),          // 56: quorate.kv.LocksResponse
+	(*BreakWaitRequest)(nil),       // 57: quorate.kv.BreakWaitRequest
+	(*BreakWaitResponse)(nil),      // 58: quorate.kv.BreakWaitResponse
+	(*SupportRequest)(nil),         // 59: quorate.kv.SupportRequest
+	(*SupportResponse)(nil),        // 60: quorate.kv.SupportResponse
+	(*KeySpan)(nil),                // 61: quorate.kv.KeySpan
+	(*ValidateRequest)(nil),        // 62: quorate.kv.ValidateRequest
+	(*ValidateResponse)(nil),       // 63: quorate.kv.ValidateResponse
+	(*Mutation)(nil),               // 64: quorate.kv.Mutation
+	(*PrewriteRequest)(nil),        // 65: quorate.kv.PrewriteRequest
+	(*PrewriteResponse)(nil),       // 66: quorate.kv.PrewriteResponse
+	(*CommitRequest)(nil),          // 67: quorate.kv.CommitRequest
+	(*CommitResponse)(nil),         // 68: quorate.kv.CommitResponse
+	(*RollbackRequest)(nil),        // 69: quorate.kv.RollbackRequest
+	(*RollbackResponse)(nil),       // 70: quorate.kv.RollbackResponse
+	(*CheckTxnStatusRequest)(nil),  // 71: quorate.kv.CheckTxnStatusRequest
+	(*CheckTxnStatusResponse)(nil), // 72: quorate.kv.CheckTxnStatusResponse
+	(*ResolveRequest)(nil),         // 73: quorate.kv.ResolveRequest
+	(*ResolveResponse)(nil),        // 74: quorate.kv.ResolveResponse
+	(*HeartbeatRequest)(nil),       // 75: quorate.kv.HeartbeatRequest
+	(*HeartbeatResponse)(nil),      // 76: quorate.kv.HeartbeatResponse
+	(*ScanLocksRequest)(nil),       // 77: quorate.kv.ScanLocksRequest
+	(*ScanLocksResponse)(nil),      // 78: quorate.kv.ScanLocksResponse
+	(*DeleteRangeRequest)(nil),     // 79: quorate.kv.DeleteRangeRequest
+	(*DeleteRangeResponse)(nil),    // 80: quorate.kv.DeleteRangeResponse
+	(*AdminRequest)(nil),           // 81: quorate.kv.AdminRequest
+	(*AdminResponse)(nil),          // 82: quorate.kv.AdminResponse
+	(*SplitRequest)(nil),           // 83: quorate.kv.SplitRequest
+	(*NewRegion)(nil),              // 84: quorate.kv.NewRegion
+	(*SplitResponse)(nil),          // 85: quorate.kv.SplitResponse
+	(*MergeRequest)(nil),           // 86: quorate.kv.MergeRequest
+	(*MergeResponse)(nil),          // 87: quorate.kv.MergeResponse
+	(*SettleMergeRequest)(nil),     // 88: quorate.kv.SettleMergeRequest
+	(*SettleMergeResponse)(nil),    // 89: quorate.kv.SettleMergeResponse
+	(*RollbackMergeRequest)(nil),   // 90: quorate.kv.RollbackMergeRequest
+	(*RollbackMergeResponse)(nil),  // 91: quorate.kv.RollbackMergeResponse
+	(*SetStickyRequest)(nil),       // 92: quorate.kv.SetStickyRequest
+	(*SetStickyResponse)(nil),      // 93: quorate.kv.SetStickyResponse
+	(*PrepareMerge)(nil),           // 94: quorate.kv.PrepareMerge
+	(*CommitMerge)(nil),            // 95: quorate.kv.CommitMerge
+	(*TransferLeaderRequest)(nil),  // 96: quorate.kv.TransferLeaderRequest
+	(*TransferLeaderResponse)(nil), // 97: quorate.kv.TransferLeaderResponse
+	(*Change)(nil),                 // 98: quorate.kv.Change
+	(*ChangePeersRequest)(nil),     // 99: quorate.kv.ChangePeersRequest
+	(*ChangePeersResponse)(nil),    // 100: quorate.kv.ChangePeersResponse
+	(*ChecksumRequest)(nil),        // 101: quorate.kv.ChecksumRequest
+	(*ChecksumResponse)(nil),       // 102: quorate.kv.ChecksumResponse
+	(*DescribeRequest)(nil),        // 103: quorate.kv.DescribeRequest
+	(*DescribeResponse)(nil),       // 104: quorate.kv.DescribeResponse
+	(*PeerProgress)(nil),           // 105: quorate.kv.PeerProgress
+	(*metapb.Epoch)(nil),           // 106: quorate.meta.Epoch
+	(*metapb.Peer)(nil),            // 107: quorate.meta.Peer
+	(*metapb.Region)(nil),          // 108: quorate.meta.Region
+	(*metapb.Merging)(nil),         // 109: quorate.meta.Merging
 }
 var file_kvpb_kv_proto_depIdxs = []int32{
-	102, // 0: quorate.kv.Header.epoch:type_name -> quorate.meta.Epoch
-	7,   // 1: quorate.kv.Request.header:type_name -> quorate.kv.Header
-	35,  // 2: quorate.kv.Request.get:type_name -> quorate.kv.GetRequest
-	37,  // 3: quorate.kv.Request.batch_get:type_name -> quorate.kv.BatchGetRequest
-	40,  // 4: quorate.kv.Request.scan:type_name -> quorate.kv.ScanRequest
-	61,  // 5: quorate.kv.Request.prewrite:type_name -> quorate.kv.PrewriteRequest
-	63,  // 6: quorate.kv.Request.commit:type_name -> quorate.kv.CommitRequest
-	65,  // 7: quorate.kv.Request.rollback:type_name -> quorate.kv.RollbackRequest
-	67,  // 8: quorate.kv.Request.check_txn_status:type_name -> quorate.kv.CheckTxnStatusRequest
-	69,  // 9: quorate.kv.Request.resolve:type_name -> quorate.kv.ResolveRequest
-	71,  // 10: quorate.kv.Request.heartbeat:type_name -> quorate.kv.HeartbeatRequest
-	73,  // 11: quorate.kv.Request.scan_locks:type_name -> quorate.kv.ScanLocksRequest
-	75,  // 12: quorate.kv.Request.delete_range:type_name -> quorate.kv.DeleteRangeRequest
-	43,  // 13: quorate.kv.Request.lock:type_name -> quorate.kv.LockRequest
-	46,  // 14: quorate.kv.Request.release:type_name -> quorate.kv.ReleaseRequest
-	49,  // 15: quorate.kv.Request.keep:type_name -> quorate.kv.KeepRequest
-	58,  // 16: quorate.kv.Request.validate:type_name -> quorate.kv.ValidateRequest
-	53,  // 17: quorate.kv.Request.locks:type_name -> quorate.kv.LocksRequest
-	55,  // 18: quorate.kv.Request.break_wait:type_name -> quorate.kv.BreakWaitRequest
-	77,  // 19: quorate.kv.Request.admin:type_name -> quorate.kv.AdminRequest
-	10,  // 20: quorate.kv.Response.region_error:type_name -> quorate.kv.RegionError
-	36,  // 21: quorate.kv.Response.get:type_name -> quorate.kv.GetResponse
-	39,  // 22: quorate.kv.Response.batch_get:type_name -> quorate.kv.BatchGetResponse
-	41,  // 23: quorate.kv.Response.scan:type_name -> quorate.kv.ScanResponse
-	62,  // 24: quorate.kv.Response.prewrite:type_name -> quorate.kv.PrewriteResponse
-	64,  // 25: quorate.kv.Response.commit:type_name -> quorate.kv.CommitResponse
-	66,  // 26: quorate.kv.Response.rollback:type_name -> quorate.kv.RollbackResponse
-	68,  // 27: quorate.kv.Response.check_txn_status:type_name -> quorate.kv.CheckTxnStatusResponse
-	70,  // 28: quorate.kv.Response.resolve:type_name -> quorate.kv.ResolveResponse
-	72,  // 29: quorate.kv.Response.heartbeat:type_name -> quorate.kv.HeartbeatResponse
-	74,  // 30: quorate.kv.Response.scan_locks:type_name -> quorate.kv.ScanLocksResponse
-	76,  // 31: quorate.kv.Response.delete_range:type_name -> quorate.kv.DeleteRangeResponse
-	45,  // 32: quorate.kv.Response.lock:type_name -> quorate.kv.LockResponse
-	47,  // 33: quorate.kv.Response.release:type_name -> quorate.kv.ReleaseResponse
-	50,  // 34: quorate.kv.Response.keep:type_name -> quorate.kv.KeepResponse
-	59,  // 35: quorate.kv.Response.validate:type_name -> quorate.kv.ValidateResponse
-	54,  // 36: quorate.kv.Response.locks:type_name -> quorate.kv.LocksResponse
-	56,  // 37: quorate.kv.Response.break_wait:type_name -> quorate.kv.BreakWaitResponse
-	78,  // 38: quorate.kv.Response.admin:type_name -> quorate.kv.AdminResponse
-	11,  // 39: quorate.kv.RegionError.not_leader:type_name -> quorate.kv.NotLeader
-	12,  // 40: quorate.kv.RegionError.epoch_not_match:type_name -> quorate.kv.EpochNotMatch
-	13,  // 41: quorate.kv.RegionError.region_not_found:type_name -> quorate.kv.RegionNotFound
-	14,  // 42: quorate.kv.RegionError.key_not_in_region:type_name -> quorate.kv.KeyNotInRegion
-	15,  // 43: quorate.kv.RegionError.server_busy:type_name -> quorate.kv.ServerBusy
-	16,  // 44: quorate.kv.RegionError.ambiguous:type_name -> quorate.kv.Ambiguous
-	17,  // 45: quorate.kv.RegionError.store_not_match:type_name -> quorate.kv.StoreNotMatch
-	18,  // 46: quorate.kv.RegionError.entry_too_large:type_name -> quorate.kv.EntryTooLarge
-	19,  // 47: quorate.kv.RegionError.unavailable:type_name -> quorate.kv.Unavailable
-	20,  // 48: quorate.kv.RegionError.disk_full:type_name -> quorate.kv.DiskFull
-	103, // 49: quorate.kv.NotLeader.leader:type_name -> quorate.meta.Peer
-	104, // 50: quorate.kv.EpochNotMatch.current:type_name -> quorate.meta.Region
-	104, // 51: quorate.kv.KeyNotInRegion.region:type_name -> quorate.meta.Region
-	3,   // 52: quorate.kv.LockInfo.op:type_name -> quorate.kv.MutationOp
-	21,  // 53: quorate.kv.KeyError.locked:type_name -> quorate.kv.LockInfo
-	23,  // 54: quorate.kv.KeyError.conflict:type_name -> quorate.kv.WriteConflict
-	24,  // 55: quorate.kv.KeyError.already_exists:type_name -> quorate.kv.AlreadyExists
-	25,  // 56: quorate.kv.KeyError.aborted:type_name -> quorate.kv.TxnAborted
-	26,  // 57: quorate.kv.KeyError.committed:type_name -> quorate.kv.TxnCommitted
-	27,  // 58: quorate.kv.KeyError.commit_ts_too_small:type_name -> quorate.kv.CommitTsTooSmall
-	28,  // 59: quorate.kv.KeyError.commit_ts_too_large:type_name -> quorate.kv.CommitTsTooLarge
-	29,  // 60: quorate.kv.KeyError.txn_not_found:type_name -> quorate.kv.TxnNotFound
-	30,  // 61: quorate.kv.KeyError.read_below_gc:type_name -> quorate.kv.ReadBelowGC
-	31,  // 62: quorate.kv.KeyError.row_locked:type_name -> quorate.kv.RowLocked
-	32,  // 63: quorate.kv.KeyError.deadlock:type_name -> quorate.kv.Deadlock
-	33,  // 64: quorate.kv.KeyError.owner_ended:type_name -> quorate.kv.OwnerEnded
-	42,  // 65: quorate.kv.RowLocked.holder:type_name -> quorate.kv.LockOwner
-	0,   // 66: quorate.kv.RowLocked.mode:type_name -> quorate.kv.LockMode
-	52,  // 67: quorate.kv.Deadlock.circle:type_name -> quorate.kv.LockWaiting
-	34,  // 68: quorate.kv.GetRequest.read:type_name -> quorate.kv.ReadContext
-	22,  // 69: quorate.kv.GetResponse.error:type_name -> quorate.kv.KeyError
-	34,  // 70: quorate.kv.BatchGetRequest.read:type_name -> quorate.kv.ReadContext
-	22,  // 71: quorate.kv.Pair.error:type_name -> quorate.kv.KeyError
-	38,  // 72: quorate.kv.BatchGetResponse.pairs:type_name -> quorate.kv.Pair
-	34,  // 73: quorate.kv.ScanRequest.read:type_name -> quorate.kv.ReadContext
-	38,  // 74: quorate.kv.ScanResponse.pairs:type_name -> quorate.kv.Pair
-	22,  // 75: quorate.kv.ScanResponse.error:type_name -> quorate.kv.KeyError
-	42,  // 76: quorate.kv.LockRequest.owner:type_name -> quorate.kv.LockOwner
-	0,   // 77: quorate.kv.LockRequest.mode:type_name -> quorate.kv.LockMode
-	1,   // 78: quorate.kv.LockRequest.policy:type_name -> quorate.kv.LockPolicy
-	2,   // 79: quorate.kv.LockRequest.demand:type_name -> quorate.kv.LockDemand
-	23,  // 80: quorate.kv.LockedKey.changed:type_name -> quorate.kv.WriteConflict
-	31,  // 81: quorate.kv.LockedKey.busy:type_name -> quorate.kv.RowLocked
-	44,  // 82: quorate.kv.LockResponse.keys:type_name -> quorate.kv.LockedKey
-	22,  // 83: quorate.kv.LockResponse.error:type_name -> quorate.kv.KeyError
-	0,   // 84: quorate.kv.HeldLock.mode:type_name -> quorate.kv.LockMode
-	42,  // 85: quorate.kv.HeldLock.owner:type_name -> quorate.kv.LockOwner
-	42,  // 86: quorate.kv.KeepRequest.owner:type_name -> quorate.kv.LockOwner
-	48,  // 87: quorate.kv.KeepRequest.locks:type_name -> quorate.kv.HeldLock
-	48,  // 88: quorate.kv.CarriedLocks.locks:type_name -> quorate.kv.HeldLock
-	42,  // 89: quorate.kv.LockWaiting.owner:type_name -> quorate.kv.LockOwner
-	0,   // 90: quorate.kv.LockWaiting.mode:type_name -> quorate.kv.LockMode
-	42,  // 91: quorate.kv.LockWaiting.blockers:type_name -> quorate.kv.LockOwner
-	52,  // 92: quorate.kv.LocksResponse.waiting:type_name -> quorate.kv.LockWaiting
-	48,  // 93: quorate.kv.LocksResponse.held:type_name -> quorate.kv.HeldLock
-	32,  // 94: quorate.kv.BreakWaitRequest.deadlock:type_name -> quorate.kv.Deadlock
-	57,  // 95: quorate.kv.ValidateRequest.spans:type_name -> quorate.kv.KeySpan
-	22,  // 96: quorate.kv.ValidateResponse.error:type_name -> quorate.kv.KeyError
-	3,   // 97: quorate.kv.Mutation.op:type_name -> quorate.kv.MutationOp
-	4,   // 98: quorate.kv.Mutation.existence:type_name -> quorate.kv.Existence
-	60,  // 99: quorate.kv.PrewriteRequest.mutations:type_name -> quorate.kv.Mutation
-	57,  // 100: quorate.kv.PrewriteRequest.reads:type_name -> quorate.kv.KeySpan
-	22,  // 101: quorate.kv.PrewriteResponse.errors:type_name -> quorate.kv.KeyError
-	22,  // 102: quorate.kv.CommitResponse.error:type_name -> quorate.kv.KeyError
-	22,  // 103: quorate.kv.RollbackResponse.error:type_name -> quorate.kv.KeyError
-	5,   // 104: quorate.kv.CheckTxnStatusResponse.state:type_name -> quorate.kv.TxnState
-	21,  // 105: quorate.kv.CheckTxnStatusResponse.lock:type_name -> quorate.kv.LockInfo
-	22,  // 106: quorate.kv.ResolveResponse.error:type_name -> quorate.kv.KeyError
-	22,  // 107: quorate.kv.HeartbeatResponse.error:type_name -> quorate.kv.KeyError
-	21,  // 108: quorate.kv.ScanLocksResponse.locks:type_name -> quorate.kv.LockInfo
-	79,  // 109: quorate.kv.AdminRequest.split:type_name -> quorate.kv.SplitRequest
-	92,  // 110: quorate.kv.AdminRequest.transfer_leader:type_name -> quorate.kv.TransferLeaderRequest
-	95,  // 111: quorate.kv.AdminRequest.change_peers:type_name -> quorate.kv.ChangePeersRequest
-	99,  // 112: quorate.kv.AdminRequest.describe:type_name -> quorate.kv.DescribeRequest
-	97,  // 113: quorate.kv.AdminRequest.checksum:type_name -> quorate.kv.ChecksumRequest
-	82,  // 114: quorate.kv.AdminRequest.merge:type_name -> quorate.kv.MergeRequest
-	84,  // 115: quorate.kv.AdminRequest.settle_merge:type_name -> quorate.kv.SettleMergeRequest
-	86,  // 116: quorate.kv.AdminRequest.rollback_merge:type_name -> quorate.kv.RollbackMergeRequest
-	88,  // 117: quorate.kv.AdminRequest.set_sticky:type_name -> quorate.kv.SetStickyRequest
-	81,  // 118: quorate.kv.AdminResponse.split:type_name -> quorate.kv.SplitResponse
-	93,  // 119: quorate.kv.AdminResponse.transfer_leader:type_name -> quorate.kv.TransferLeaderResponse
-	96,  // 120: quorate.kv.AdminResponse.change_peers:type_name -> quorate.kv.ChangePeersResponse
-	100, // 121: quorate.kv.AdminResponse.describe:type_name -> quorate.kv.DescribeResponse
-	98,  // 122: quorate.kv.AdminResponse.checksum:type_name -> quorate.kv.ChecksumResponse
-	83,  // 123: quorate.kv.AdminResponse.merge:type_name -> quorate.kv.MergeResponse
-	85,  // 124: quorate.kv.AdminResponse.settle_merge:type_name -> quorate.kv.SettleMergeResponse
-	87,  // 125: quorate.kv.AdminResponse.rollback_merge:type_name -> quorate.kv.RollbackMergeResponse
-	89,  // 126: quorate.kv.AdminResponse.set_sticky:type_name -> quorate.kv.SetStickyResponse
-	80,  // 127: quorate.kv.SplitRequest.new_regions:type_name -> quorate.kv.NewRegion
-	48,  // 128: quorate.kv.SplitRequest.locks:type_name -> quorate.kv.HeldLock
-	104, // 129: quorate.kv.SplitResponse.regions:type_name -> quorate.meta.Region
-	104, // 130: quorate.kv.MergeRequest.source:type_name -> quorate.meta.Region
-	104, // 131: quorate.kv.MergeResponse.region:type_name -> quorate.meta.Region
-	105, // 132: quorate.kv.SettleMergeRequest.merging:type_name -> quorate.meta.Merging
-	104, // 133: quorate.kv.RollbackMergeResponse.region:type_name -> quorate.meta.Region
-	104, // 134: quorate.kv.SetStickyResponse.region:type_name -> quorate.meta.Region
-	102, // 135: quorate.kv.PrepareMerge.target_epoch:type_name -> quorate.meta.Epoch
-	104, // 136: quorate.kv.CommitMerge.source:type_name -> quorate.meta.Region
-	48,  // 137: quorate.kv.CommitMerge.locks:type_name -> quorate.kv.HeldLock
-	6,   // 138: quorate.kv.Change.type:type_name -> quorate.kv.ChangeType
-	103, // 139: quorate.kv.Change.peer:type_name -> quorate.meta.Peer
-	94,  // 140: quorate.kv.ChangePeersRequest.changes:type_name -> quorate.kv.Change
-	104, // 141: quorate.kv.ChangePeersResponse.region:type_name -> quorate.meta.Region
-	104, // 142: quorate.kv.ChecksumResponse.region:type_name -> quorate.meta.Region
-	104, // 143: quorate.kv.DescribeResponse.region:type_name -> quorate.meta.Region
-	103, // 144: quorate.kv.DescribeResponse.leader:type_name -> quorate.meta.Peer
-	101, // 145: quorate.kv.DescribeResponse.progress:type_name -> quorate.kv.PeerProgress
-	8,   // 146: quorate.kv.KV.Send:input_type -> quorate.kv.Request
-	9,   // 147: quorate.kv.KV.Send:output_type -> quorate.kv.Response
-	147, // [147:148] is the sub-list for method output_type
-	146, // [146:147] is the sub-list for method input_type
-	146, // [146:146] is the sub-list for extension type_name
-	146, // [146:146] is the sub-list for extension extendee
-	0,   // [0:146] is the sub-list for field type_name
+	106, // 0: quorate.kv.Header.epoch:type_name -> quorate.meta.Epoch
+	8,   // 1: quorate.kv.Request.header:type_name -> quorate.kv.Header
+	37,  // 2: quorate.kv.Request.get:type_name -> quorate.kv.GetRequest
+	39,  // 3: quorate.kv.Request.batch_get:type_name -> quorate.kv.BatchGetRequest
+	42,  // 4: quorate.kv.Request.scan:type_name -> quorate.kv.ScanRequest
+	65,  // 5: quorate.kv.Request.prewrite:type_name -> quorate.kv.PrewriteRequest
+	67,  // 6: quorate.kv.Request.commit:type_name -> quorate.kv.CommitRequest
+	69,  // 7: quorate.kv.Request.rollback:type_name -> quorate.kv.RollbackRequest
+	71,  // 8: quorate.kv.Request.check_txn_status:type_name -> quorate.kv.CheckTxnStatusRequest
+	73,  // 9: quorate.kv.Request.resolve:type_name -> quorate.kv.ResolveRequest
+	75,  // 10: quorate.kv.Request.heartbeat:type_name -> quorate.kv.HeartbeatRequest
+	77,  // 11: quorate.kv.Request.scan_locks:type_name -> quorate.kv.ScanLocksRequest
+	79,  // 12: quorate.kv.Request.delete_range:type_name -> quorate.kv.DeleteRangeRequest
+	45,  // 13: quorate.kv.Request.lock:type_name -> quorate.kv.LockRequest
+	48,  // 14: quorate.kv.Request.release:type_name -> quorate.kv.ReleaseRequest
+	51,  // 15: quorate.kv.Request.keep:type_name -> quorate.kv.KeepRequest
+	62,  // 16: quorate.kv.Request.validate:type_name -> quorate.kv.ValidateRequest
+	55,  // 17: quorate.kv.Request.locks:type_name -> quorate.kv.LocksRequest
+	57,  // 18: quorate.kv.Request.break_wait:type_name -> quorate.kv.BreakWaitRequest
+	59,  // 19: quorate.kv.Request.support:type_name -> quorate.kv.SupportRequest
+	81,  // 20: quorate.kv.Request.admin:type_name -> quorate.kv.AdminRequest
+	11,  // 21: quorate.kv.Response.region_error:type_name -> quorate.kv.RegionError
+	38,  // 22: quorate.kv.Response.get:type_name -> quorate.kv.GetResponse
+	41,  // 23: quorate.kv.Response.batch_get:type_name -> quorate.kv.BatchGetResponse
+	43,  // 24: quorate.kv.Response.scan:type_name -> quorate.kv.ScanResponse
+	66,  // 25: quorate.kv.Response.prewrite:type_name -> quorate.kv.PrewriteResponse
+	68,  // 26: quorate.kv.Response.commit:type_name -> quorate.kv.CommitResponse
+	70,  // 27: quorate.kv.Response.rollback:type_name -> quorate.kv.RollbackResponse
+	72,  // 28: quorate.kv.Response.check_txn_status:type_name -> quorate.kv.CheckTxnStatusResponse
+	74,  // 29: quorate.kv.Response.resolve:type_name -> quorate.kv.ResolveResponse
+	76,  // 30: quorate.kv.Response.heartbeat:type_name -> quorate.kv.HeartbeatResponse
+	78,  // 31: quorate.kv.Response.scan_locks:type_name -> quorate.kv.ScanLocksResponse
+	80,  // 32: quorate.kv.Response.delete_range:type_name -> quorate.kv.DeleteRangeResponse
+	47,  // 33: quorate.kv.Response.lock:type_name -> quorate.kv.LockResponse
+	49,  // 34: quorate.kv.Response.release:type_name -> quorate.kv.ReleaseResponse
+	52,  // 35: quorate.kv.Response.keep:type_name -> quorate.kv.KeepResponse
+	63,  // 36: quorate.kv.Response.validate:type_name -> quorate.kv.ValidateResponse
+	56,  // 37: quorate.kv.Response.locks:type_name -> quorate.kv.LocksResponse
+	58,  // 38: quorate.kv.Response.break_wait:type_name -> quorate.kv.BreakWaitResponse
+	60,  // 39: quorate.kv.Response.support:type_name -> quorate.kv.SupportResponse
+	82,  // 40: quorate.kv.Response.admin:type_name -> quorate.kv.AdminResponse
+	12,  // 41: quorate.kv.RegionError.not_leader:type_name -> quorate.kv.NotLeader
+	13,  // 42: quorate.kv.RegionError.epoch_not_match:type_name -> quorate.kv.EpochNotMatch
+	14,  // 43: quorate.kv.RegionError.region_not_found:type_name -> quorate.kv.RegionNotFound
+	15,  // 44: quorate.kv.RegionError.key_not_in_region:type_name -> quorate.kv.KeyNotInRegion
+	16,  // 45: quorate.kv.RegionError.server_busy:type_name -> quorate.kv.ServerBusy
+	17,  // 46: quorate.kv.RegionError.ambiguous:type_name -> quorate.kv.Ambiguous
+	18,  // 47: quorate.kv.RegionError.store_not_match:type_name -> quorate.kv.StoreNotMatch
+	19,  // 48: quorate.kv.RegionError.entry_too_large:type_name -> quorate.kv.EntryTooLarge
+	20,  // 49: quorate.kv.RegionError.unavailable:type_name -> quorate.kv.Unavailable
+	21,  // 50: quorate.kv.RegionError.disk_full:type_name -> quorate.kv.DiskFull
+	107, // 51: quorate.kv.NotLeader.leader:type_name -> quorate.meta.Peer
+	108, // 52: quorate.kv.EpochNotMatch.current:type_name -> quorate.meta.Region
+	108, // 53: quorate.kv.KeyNotInRegion.region:type_name -> quorate.meta.Region
+	4,   // 54: quorate.kv.LockInfo.op:type_name -> quorate.kv.MutationOp
+	23,  // 55: quorate.kv.LockInfo.gateway:type_name -> quorate.kv.Gateway
+	22,  // 56: quorate.kv.KeyError.locked:type_name -> quorate.kv.LockInfo
+	25,  // 57: quorate.kv.KeyError.conflict:type_name -> quorate.kv.WriteConflict
+	26,  // 58: quorate.kv.KeyError.already_exists:type_name -> quorate.kv.AlreadyExists
+	27,  // 59: quorate.kv.KeyError.aborted:type_name -> quorate.kv.TxnAborted
+	28,  // 60: quorate.kv.KeyError.committed:type_name -> quorate.kv.TxnCommitted
+	29,  // 61: quorate.kv.KeyError.commit_ts_too_small:type_name -> quorate.kv.CommitTsTooSmall
+	30,  // 62: quorate.kv.KeyError.commit_ts_too_large:type_name -> quorate.kv.CommitTsTooLarge
+	31,  // 63: quorate.kv.KeyError.txn_not_found:type_name -> quorate.kv.TxnNotFound
+	32,  // 64: quorate.kv.KeyError.read_below_gc:type_name -> quorate.kv.ReadBelowGC
+	33,  // 65: quorate.kv.KeyError.row_locked:type_name -> quorate.kv.RowLocked
+	34,  // 66: quorate.kv.KeyError.deadlock:type_name -> quorate.kv.Deadlock
+	35,  // 67: quorate.kv.KeyError.owner_ended:type_name -> quorate.kv.OwnerEnded
+	44,  // 68: quorate.kv.RowLocked.holder:type_name -> quorate.kv.LockOwner
+	0,   // 69: quorate.kv.RowLocked.mode:type_name -> quorate.kv.LockMode
+	54,  // 70: quorate.kv.Deadlock.circle:type_name -> quorate.kv.LockWaiting
+	36,  // 71: quorate.kv.GetRequest.read:type_name -> quorate.kv.ReadContext
+	24,  // 72: quorate.kv.GetResponse.error:type_name -> quorate.kv.KeyError
+	36,  // 73: quorate.kv.BatchGetRequest.read:type_name -> quorate.kv.ReadContext
+	24,  // 74: quorate.kv.Pair.error:type_name -> quorate.kv.KeyError
+	40,  // 75: quorate.kv.BatchGetResponse.pairs:type_name -> quorate.kv.Pair
+	36,  // 76: quorate.kv.ScanRequest.read:type_name -> quorate.kv.ReadContext
+	40,  // 77: quorate.kv.ScanResponse.pairs:type_name -> quorate.kv.Pair
+	24,  // 78: quorate.kv.ScanResponse.error:type_name -> quorate.kv.KeyError
+	23,  // 79: quorate.kv.LockOwner.gateway:type_name -> quorate.kv.Gateway
+	44,  // 80: quorate.kv.LockRequest.owner:type_name -> quorate.kv.LockOwner
+	0,   // 81: quorate.kv.LockRequest.mode:type_name -> quorate.kv.LockMode
+	1,   // 82: quorate.kv.LockRequest.policy:type_name -> quorate.kv.LockPolicy
+	2,   // 83: quorate.kv.LockRequest.demand:type_name -> quorate.kv.LockDemand
+	25,  // 84: quorate.kv.LockedKey.changed:type_name -> quorate.kv.WriteConflict
+	33,  // 85: quorate.kv.LockedKey.busy:type_name -> quorate.kv.RowLocked
+	46,  // 86: quorate.kv.LockResponse.keys:type_name -> quorate.kv.LockedKey
+	24,  // 87: quorate.kv.LockResponse.error:type_name -> quorate.kv.KeyError
+	0,   // 88: quorate.kv.HeldLock.mode:type_name -> quorate.kv.LockMode
+	44,  // 89: quorate.kv.HeldLock.owner:type_name -> quorate.kv.LockOwner
+	44,  // 90: quorate.kv.KeepRequest.owner:type_name -> quorate.kv.LockOwner
+	50,  // 91: quorate.kv.KeepRequest.locks:type_name -> quorate.kv.HeldLock
+	50,  // 92: quorate.kv.CarriedLocks.locks:type_name -> quorate.kv.HeldLock
+	44,  // 93: quorate.kv.LockWaiting.owner:type_name -> quorate.kv.LockOwner
+	0,   // 94: quorate.kv.LockWaiting.mode:type_name -> quorate.kv.LockMode
+	44,  // 95: quorate.kv.LockWaiting.blockers:type_name -> quorate.kv.LockOwner
+	54,  // 96: quorate.kv.LocksResponse.waiting:type_name -> quorate.kv.LockWaiting
+	50,  // 97: quorate.kv.LocksResponse.held:type_name -> quorate.kv.HeldLock
+	34,  // 98: quorate.kv.BreakWaitRequest.deadlock:type_name -> quorate.kv.Deadlock
+	23,  // 99: quorate.kv.SupportRequest.gateway:type_name -> quorate.kv.Gateway
+	3,   // 100: quorate.kv.SupportResponse.support:type_name -> quorate.kv.Support
+	61,  // 101: quorate.kv.ValidateRequest.spans:type_name -> quorate.kv.KeySpan
+	24,  // 102: quorate.kv.ValidateResponse.error:type_name -> quorate.kv.KeyError
+	4,   // 103: quorate.kv.Mutation.op:type_name -> quorate.kv.MutationOp
+	5,   // 104: quorate.kv.Mutation.existence:type_name -> quorate.kv.Existence
+	64,  // 105: quorate.kv.PrewriteRequest.mutations:type_name -> quorate.kv.Mutation
+	61,  // 106: quorate.kv.PrewriteRequest.reads:type_name -> quorate.kv.KeySpan
+	23,  // 107: quorate.kv.PrewriteRequest.gateway:type_name -> quorate.kv.Gateway
+	24,  // 108: quorate.kv.PrewriteResponse.errors:type_name -> quorate.kv.KeyError
+	24,  // 109: quorate.kv.CommitResponse.error:type_name -> quorate.kv.KeyError
+	24,  // 110: quorate.kv.RollbackResponse.error:type_name -> quorate.kv.KeyError
+	6,   // 111: quorate.kv.CheckTxnStatusResponse.state:type_name -> quorate.kv.TxnState
+	22,  // 112: quorate.kv.CheckTxnStatusResponse.lock:type_name -> quorate.kv.LockInfo
+	24,  // 113: quorate.kv.ResolveResponse.error:type_name -> quorate.kv.KeyError
+	24,  // 114: quorate.kv.HeartbeatResponse.error:type_name -> quorate.kv.KeyError
+	22,  // 115: quorate.kv.ScanLocksResponse.locks:type_name -> quorate.kv.LockInfo
+	83,  // 116: quorate.kv.AdminRequest.split:type_name -> quorate.kv.SplitRequest
+	96,  // 117: quorate.kv.AdminRequest.transfer_leader:type_name -> quorate.kv.TransferLeaderRequest
+	99,  // 118: quorate.kv.AdminRequest.change_peers:type_name -> quorate.kv.ChangePeersRequest
+	103, // 119: quorate.kv.AdminRequest.describe:type_name -> quorate.kv.DescribeRequest
+	101, // 120: quorate.kv.AdminRequest.checksum:type_name -> quorate.kv.ChecksumRequest
+	86,  // 121: quorate.kv.AdminRequest.merge:type_name -> quorate.kv.MergeRequest
+	88,  // 122: quorate.kv.AdminRequest.settle_merge:type_name -> quorate.kv.SettleMergeRequest
+	90,  // 123: quorate.kv.AdminRequest.rollback_merge:type_name -> quorate.kv.RollbackMergeRequest
+	92,  // 124: quorate.kv.AdminRequest.set_sticky:type_name -> quorate.kv.SetStickyRequest
+	85,  // 125: quorate.kv.AdminResponse.split:type_name -> quorate.kv.SplitResponse
+	97,  // 126: quorate.kv.AdminResponse.transfer_leader:type_name -> quorate.kv.TransferLeaderResponse
+	100, // 127: quorate.kv.AdminResponse.change_peers:type_name -> quorate.kv.ChangePeersResponse
+	104, // 128: quorate.kv.AdminResponse.describe:type_name -> quorate.kv.DescribeResponse
+	102, // 129: quorate.kv.AdminResponse.checksum:type_name -> quorate.kv.ChecksumResponse
+	87,  // 130: quorate.kv.AdminResponse.merge:type_name -> quorate.kv.MergeResponse
+	89,  // 131: quorate.kv.AdminResponse.settle_merge:type_name -> quorate.kv.SettleMergeResponse
+	91,  // 132: quorate.kv.AdminResponse.rollback_merge:type_name -> quorate.kv.RollbackMergeResponse
+	93,  // 133: quorate.kv.AdminResponse.set_sticky:type_name -> quorate.kv.SetStickyResponse
+	84,  // 134: quorate.kv.SplitRequest.new_regions:type_name -> quorate.kv.NewRegion
+	50,  // 135: quorate.kv.SplitRequest.locks:type_name -> quorate.kv.HeldLock
+	108, // 136: quorate.kv.SplitResponse.regions:type_name -> quorate.meta.Region
+	108, // 137: quorate.kv.MergeRequest.source:type_name -> quorate.meta.Region
+	108, // 138: quorate.kv.MergeResponse.region:type_name -> quorate.meta.Region
+	109, // 139: quorate.kv.SettleMergeRequest.merging:type_name -> quorate.meta.Merging
+	108, // 140: quorate.kv.RollbackMergeResponse.region:type_name -> quorate.meta.Region
+	108, // 141: quorate.kv.SetStickyResponse.region:type_name -> quorate.meta.Region
+	106, // 142: quorate.kv.PrepareMerge.target_epoch:type_name -> quorate.meta.Epoch
+	108, // 143: quorate.kv.CommitMerge.source:type_name -> quorate.meta.Region
+	50,  // 144: quorate.kv.CommitMerge.locks:type_name -> quorate.kv.HeldLock
+	7,   // 145: quorate.kv.Change.type:type_name -> quorate.kv.ChangeType
+	107, // 146: quorate.kv.Change.peer:type_name -> quorate.meta.Peer
+	98,  // 147: quorate.kv.ChangePeersRequest.changes:type_name -> quorate.kv.Change
+	108, // 148: quorate.kv.ChangePeersResponse.region:type_name -> quorate.meta.Region
+	108, // 149: quorate.kv.ChecksumResponse.region:type_name -> quorate.meta.Region
+	108, // 150: quorate.kv.DescribeResponse.region:type_name -> quorate.meta.Region
+	107, // 151: quorate.kv.DescribeResponse.leader:type_name -> quorate.meta.Peer
+	105, // 152: quorate.kv.DescribeResponse.progress:type_name -> quorate.kv.PeerProgress
+	9,   // 153: quorate.kv.KV.Send:input_type -> quorate.kv.Request
+	10,  // 154: quorate.kv.KV.Send:output_type -> quorate.kv.Response
+	154, // [154:155] is the sub-list for method output_type
+	153, // [153:154] is the sub-list for method input_type
+	153, // [153:153] is the sub-list for extension type_name
+	153, // [153:153] is the sub-list for extension extendee
+	0,   // [0:153] is the sub-list for field type_name
 }
 
 func init() { file_kvpb_kv_proto_init() }
@@ -7872,6 +8163,7 @@ func file_kvpb_kv_proto_init() {
 		(*Request_Validate)(nil),
 		(*Request_Locks)(nil),
 		(*Request_BreakWait)(nil),
+		(*Request_Support)(nil),
 		(*Request_Admin)(nil),
 	}
 	file_kvpb_kv_proto_msgTypes[2].OneofWrappers = []any{
@@ -7892,6 +8184,7 @@ func file_kvpb_kv_proto_init() {
 		(*Response_Validate)(nil),
 		(*Response_Locks)(nil),
 		(*Response_BreakWait)(nil),
+		(*Response_Support)(nil),
 		(*Response_Admin)(nil),
 	}
 	file_kvpb_kv_proto_msgTypes[3].OneofWrappers = []any{
@@ -7906,7 +8199,7 @@ func file_kvpb_kv_proto_init() {
 		(*RegionError_Unavailable)(nil),
 		(*RegionError_DiskFull)(nil),
 	}
-	file_kvpb_kv_proto_msgTypes[15].OneofWrappers = []any{
+	file_kvpb_kv_proto_msgTypes[16].OneofWrappers = []any{
 		(*KeyError_Locked)(nil),
 		(*KeyError_Conflict)(nil),
 		(*KeyError_AlreadyExists)(nil),
@@ -7920,7 +8213,7 @@ func file_kvpb_kv_proto_init() {
 		(*KeyError_Deadlock)(nil),
 		(*KeyError_OwnerEnded)(nil),
 	}
-	file_kvpb_kv_proto_msgTypes[70].OneofWrappers = []any{
+	file_kvpb_kv_proto_msgTypes[73].OneofWrappers = []any{
 		(*AdminRequest_Split)(nil),
 		(*AdminRequest_TransferLeader)(nil),
 		(*AdminRequest_ChangePeers)(nil),
@@ -7931,7 +8224,7 @@ func file_kvpb_kv_proto_init() {
 		(*AdminRequest_RollbackMerge)(nil),
 		(*AdminRequest_SetSticky)(nil),
 	}
-	file_kvpb_kv_proto_msgTypes[71].OneofWrappers = []any{
+	file_kvpb_kv_proto_msgTypes[74].OneofWrappers = []any{
 		(*AdminResponse_Split)(nil),
 		(*AdminResponse_TransferLeader)(nil),
 		(*AdminResponse_ChangePeers)(nil),
@@ -7947,8 +8240,8 @@ func file_kvpb_kv_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kvpb_kv_proto_rawDesc), len(file_kvpb_kv_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   95,
+			NumEnums:      8,
+			NumMessages:   98,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

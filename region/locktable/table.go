@@ -1,6 +1,7 @@
 package locktable
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -16,7 +17,13 @@ type Owner struct {
 	Node      uint32
 	PID       uint32
 	Statement string
+	// Gateway is the process that the owner lives in; zero: it is not known, or the
+	// locks are to outlive it.
+	Gateway Gateway
 }
+
+// Gateway is a store and its boot id.
+type Gateway struct{ Store, Boot uint64 }
 
 // Policy says what to do when a lock is not free.
 type Policy uint8
@@ -396,9 +403,18 @@ func (t *Table) Keep(now time.Time, id OwnerID) bool {
 // refused: a transaction that was only slow may go on, and learns at its commit
 // whether somebody came between.
 func (t *Table) Expire(now time.Time) (granted, ended []*Wait) {
+	return t.expire(now, func(ow *owner) bool { return !now.Before(ow.expires) })
+}
+
+// ExpireGateway is Expire for the owners of one gateway, at whatever time.
+func (t *Table) ExpireGateway(now time.Time, g Gateway) (granted, ended []*Wait) {
+	return t.expire(now, func(ow *owner) bool { return g != (Gateway{}) && ow.Gateway == g })
+}
+
+func (t *Table) expire(now time.Time, over func(*owner) bool) (granted, ended []*Wait) {
 	var dead []OwnerID
 	for id, ow := range t.owners {
-		if !now.Before(ow.expires) {
+		if over(ow) {
 			dead = append(dead, id)
 		}
 	}
@@ -456,6 +472,28 @@ func (t *Table) Blockers(w *Wait) []Owner {
 		}
 		add(o.Owner, o.Mode)
 	}
+	return out
+}
+
+// Gateways returns the gateways of those who hold a lock that somebody waits for.
+func (t *Table) Gateways() []Gateway {
+	seen := map[Gateway]struct{}{}
+	for _, ow := range t.owners {
+		for _, w := range ow.waits {
+			for _, h := range t.keys[w.Key].holders {
+				if h.owner != ow && h.owner.Gateway != (Gateway{}) {
+					seen[h.owner.Gateway] = struct{}{}
+				}
+			}
+		}
+	}
+	out := make([]Gateway, 0, len(seen))
+	for g := range seen {
+		out = append(out, g)
+	}
+	slices.SortFunc(out, func(a, b Gateway) int {
+		return cmp.Or(cmp.Compare(a.Store, b.Store), cmp.Compare(a.Boot, b.Boot))
+	})
 	return out
 }
 

@@ -405,3 +405,40 @@ func BenchmarkAcquireRelease(b *testing.B) {
 		tb.Release(t0, id)
 	}
 }
+
+// The locks and waits of one gateway go, those of others stay; only gateways that
+// somebody waits for are told of, and none that is not named.
+func TestExpireGateway(t *testing.T) {
+	tb := New(time.Minute)
+	of := func(id int, store uint64) Owner {
+		o := own(id)
+		o.Gateway = Gateway{Store: store, Boot: 5}
+		return o
+	}
+	tb.Acquire(t0, of(1, 1), "a", Update, Block)
+	tb.Acquire(t0, of(2, 2), "b", Update, Block)
+	tb.Acquire(t0, own(3), "c", Update, Block)
+	if g := tb.Gateways(); len(g) != 0 {
+		t.Fatalf("nobody waits, and yet for %v", g)
+	}
+	tb.Acquire(t0, of(4, 1), "b", Update, Block) // waits, behind it another one
+	tb.Acquire(t0, of(5, 2), "b", Update, Block)
+	tb.Acquire(t0, of(6, 2), "a", Update, Block)
+	tb.Acquire(t0, of(7, 2), "c", Update, Block)
+	if g := tb.Gateways(); !slices.Equal(g, []Gateway{{1, 5}, {2, 5}}) {
+		t.Fatalf("waited for: %v", g)
+	}
+	granted, ended := tb.ExpireGateway(t0, Gateway{Store: 1, Boot: 5})
+	if names(granted) != "6:a" || names(ended) != "4:b" {
+		t.Fatalf("granted %s, ended %s", names(granted), names(ended))
+	}
+	if granted, ended = tb.ExpireGateway(t0, Gateway{}); len(granted)+len(ended) > 0 {
+		t.Fatalf("without a name: granted %s, ended %s", names(granted), names(ended))
+	}
+	if tb.Mode(2, "b") != Update || tb.Mode(3, "c") != Update {
+		t.Fatal("a lock of another gateway is gone")
+	}
+	if o, _ := tb.Acquire(t0, of(1, 1), "a", Update, NoWait); o != Busy {
+		t.Fatalf("an owner that comes back: %v", o)
+	}
+}

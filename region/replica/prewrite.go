@@ -150,6 +150,7 @@ func evalPrewrite(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, erro
 	ev.observe(start, checks)
 	p := mvcc.PrewriteParams{
 		Primary: q.GetPrimary(), StartTS: start, TTLms: q.GetTtlMs(), TxnSize: q.GetTxnSize(),
+		Gateway: mvcc.Gateway{Store: q.GetGateway().GetStore(), Boot: q.GetGateway().GetBoot()},
 		// The commit timestamp of a transaction in two phases is taken from the
 		// oracle after the last prewrite, so max_ts has no say in it.
 		MinCommitTS: max(timestamp.Timestamp(q.GetMinCommitTs()), start.Next()),

@@ -128,6 +128,24 @@ func (rl *rowLocks) expire() {
 	rl.unlockAndTell(granted, ended, waitEnd{ended: true})
 }
 
+// expireGateway releases what belongs to a gateway that is lost. Its transactions
+// may go on if they live after all: what a lock has promised is looked at again by
+// the prewrite of its key.
+func (rl *rowLocks) expireGateway(g locktable.Gateway) {
+	rl.mu.Lock()
+	granted, ended := rl.mu.table.ExpireGateway(rl.clock.Now(), g)
+	rl.unlockAndTell(granted, ended, waitEnd{ended: true})
+}
+
+func (rl *rowLocks) gateways() []locktable.Gateway {
+	rl.mu.Lock()
+	defer rl.mu.Unlock()
+	if len(rl.mu.ends) == 0 {
+		return nil
+	}
+	return rl.mu.table.Gateways()
+}
+
 // against returns the lock that forbids a transaction to write the key. Who holds
 // the key exclusively may; others may only if nobody holds it at all, because what
 // they want to do to it is not known any more.
@@ -271,7 +289,11 @@ func (rl *rowLocks) anyWaits() bool {
 }
 
 func ownerInfo(o locktable.Owner) *kvpb.LockOwner {
-	return &kvpb.LockOwner{Id: uint64(o.ID), Node: o.Node, Pid: o.PID, Statement: o.Statement}
+	out := &kvpb.LockOwner{Id: uint64(o.ID), Node: o.Node, Pid: o.PID, Statement: o.Statement}
+	if o.Gateway != (locktable.Gateway{}) {
+		out.Gateway = &kvpb.Gateway{Store: o.Gateway.Store, Boot: o.Gateway.Boot}
+	}
+	return out
 }
 
 // statementMax bounds what is kept of a statement's text.
@@ -282,6 +304,7 @@ func ownerOf(o *kvpb.LockOwner) locktable.Owner {
 	return locktable.Owner{
 		ID: locktable.OwnerID(o.GetId()), Node: o.GetNode(), PID: o.GetPid(),
 		Statement: text[:min(len(text), statementMax)],
+		Gateway:   locktable.Gateway{Store: o.GetGateway().GetStore(), Boot: o.GetGateway().GetBoot()},
 	}
 }
 
@@ -326,6 +349,29 @@ func (r *Replica) TendLocks() bool {
 		l.rows.expire()
 	}
 	return l.rows.anyWaits()
+}
+
+// AwaitedGateways returns the gateways of those who hold a lock that somebody waits
+// for here; none if the replica does not lead.
+func (r *Replica) AwaitedGateways() []locktable.Gateway {
+	r.mu.Lock()
+	l := r.mu.lead
+	r.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	return l.rows.gateways()
+}
+
+// ExpireGateway releases the row locks of a gateway that is lost.
+func (r *Replica) ExpireGateway(g locktable.Gateway) {
+	r.mu.Lock()
+	l := r.mu.lead
+	frozen := l != nil && l.frozen
+	r.mu.Unlock()
+	if l != nil && !frozen {
+		l.rows.expireGateway(g)
+	}
 }
 
 // BreakWait ends the first wait of a circle if it is the replica's and still on.

@@ -221,7 +221,7 @@ func evalCheckTxn(ev *evaluation, q *kvpb.CheckTxnStatusRequest) (*kvpb.Response
 	st, err := mvcc.CheckTxnStatus(ev.batch, ev.state, mvcc.CheckTxnParams{
 		Primary: q.GetPrimary(), StartTS: timestamp.Timestamp(q.GetStartTs()),
 		Now: timestamp.Timestamp(q.GetCurrentTs()), CallerTS: timestamp.Timestamp(q.GetCallerTs()),
-		RollbackIfMissing: q.GetRollbackIfMissing() && !forgotten,
+		RollbackIfMissing: q.GetRollbackIfMissing() && !forgotten, GatewayLost: q.GetGatewayLost(),
 	})
 	if err != nil {
 		return nil, err

@@ -74,9 +74,10 @@ func (s *Store) lockLoop(ctx context.Context) {
 	}
 }
 
-// TendLocks releases the row locks of dead owners and breaks circles of waits. It
+// TendLocks releases the row locks of dead owners and lost gateways, and breaks circles of waits. It
 // reports whether somebody waits. The store does it by itself, but in manual mode.
 func (s *Store) TendLocks(ctx context.Context) bool {
+	s.expireLost(ctx)
 	waits := false
 	var own []*kvpb.LockWaiting
 	for _, r := range s.all() {

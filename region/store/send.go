@@ -8,6 +8,7 @@ import (
 
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/region"
+	"github.com/quorate-db/quorate/region/locktable"
 	"github.com/quorate-db/quorate/region/replica"
 )
 
@@ -41,12 +42,18 @@ func (s *Store) SendAsync(req *kvpb.Request, done func(*kvpb.Response)) {
 
 // sendToStore answers requests that are not for a region; nil if req is for one.
 func (s *Store) sendToStore(req *kvpb.Request) *kvpb.Response {
-	locks, br := req.GetLocks(), req.GetBreakWait()
-	if locks == nil && br == nil {
+	locks, br, support := req.GetLocks(), req.GetBreakWait(), req.GetSupport()
+	if locks == nil && br == nil && support == nil {
 		return nil
 	}
 	if e := s.checkHeader(req.GetHeader()); e != nil {
 		return region.Response(e)
+	}
+	if support != nil {
+		g := support.GetGateway()
+		return &kvpb.Response{Cmd: &kvpb.Response_Support{Support: &kvpb.SupportResponse{
+			Support: s.support(locktable.Gateway{Store: g.GetStore(), Boot: g.GetBoot()}),
+		}}}
 	}
 	if locks != nil {
 		return &kvpb.Response{Cmd: &kvpb.Response_Locks{Locks: s.lockList(locks)}}

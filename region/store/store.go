@@ -16,6 +16,7 @@ import (
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region"
+	"github.com/quorate-db/quorate/region/locktable"
 	"github.com/quorate-db/quorate/region/replica"
 )
 
@@ -32,6 +33,7 @@ type Store struct {
 	counters  replica.Counters
 	work      queues
 	locks     lockWatch
+	gateways  verdicts
 	failed    atomic.Bool
 	closed    atomic.Bool
 
@@ -108,6 +110,7 @@ func Open(e *Engines, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s.live = newStoreLiveness(s, boot)
+	s.gateways.boot, s.gateways.by = boot, make(map[locktable.Gateway]verdict)
 	s.locks.init()
 	if s.transport, err = o.Transport(receiver{s}, receiver{s}); err != nil {
 		return nil, fmt.Errorf("open store: transport: %w", err)

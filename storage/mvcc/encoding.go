@@ -14,7 +14,7 @@ import (
 //
 //	Version  format, kind, uvarint(commit − start), value
 //	Lock     format, kind, flags, then uvarints and byte strings in the order of
-//	         encodeLock, the value last
+//	         encodeLock, the value last; the gateway only with its flag
 //	mark     format
 const (
 	versionFormat = 1
@@ -22,7 +22,10 @@ const (
 	markFormat    = 1
 )
 
-const flagAsync = 1 << 0
+const (
+	flagAsync   = 1 << 0
+	flagGateway = 1 << 1
+)
 
 // secondariesMax bounds what a lock may list; async commits are for fewer keys.
 const secondariesMax = 4096
@@ -63,6 +66,9 @@ func encodeLock(l *Lock) []byte {
 	if l.Async {
 		flags |= flagAsync
 	}
+	if l.Gateway != (Gateway{}) {
+		flags |= flagGateway
+	}
 	out = append(out, lockFormat, byte(l.Kind), flags)
 	out = appendBytes(out, l.Primary)
 	for _, v := range [...]uint64{uint64(l.StartTS), l.TTLms, uint64(l.ForUpdateTS), uint64(l.MinCommitTS), l.TxnSize, uint64(len(l.Secondaries))} {
@@ -70,6 +76,9 @@ func encodeLock(l *Lock) []byte {
 	}
 	for _, s := range l.Secondaries {
 		out = appendBytes(out, s)
+	}
+	if flags&flagGateway != 0 {
+		out = binary.AppendUvarint(binary.AppendUvarint(out, l.Gateway.Store), l.Gateway.Boot)
 	}
 	return append(out, l.Value...)
 }
@@ -87,7 +96,7 @@ func decodeLock(b []byte) (*Lock, error) {
 		return bad("unknown format")
 	}
 	l := &Lock{Kind: Kind(b[1]), Async: b[2]&flagAsync != 0}
-	if l.Kind < Put || l.Kind > Shared || b[2]&^flagAsync != 0 {
+	if l.Kind < Put || l.Kind > Shared || b[2]&^(flagAsync|flagGateway) != 0 {
 		return bad("unknown kind or flag")
 	}
 	d := decoder{b: b[3:]}
@@ -103,6 +112,9 @@ func decodeLock(b []byte) (*Lock, error) {
 	}
 	for ; n > 0 && !d.failed; n-- {
 		l.Secondaries = append(l.Secondaries, d.bytes())
+	}
+	if b[2]&flagGateway != 0 {
+		l.Gateway.Store, l.Gateway.Boot = d.uint(), d.uint()
 	}
 	if d.failed {
 		return bad("truncated")
@@ -166,6 +178,9 @@ func (l *Lock) String() string {
 		fmt.Fprintf(&out, " forUpdate=%v", l.ForUpdateTS)
 	}
 	fmt.Fprintf(&out, " minCommit=%v", l.MinCommitTS)
+	if l.Gateway != (Gateway{}) {
+		fmt.Fprintf(&out, " gateway=%d/%d", l.Gateway.Store, l.Gateway.Boot)
+	}
 	if l.Async {
 		fmt.Fprintf(&out, " async secondaries=%d", len(l.Secondaries))
 	}

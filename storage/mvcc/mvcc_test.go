@@ -167,6 +167,7 @@ func TestCorruptValues(t *testing.T) {
 
 func FuzzDecodeLock(f *testing.F) {
 	f.Add(encodeLock(&Lock{Kind: Put, Primary: keys.User("p"), StartTS: 5, TTLms: 7, Value: []byte("v")}))
+	f.Add(encodeLock(&Lock{Kind: LockOnly, Primary: keys.User("p"), StartTS: 5, TTLms: 3, Gateway: Gateway{Store: 2, Boot: 300}}))
 	f.Add(encodeLock(&Lock{Kind: Delete, Primary: keys.User("p"), StartTS: 5, ForUpdateTS: 8, MinCommitTS: 9, TxnSize: 3, Async: true, Secondaries: []keys.User{keys.User("s"), keys.User("t")}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, err := decodeLock(b)

@@ -11,7 +11,7 @@ import (
 )
 
 // CheckTxnStatus decides what became of a transaction by its primary. A lock
-// whose life is over is rolled back with a mark, unless it is async: then the
+// whose life is over, or whose gateway is lost, is rolled back with a mark, unless it is async: then the
 // state is TxnLocked with no life left, and the caller looks at the secondaries.
 // It returns *NotPrimaryError if the lock on the key belongs to another primary.
 func CheckTxnStatus(b engine.Writer, r engine.Reader, p CheckTxnParams) (TxnStatus, error) {
@@ -54,6 +54,9 @@ func checkLocked(b engine.Writer, l *Lock, p CheckTxnParams) (TxnStatus, error) 
 		return TxnStatus{}, &NotPrimaryError{Key: bytes.Clone(p.Primary), StartTS: p.StartTS, Primary: l.Primary}
 	}
 	left := l.TTLLeftMs(p.Now)
+	if p.GatewayLost {
+		left = 0
+	}
 	if p.Force || (left == 0 && !l.Async) {
 		if err := dropLock(b, p.Primary); err != nil {
 			return TxnStatus{}, err

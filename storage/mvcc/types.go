@@ -54,12 +54,18 @@ type Lock struct {
 	MinCommitTS timestamp.Timestamp
 	// TxnSize is a hint: how many keys the transaction writes.
 	TxnSize uint64
+	// Gateway is the process that the transaction runs in, zero if that is not
+	// known: who finds that it is gone need not wait for the end of the life.
+	Gateway Gateway
 	// Async says that the transaction is committed once all its locks stand.
 	// Secondaries, on the primary only, lists the other keys.
 	Async       bool
 	Secondaries []keys.User
 	Value       []byte // of Put
 }
+
+// Gateway is a store and its boot id.
+type Gateway struct{ Store, Boot uint64 }
 
 // Expired reports whether the lock's life has ended at now.
 func (l *Lock) Expired(now timestamp.Timestamp) bool { return l.TTLLeftMs(now) == 0 }
@@ -116,6 +122,7 @@ type PrewriteParams struct {
 	MinCommitTS timestamp.Timestamp
 	TTLms       uint64
 	TxnSize     uint64
+	Gateway     Gateway
 	Async       bool
 	// Secondaries is stored on the primary of an async commit.
 	Secondaries []keys.User
@@ -189,6 +196,8 @@ type CheckTxnParams struct {
 	// that a delayed prewrite is refused. The caller has waited for the life of
 	// the lock that it met.
 	RollbackIfMissing bool
+	// GatewayLost: the life of the lock counts as over, whatever Now says.
+	GatewayLost bool
 	// Force rolls back a lock that still lives, and an async one. Since an async
 	// transaction is committed once all its locks stand, the caller has made sure
 	// that one of them is missing and can never come (it has been marked).

@@ -52,6 +52,7 @@ func Prewrite(b engine.Writer, r engine.Reader, m Mutation, p PrewriteParams) (P
 		ForUpdateTS: m.ForUpdateTS,
 		MinCommitTS: max(p.MinCommitTS, c.above),
 		TxnSize:     p.TxnSize,
+		Gateway:     p.Gateway,
 		Async:       p.Async,
 	}
 	if m.Kind == Put {
