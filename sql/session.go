@@ -13,6 +13,7 @@ import (
 	"github.com/quorate-db/quorate/pgwire"
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/exec"
+	"github.com/quorate-db/quorate/sql/expr"
 	"github.com/quorate-db/quorate/sql/parse"
 	"github.com/quorate-db/quorate/sql/rowcodec"
 	"github.com/quorate-db/quorate/sql/sqlerr"
@@ -35,6 +36,7 @@ type Session struct {
 	e      *Engine
 	params pgwire.SessionParams
 	rand   env.Rand
+	seeded expr.SeededRandom
 
 	settings *settings
 	status   byte // one of pgwire.Tx…; 0 is idle

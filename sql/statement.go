@@ -302,6 +302,7 @@ func (s *Session) evalContext(params []types.Datum) *expr.EvalContext {
 		StmtTime: s.e.o.Clock.Now(),
 		Clock:    s.e.o.Clock,
 		Rand:     s.rand,
+		Seeded:   &s.seeded,
 		Format:   s.formatContext(),
 		System:   systemInfo{s},
 		Notice:   s.notice,

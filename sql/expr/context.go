@@ -33,6 +33,8 @@ type EvalContext struct {
 	Clock env.Clock
 	// Rand serves random().
 	Rand env.Rand
+	// Seeded serves it once setseed was called in the session; nil for no session.
+	Seeded *SeededRandom
 	// RandBytes fills b with random bytes fit for gen_random_uuid(). When nil,
 	// Rand is used.
 	RandBytes func(b []byte)

@@ -335,6 +335,9 @@ func (k kernels) floats() {
 		return checkFloat(math.Pow(x, y), inf(x) || inf(y), x == 0 || inf(x) || inf(y))
 	})
 	k.fn("random()", func(ctx *EvalContext, _ *Signature, _ []datum) (datum, error) {
+		if ctx.Seeded != nil && ctx.Seeded.set {
+			return types.NewFloat(ctx.Seeded.next()), nil
+		}
 		if ctx.Rand == nil {
 			return types.Null, sqlerr.Unsupported("random() here")
 		}

@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -26,10 +25,11 @@ type templateItem struct {
 	pattern string // canonical; empty for text
 	text    string
 	fill    bool // no FM
+	local   bool // TM
 	th      string
 }
 
-func parseTemplate(f string) ([]templateItem, error) {
+func parseTemplate(f string, input bool) ([]templateItem, error) {
 	var out []templateItem
 	literal := func(s string) {
 		if n := len(out); n > 0 && out[n-1].pattern == "" {
@@ -50,13 +50,22 @@ next:
 			f = f[end+2:]
 			continue
 		}
-		fill := true
-		if len(f) >= 2 && strings.EqualFold(f[:2], "FM") {
-			fill = false
+		fill, long := true, false
+	prefixes:
+		for len(f) >= 2 {
+			switch strings.ToUpper(f[:2]) {
+			case "FM":
+				fill = false
+			case "TM":
+				long = true
+			case "FX":
+				if input {
+					return nil, sqlerr.Unsupported("template pattern \"FX\"")
+				}
+			default:
+				break prefixes
+			}
 			f = f[2:]
-		}
-		if len(f) >= 2 && (f[:2] == "TM" || f[:2] == "FX" || f[:2] == "SP") {
-			return nil, sqlerr.Unsupported("template pattern \"%s\"", f[:2])
 		}
 		for _, p := range templatePatterns {
 			// Patterns whose case matters are listed in each; others in any.
@@ -68,10 +77,12 @@ next:
 				continue
 			}
 			f = f[len(p):]
-			it := templateItem{pattern: p, fill: fill}
+			it := templateItem{pattern: p, fill: fill, local: long}
 			if len(f) >= 2 && (f[:2] == "TH" || f[:2] == "th") {
 				it.th = f[:2]
 				f = f[2:]
+			} else if len(f) >= 2 && strings.EqualFold(f[:2], "SP") {
+				f = f[2:] // spelling is built nowhere
 			}
 			out = append(out, it)
 			continue next
@@ -109,6 +120,9 @@ func sameCase(p, s string) string {
 
 func ordinal(n int64, th string) string {
 	s := "th"
+	if n < 0 {
+		n = -n
+	}
 	if n%100 < 11 || n%100 > 13 {
 		switch n % 10 {
 		case 1:
@@ -124,7 +138,7 @@ func ordinal(n int64, th string) string {
 
 // timeToChar writes a local timestamp by a template.
 func timeToChar(local int64, off int, zone, template string) (datum, error) {
-	items, err := parseTemplate(template)
+	items, err := parseTemplate(template, false)
 	if err != nil {
 		return types.Null, err
 	}
@@ -168,7 +182,7 @@ func timeToChar(local int64, off int, zone, template string) (datum, error) {
 		word := func(s string, width int) {
 			s = sameCase(it.pattern, s)
 			b.WriteString(s)
-			if it.fill {
+			if it.fill && !it.local {
 				b.WriteString(strings.Repeat(" ", max(0, width-len(s))))
 			}
 		}
@@ -227,9 +241,13 @@ func timeToChar(local int64, off int, zone, template string) (datum, error) {
 		case "SSSS", "SSSSS":
 			num(c.TimeOfDay()/types.MicrosPerSecond, 1)
 		case "MS":
+			it.fill = true
 			num(int64(c.Micros/1000), 3)
 		case "US":
+			it.fill = true
 			num(int64(c.Micros), 6)
+		case "RM", "rm":
+			word(romanNumber(int64(c.Month)), 4)
 		case "FF1", "FF2", "FF3", "FF4", "FF5", "FF6":
 			digits := int(p[2] - '0')
 			b.WriteString(strconv.Itoa(1000000 + c.Micros)[1 : 1+digits])
@@ -268,14 +286,14 @@ func timeToChar(local int64, off int, zone, template string) (datum, error) {
 		case "TZ", "tz":
 			b.WriteString(sameCase(p, zone))
 		case "OF", "TZH", "TZM":
-			if zone == "" && p != "OF" {
-				return types.Null, sqlerr.Unsupported("template pattern \"%s\" without a time zone", p)
-			}
 			sign, o := "+", off
 			if o < 0 {
 				sign, o = "-", -o
 			}
 			s := sign + strconv.Itoa(100 + o/3600)[1:]
+			if p == "OF" && !it.fill {
+				s = sign + strconv.Itoa(o/3600)
+			}
 			switch {
 			case p == "TZM":
 				s = strconv.Itoa(100 + o/60%60)[1:]
@@ -293,7 +311,7 @@ func timeToChar(local int64, off int, zone, template string) (datum, error) {
 // timeFromChar reads a text by a template of numbers, month names and meridians.
 func timeFromChar(s, template string) (types.Civil, int, bool, error) {
 	c := types.Civil{Year: 0, Month: 1, Day: 1}
-	items, err := parseTemplate(template)
+	items, err := parseTemplate(template, true)
 	if err != nil {
 		return c, 0, false, err
 	}
@@ -535,9 +553,7 @@ func (k kernels) templates() {
 		name, off := types.ToTime(a.Int()).In(ctx.format().Location()).Zone()
 		return timeToChar(a.Int()+int64(off)*types.MicrosPerSecond, off, name, b.Str())
 	})
-	k.f2("to_char(interval,text)", func(*EvalContext, datum, datum) (datum, error) {
-		return types.Null, sqlerr.Unsupported("to_char of an interval")
-	})
+	k.f2("to_char(interval,text)", func(_ *EvalContext, a, b datum) (datum, error) { return intervalToChar(a.Interval(), b.Str()) })
 	k.f2("to_date(text,text)", func(_ *EvalContext, a, b datum) (datum, error) {
 		c, _, _, err := timeFromChar(a.Str(), b.Str())
 		if err == nil {
@@ -569,41 +585,10 @@ func (k kernels) templates() {
 		}
 		return timestamp(toUTC(ctx, t))
 	})
-	number := func(conv func(datum) (datum, error)) func2 {
-		return func(_ *EvalContext, a, b datum) (datum, error) {
-			n, err := conv(a)
-			if err != nil {
-				return types.Null, err
-			}
-			return numberToChar(n, false, b.Str())
-		}
-	}
-	k.f2("to_char(int4,text) to_char(int8,text)", number(func(d datum) (datum, error) { return types.NumericFromInt(d.Int()), nil }))
-	k.f2("to_char(numeric,text)", number(func(d datum) (datum, error) { return d, nil }))
-	float := func(digits int) func2 {
-		return func(_ *EvalContext, a, b datum) (datum, error) {
-			n, err := floatForTemplate(a.Float(), b.Str(), digits)
-			if err != nil {
-				return types.Null, err
-			}
-			minusZero := math.Signbit(a.Float()) && types.NumericSign(n) == 0
-			return numberToChar(n, minusZero, b.Str())
-		}
-	}
-	k.f2("to_char(float8,text)", float(15))
-	k.f2("to_char(float4,text)", float(6))
-}
-
-// floatForTemplate rounds a float to the decimals that a template shows, as C's
-// printf does: the binary value, halves to even. digits bounds those that a float
-// surely has.
-func floatForTemplate(f float64, template string, digits int) (datum, error) {
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return floatToNumeric(f, digits)
-	}
-	_, after, _ := strings.Cut(template, ".")
-	post := strings.Count(after, "9") + strings.Count(after, "0")
-	whole := len(strconv.FormatFloat(math.Abs(f), 'f', 0, 64))
-	post = max(0, min(post, digits-whole))
-	return types.ParseNumeric(strconv.FormatFloat(f, 'f', post, 64))
+	k.f2("to_char(int4,text)", func(_ *EvalContext, a, b datum) (datum, error) { return intSource(a, types.Int4).toChar(b.Str()) })
+	k.f2("to_char(int8,text)", func(_ *EvalContext, a, b datum) (datum, error) { return intSource(a, types.Int8).toChar(b.Str()) })
+	k.f2("to_char(numeric,text)", func(_ *EvalContext, a, b datum) (datum, error) { return numericSource(a).toChar(b.Str()) })
+	k.f2("to_char(float8,text)", func(_ *EvalContext, a, b datum) (datum, error) { return floatSource(a.Float(), 15).toChar(b.Str()) })
+	k.f2("to_char(float4,text)", func(_ *EvalContext, a, b datum) (datum, error) { return floatSource(a.Float(), 6).toChar(b.Str()) })
+	k.f2("to_number(text,text)", func(_ *EvalContext, a, b datum) (datum, error) { return toNumber(a.Str(), b.Str()) })
 }

@@ -68,5 +68,6 @@ func allKernels() kernels {
 	k.regexps()
 	k.identifiers()
 	k.periods()
+	k.seeds()
 	return k
 }

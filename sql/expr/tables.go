@@ -426,6 +426,7 @@ var procRows = []procRow{
 	{1595, "bitlt", "bit,bit", 16, 'f', "s", "", "", ""},
 	{1597, "pg_encoding_to_char", "int4", 19, 'f', "sS", "", "", ""},
 	{1598, "random", "", 701, 'f', "sV", "", "", ""},
+	{1599, "setseed", "float8", 2278, 'f', "sV", "", "", ""},
 	{1600, "asin", "float8", 701, 'f', "s", "", "", ""},
 	{1601, "acos", "float8", 701, 'f', "s", "", "", ""},
 	{1602, "atan", "float8", 701, 'f', "s", "", "", ""},
@@ -531,6 +532,7 @@ var procRows = []procRow{
 	{1774, "to_char", "int8,text", 25, 'f', "sS", "", "", ""},
 	{1775, "to_char", "float4,text", 25, 'f', "sS", "", "", ""},
 	{1776, "to_char", "float8,text", 25, 'f', "sS", "", "", ""},
+	{1777, "to_number", "text,text", 1700, 'f', "sS", "", "", ""},
 	{1778, "to_timestamp", "text,text", 1184, 'f', "sS", "", "", ""},
 	{1780, "to_date", "text,text", 1082, 'f', "sS", "", "", ""},
 	{1810, "bit_length", "bytea", 23, 'f', "s", "", "", ""},
@@ -966,13 +968,9 @@ var procRows = []procRow{
 	{3061, "right", "text,int4", 25, 'f', "s", "", "", ""},
 	{3062, "reverse", "text", 25, 'f', "s", "", "", ""},
 	{3089, "pg_advisory_xact_lock", "int8", 2278, 'f', "sV", "", "", ""},
-	{3090, "pg_advisory_xact_lock_shared", "int8", 2278, 'f', "sV", "", "", ""},
 	{3091, "pg_try_advisory_xact_lock", "int8", 16, 'f', "sV", "", "", ""},
-	{3092, "pg_try_advisory_xact_lock_shared", "int8", 16, 'f', "sV", "", "", ""},
 	{3093, "pg_advisory_xact_lock", "int4,int4", 2278, 'f', "sV", "", "", ""},
-	{3094, "pg_advisory_xact_lock_shared", "int4,int4", 2278, 'f', "sV", "", "", ""},
 	{3095, "pg_try_advisory_xact_lock", "int4,int4", 16, 'f', "sV", "", "", ""},
-	{3096, "pg_try_advisory_xact_lock_shared", "int4,int4", 16, 'f', "sV", "", "", ""},
 	{3100, "row_number", "", 20, 'w', "", "", "", ""},
 	{3101, "rank", "", 20, 'w', "", "", "", ""},
 	{3102, "dense_rank", "", 20, 'w', "", "", "", ""},
@@ -1966,7 +1964,7 @@ path_distance path_div_pt path_in path_inter path_length path_mul_pt path_n_eq p
 path_n_lt path_npoints path_out path_recv path_send path_sub_pt pclose percent_rank_final 
 percentile_cont_float8_final percentile_cont_float8_multi_final percentile_cont_interval_final 
 percentile_cont_interval_multi_final percentile_disc_final percentile_disc_multi_final 
-pg_available_extension_versions pg_available_extensions pg_backup_start 
+pg_advisory_xact_lock_shared pg_available_extension_versions pg_available_extensions pg_backup_start 
 pg_backup_stop pg_collation_actual_version pg_collation_for pg_column_compression pg_column_is_updatable 
 pg_column_size pg_config pg_control_checkpoint pg_control_init pg_control_recovery pg_control_system 
 pg_copy_logical_replication_slot pg_copy_physical_replication_slot pg_create_logical_replication_slot 
@@ -2040,7 +2038,7 @@ pg_stat_get_xact_tuples_updated pg_stat_have_stats pg_stat_reset pg_stat_reset_r
 pg_stat_reset_shared pg_stat_reset_single_function_counters pg_stat_reset_single_table_counters 
 pg_stat_reset_slru pg_stat_reset_subscription_stats pg_stop_making_pinned_objects pg_switch_wal 
 pg_tablespace_databases pg_tablespace_size pg_timezone_abbrevs pg_timezone_names 
-pg_visible_in_snapshot pg_wal_lsn_diff pg_wal_replay_pause 
+pg_try_advisory_xact_lock_shared pg_visible_in_snapshot pg_wal_lsn_diff pg_wal_replay_pause 
 pg_wal_replay_resume pg_walfile_name pg_walfile_name_offset pg_xact_commit_timestamp 
 pg_xact_commit_timestamp_origin pg_xact_status phraseto_tsquery plainto_tsquery plpgsql_call_handler 
 plpgsql_inline_handler plpgsql_validator point point_above point_add point_below point_distance point_div 
@@ -2067,7 +2065,7 @@ regoperatorrecv regoperatorsend regoperin regoperout regoperrecv regopersend reg
 regprocedurerecv regproceduresend regprocin regprocout regprocrecv regprocsend regrolein regroleout 
 regrolerecv regrolesend regtypein regtypeout regtyperecv regtypesend satisfies_hash_partition scalargejoinsel 
 scalargesel scalargtjoinsel scalargtsel scalarlejoinsel scalarlesel scalarltjoinsel scalarltsel schema_to_xml 
-schema_to_xml_and_xmlschema schema_to_xmlschema set_masklen setseed setweight shell_in shell_out 
+schema_to_xml_and_xmlschema schema_to_xmlschema set_masklen setweight shell_in shell_out 
 shift_jis_2004_to_euc_jis_2004 shift_jis_2004_to_utf8 similar_escape sjis_to_euc_jp sjis_to_mic sjis_to_utf8 
 slope spg_bbox_quad_config spg_box_quad_choose spg_box_quad_config spg_box_quad_inner_consistent 
 spg_box_quad_leaf_consistent spg_box_quad_picksplit spg_kd_choose spg_kd_config spg_kd_inner_consistent 
@@ -2086,7 +2084,7 @@ timestamp_smaller timestamp_sortsupport timestamp_support timestamptypmodin time
 timestamptz_cmp_date timestamptz_cmp_timestamp timestamptz_in timestamptz_larger timestamptz_out 
 timestamptz_recv timestamptz_send timestamptz_smaller timestamptztypmodin timestamptztypmodout timetypmodin 
 timetypmodout timetz_hash timetz_hash_extended timetz_in timetz_larger timetz_out timetz_recv timetz_send 
-timetz_smaller timetztypmodin timetztypmodout to_ascii to_number to_regcollation to_regoper to_regoperator 
+timetz_smaller timetztypmodin timetztypmodout to_ascii to_regcollation to_regoper to_regoperator 
 to_regprocedure to_tsquery to_tsvector trigger_in trigger_out ts_debug ts_delete ts_filter ts_headline 
 ts_lexize ts_match_qv ts_match_tq ts_match_tt ts_match_vq ts_parse ts_rank ts_rank_cd ts_rewrite ts_stat 
 ts_token_type ts_typanalyze tsm_handler_in tsm_handler_out tsmatchjoinsel tsmatchsel tsmultirange 
