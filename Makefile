@@ -47,8 +47,16 @@ SQLDIFF_STATEMENTS ?= 200000
 SQLDIFF_SEED := $(or $(SQLDIFF_SEED),$(shell date +%s))
 BENCH_SECONDS ?= 10
 BENCH_OUT    ?= $(BIN)/bench.txt
+# The replicated log beside etcd. RAFTBENCH_ETCD=none leaves etcd out, whose modules
+# come from the Go module proxy.
+RAFTBENCH_SECONDS   ?= 10
+RAFTBENCH_ROUNDS    ?= 3
+RAFTBENCH_GROUPS    ?= 1,64,1024
+RAFTBENCH_PROPOSERS ?= 64
+RAFTBENCH_BYTES     ?= 100
+RAFTBENCH_ETCD      ?=
 
-.PHONY: help build test unit race lint fmt vet staticcheck bench sim crashpoints mutants chaos fuzz conformance sqldiff clients proto verify clean
+.PHONY: help build test unit race lint fmt vet staticcheck bench raftbench sim crashpoints mutants chaos fuzz conformance sqldiff clients proto verify clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 14
@@ -81,6 +89,11 @@ staticcheck:
 
 bench: build ## pgbench against Quorate and PostgreSQL 15 in the same run (needs postgresql-15)
 	go run ./tests/bench -quorate $(BIN)/quorate -seconds $(BENCH_SECONDS) -out $(BENCH_OUT)
+
+raftbench: ## the replicated log alone beside etcd, three processes each (RAFTBENCH_GROUPS and others)
+	@mkdir -p $(BIN)
+	go run ./tests/bench/raftlog -seconds $(RAFTBENCH_SECONDS) -rounds $(RAFTBENCH_ROUNDS) -groups $(RAFTBENCH_GROUPS) \
+		-proposers $(RAFTBENCH_PROPOSERS) -bytes $(RAFTBENCH_BYTES) -etcdpeer '$(RAFTBENCH_ETCD)' -out $(BIN)/raftbench.txt
 
 sim: ## the deterministic simulation, SIM_SEEDS seeds
 	go test -tags faults ./tests/sim -count=1 -timeout 180m -run TestSeeds -seeds $(SIM_SEEDS)

@@ -226,7 +226,7 @@ func firstRegions() []*metapb.Region {
 
 // build makes every layer, from the disk upward.
 func (n *Node) build() error {
-	n.grpc = newGRPCServer()
+	n.grpc = NewGRPCServer()
 	n.reports = newReporter(n)
 	var err error
 	n.store, err = store.Open(n.engines, store.Options{

@@ -92,7 +92,9 @@ func Dial(addr string) (*grpc.ClientConn, error) {
 	return c, nil
 }
 
-func newGRPCServer() *grpc.Server {
+// NewGRPCServer returns the server of a node, without services: with the limits and
+// buffers that the streams between nodes want.
+func NewGRPCServer() *grpc.Server {
 	return grpc.NewServer(
 		grpc.MaxRecvMsgSize(messageBytesMax), grpc.MaxSendMsgSize(messageBytesMax),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
