@@ -28,6 +28,9 @@
 //   - A lease rests on stores that support this one and followers that acknowledged
 //     in this term and epoch; it is given up for the rest of the term before a
 //     transfer starts. DESIGN.md has the argument.
+//   - The leader's commit index reaches a follower with the next append or heartbeat,
+//     or at once behind an entry that is not a plain write; see patience.go. Nothing
+//     may wait for a follower to have applied a write.
 //   - A replica at rest costs nothing: neither a leader that sleeps nor a follower
 //     that is bound wants ticks.
 //

@@ -20,6 +20,7 @@ func (r *Replica) Process(work multiraft.Work, round *multiraft.Round) {
 		// storage messages must stay in order. What came from the log writer is
 		// kept for later.
 		r.mu.inbox = nil
+		r.mu.patience = patience{}
 		r.mu.Unlock()
 		r.runBarriers()
 		return
@@ -39,6 +40,7 @@ func (r *Replica) Process(work multiraft.Work, round *multiraft.Round) {
 	}
 	r.mu.Unlock()
 
+	r.news.acksOnly = incoming == nil && len(lost) == 0 && len(ops) == 0 && work.Ticks == 0 && onlyAcks(inbox)
 	for _, m := range local {
 		r.stepLocal(m)
 	}
@@ -71,6 +73,7 @@ func (r *Replica) Process(work multiraft.Work, round *multiraft.Round) {
 		r.expects.Discard()
 		r.expects = nil
 	}
+	r.calmDown()
 }
 
 func (r *Replica) installingNow() bool {
@@ -215,6 +218,10 @@ func (r *Replica) noteAckLocked(l *leadership, env *multiraft.Envelope) {
 	if env.Message.GetTerm() != l.term {
 		return
 	}
+	if t := env.Message.GetType(); t == raftpb.MsgAppResp && !env.Message.GetReject() {
+		n := r.newsOf(l.term)
+		n.acked = max(n.acked, env.Message.GetIndex())
+	}
 	l.acks.Note(env.FromStore, env.Epoch)
 	l.commits[env.FromPeer] = max(l.commits[env.FromPeer], env.Commit)
 }
@@ -263,6 +270,9 @@ func (r *Replica) handleReady(rd raft.Ready, round *multiraft.Round) {
 				r.sendSnapshot(m)
 				continue
 			}
+			if m.GetType() == raftpb.MsgApp && len(m.GetEntries()) == 0 && r.commitCanWait(m) {
+				continue
+			}
 			if env := r.envelope(m); env != nil {
 				round.Send(env)
 			}
@@ -276,10 +286,16 @@ func (r *Replica) handleAppend(m *raftpb.Message, mustSync bool, round *multiraf
 		return
 	}
 	a := multiraft.Append{Group: r.cfg.RegionID, Entries: m.GetEntries(), MustSync: mustSync}
-	if m.Term != nil || m.Vote != nil || m.Commit != nil {
+	if mustSync && (m.Term != nil || m.Vote != nil || m.Commit != nil) {
+		// A commit index alone is not written: Raft does not need it back (Raft §5.1,
+		// figure 2), and a restart begins at the applied index at least.
 		a.HardState = &raftpb.HardState{Term: m.Term, Vote: m.Vote, Commit: m.Commit}
 	}
+	r.noteAppended(a.Entries)
 	a.Responses, a.Envelopes = r.splitResponses(m.GetResponses())
+	if !mustSync && len(a.Responses)+len(a.Envelopes) == 0 {
+		return
+	}
 	if o := r.cfg.Observer; o != nil && len(a.Entries) > 0 {
 		o.Appended(r.cfg.RegionID, r.cfg.StoreID, a.Entries)
 	}

@@ -144,6 +144,7 @@ type Replica struct {
 	fenced       uint64            // index of the merge's beginning that is durable here
 	fences       map[uint64]uint64 // peer → the newest such index that is durable there
 	paused       *pausedApply      // the apply goes on with it when the state is there
+	news         news
 
 	mu struct {
 		sync.Mutex
@@ -162,6 +163,7 @@ type Replica struct {
 		probedAt    time.Time
 		compacted   uint64 // durable index of the last compaction that was asked for
 
+		patience patience
 		local    []*raftpb.Message     // storage responses: never dropped
 		inbox    []*multiraft.Envelope // from peers: bounded
 		incoming *Incoming             // received raft snapshot
@@ -448,14 +450,17 @@ func (r *Replica) SetTimestamp(term uint64, ts timestamp.Timestamp) {
 	}
 }
 
-// Deliver takes a message of the log writer.
-func (r *Replica) Deliver(m *raftpb.Message) {
+// Deliver takes a message of the log writer. It reports whether the replica has to
+// be processed for it now.
+func (r *Replica) Deliver(m *raftpb.Message) bool {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.mu.local = append(r.mu.local, m)
-	r.mu.Unlock()
+	return r.mu.barriers[m] != nil || !r.mu.patience.withLog(m)
 }
 
-// Receive takes a message from a peer; it reports false if it was dropped.
+// Receive takes a message from a peer, or drops it if too many wait. It reports
+// whether the replica has to be processed for it now.
 func (r *Replica) Receive(env *multiraft.Envelope) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -463,7 +468,7 @@ func (r *Replica) Receive(env *multiraft.Envelope) bool {
 		return false
 	}
 	r.mu.inbox = append(r.mu.inbox, env)
-	return true
+	return !r.mu.patience.withPeer(env.Message) || len(r.mu.inbox) >= inboxMax/2
 }
 
 // ReportUnreachable notes that a message to a peer was dropped.

@@ -30,6 +30,10 @@ type appliedState struct {
 	conf        *raftpb.ConfState
 	sizeBytes   int64 // approximate: what was written, minus what splits took away
 	gc          gcState
+
+	// encodedConf is encodedOf as it is written: the configuration hardly ever changes.
+	encodedConf []byte
+	encodedOf   *raftpb.ConfState
 }
 
 // appliedVersion is 2 since the bounds of the garbage collection are in it. States
@@ -37,11 +41,15 @@ type appliedState struct {
 const appliedVersion = 2
 
 func (a *appliedState) encode() ([]byte, error) {
-	conf, err := proto.Marshal(a.conf)
-	if err != nil {
-		return nil, fmt.Errorf("encode configuration: %w", err)
+	if a.encodedOf != a.conf || a.conf == nil {
+		conf, err := proto.Marshal(a.conf)
+		if err != nil {
+			return nil, fmt.Errorf("encode configuration: %w", err)
+		}
+		a.encodedOf, a.encodedConf = a.conf, conf
 	}
-	b := make([]byte, 0, 24+len(conf))
+	conf := a.encodedConf
+	b := make([]byte, 0, 48+len(conf))
 	b = append(b, appliedVersion)
 	b = binary.AppendUvarint(b, a.index)
 	b = binary.AppendUvarint(b, a.term)

@@ -28,8 +28,7 @@ func (p processor) Process(group uint64, work multiraft.Work, round *multiraft.R
 }
 
 func (p processor) Deliver(group uint64, m *raftpb.Message) {
-	if r := p.s.replica(group); r != nil {
-		r.Deliver(m)
+	if r := p.s.replica(group); r != nil && r.Deliver(m) {
 		p.s.driver.Enqueue(group, multiraft.Requests)
 	}
 }

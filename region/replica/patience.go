@@ -1,0 +1,156 @@
+package replica
+
+import (
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
+
+	"github.com/quorate-db/quorate/multiraft"
+)
+
+// A write costs a group one look at the leader to propose, one at each follower to
+// append, and one at the leader when the first of them has acknowledged. What else
+// happens for it changes nothing that anybody waits for, so that no worker is woken
+// and no message sent for it; it is seen to with whatever comes next, at the latest
+// with the next heartbeat:
+//
+//   - that an entry is durable here, unless it is committed or acknowledged already;
+//   - the acknowledgements behind the one that committed;
+//   - the new commit index, which the next append or heartbeat carries. Entries whose
+//     effect the followers must know soon, such as a split, are told at once.
+
+// patience is what the last Process left to wait for. The zero value waits for
+// nothing: everything that comes is handled at once.
+type patience struct {
+	log   bool   // entries that are durable here are news to nobody
+	acks  bool   // acknowledgements up to commit are
+	term  uint64 // of the leadership
+	until uint64 // commit index, of the leadership
+}
+
+// withLog reports whether a response of the log writer may wait.
+func (p *patience) withLog(m *raftpb.Message) bool {
+	t := m.GetType()
+	return p.log && (t == raftpb.MsgStorageAppendResp || t == raftpb.MsgAppResp)
+}
+
+// withPeer reports whether a message from a peer may wait.
+func (p *patience) withPeer(m *raftpb.Message) bool {
+	return p.acks && m.GetType() == raftpb.MsgAppResp && !m.GetReject() && m.GetTerm() == p.term && m.GetIndex() <= p.until
+}
+
+// news is what a leader knows of its log beyond the RawNode. Process only.
+type news struct {
+	term uint64 // of the leadership that the rest is about
+	// last is the end of the log.
+	last uint64
+	// acked is the highest index that another peer has acknowledged.
+	acked uint64
+	// urgent is the last entry whose commit the followers must hear of at once.
+	urgent uint64
+	// acksOnly: nothing but acknowledgements and proposals came to this Process.
+	acksOnly bool
+}
+
+// onlyAcks reports whether there is nothing in an inbox but acknowledged appends.
+func onlyAcks(inbox []*multiraft.Envelope) bool {
+	for _, env := range inbox {
+		if env.Message.GetType() != raftpb.MsgAppResp || env.Message.GetReject() {
+			return false
+		}
+	}
+	return true
+}
+
+// newsOf returns what is known in this term.
+func (r *Replica) newsOf(term uint64) *news {
+	if r.news.term != term {
+		r.news = news{term: term, acksOnly: r.news.acksOnly}
+	}
+	return &r.news
+}
+
+// noteAppended looks at entries that are about to be written.
+func (r *Replica) noteAppended(entries []*raftpb.Entry) {
+	if len(entries) == 0 || r.soft.state != raft.StateLeader {
+		return
+	}
+	n := r.newsOf(r.soft.term)
+	n.last = entries[len(entries)-1].GetIndex()
+	for _, e := range entries {
+		if !plainWrite(e) {
+			n.urgent = e.GetIndex()
+		}
+	}
+}
+
+// plainWrite reports whether nothing but the keys and values that it writes depends
+// on the application of an entry.
+func plainWrite(e *raftpb.Entry) bool {
+	d := e.GetData()
+	return e.GetType() == raftpb.EntryNormal && len(d) > 1 && commandKind(d[1]) == cmdWrite
+}
+
+// commitCanWait reports whether m, which tells a peer a new commit index and nothing
+// else, need not be sent.
+func (r *Replica) commitCanWait(m *raftpb.Message) bool {
+	n := r.newsOf(r.soft.term)
+	// In answer to a heartbeat's answer the library sends empty appends that find
+	// out what was lost.
+	if !n.acksOnly || r.soft.state != raft.StateLeader {
+		return false
+	}
+	r.mu.Lock()
+	l := r.mu.lead
+	known := l != nil && l.commits[m.GetTo()] >= n.urgent
+	r.mu.Unlock()
+	if !known {
+		return false
+	}
+	flows := false
+	r.rn.WithProgress(func(id uint64, _ raft.ProgressType, p progress) {
+		flows = flows || id == m.GetTo() && p.State == tracker.StateReplicate && !p.MsgAppFlowPaused
+	})
+	return flows
+}
+
+// calmDown decides, at the end of Process, for what the replica need not be processed
+// again soon.
+func (r *Replica) calmDown() {
+	st := r.rn.BasicStatus()
+	var p patience
+	switch st.RaftState {
+	case raft.StateLeader:
+		n := r.newsOf(st.GetTerm())
+		p.log = n.acked <= st.GetCommit() && r.apl.index >= st.GetCommit()
+		p.acks, p.term, p.until = true, st.GetTerm(), st.GetCommit()
+		others := false
+		r.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr progress) {
+			if id == r.cfg.PeerID {
+				return
+			}
+			others = others || typ == raft.ProgressTypePeer
+			if pr.State != tracker.StateReplicate || pr.MsgAppFlowPaused || pr.Next <= n.last {
+				p.acks = false
+			}
+		})
+		p.log = p.log && others // else the own disk alone decides
+		p.acks = p.acks && st.LeadTransferee == 0
+	case raft.StateFollower:
+		p.log = r.apl.index >= st.GetCommit()
+	}
+	r.mu.Lock()
+	r.mu.patience = p
+	// What came meanwhile was measured by another patience.
+	again := false
+	for _, m := range r.mu.local {
+		again = again || !p.withLog(m)
+	}
+	for _, env := range r.mu.inbox {
+		again = again || !p.withPeer(env.Message)
+	}
+	r.mu.Unlock()
+	if again {
+		r.cfg.Host.Enqueue(r.cfg.RegionID, multiraft.Requests)
+	}
+}
