@@ -2,6 +2,7 @@ package multiraft
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/quorate-db/quorate/internal/fault"
@@ -134,6 +135,12 @@ func (w *logWriter) take(wait bool) (as []Append, bytes int) {
 	defer w.mu.Unlock()
 	for wait && len(w.mu.queue) == 0 && !w.mu.closed && !w.mu.abandoned {
 		w.nonEmpty.Wait()
+		if len(w.mu.queue) > 0 {
+			// Workers that are ready to run may have more for the same batch.
+			w.mu.Unlock()
+			runtime.Gosched()
+			w.mu.Lock()
+		}
 	}
 	if w.mu.abandoned || len(w.mu.queue) == 0 {
 		return nil, 0

@@ -1,6 +1,9 @@
 package multiraft
 
-import "sync"
+import (
+	"runtime"
+	"sync"
+)
 
 // roundGroupsMax bounds the groups of one round: enough to share one engine
 // batch, few enough that the first group's waiters are not kept from their answer
@@ -145,10 +148,17 @@ func (s *shard) addLocked(group uint64, f Flags, ticks int) bool {
 // done. It waits for work if wait is set, and returns dst as it is when there is
 // none or the scheduler stops.
 func (s *shard) take(dst []item, wait bool) []item {
+	if wait {
+		// Whoever is ready to run may have more for the same round.
+		runtime.Gosched()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for wait && s.mu.queue.len() == 0 && !s.mu.stopped {
 		s.nonEmpty.Wait()
+		s.mu.Unlock()
+		runtime.Gosched()
+		s.mu.Lock()
 	}
 	if s.mu.stopped {
 		return dst

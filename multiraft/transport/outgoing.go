@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -185,6 +186,7 @@ func (o *outgoing) pump(stream grpc.ClientStream) error {
 		if envs, size = o.take(envs[:0]); len(envs) == 0 {
 			select {
 			case <-o.wake:
+				runtime.Gosched() // workers that are ready to run may have more for the frame
 				continue
 			case <-stream.Context().Done():
 				return streamError(stream)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -182,6 +183,7 @@ func (p *pipe) write(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-p.wake:
+			runtime.Gosched() // whoever is ready to run may have more calls
 		}
 		for {
 			batch := p.take()

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -19,6 +21,10 @@ const (
 	streamCallsMax = 32768
 	// answersMax bounds one message of answers.
 	answersMax = 256
+	// callersMax bounds the goroutines that a stream keeps for evaluations. More are
+	// started when they are needed, and end when they are not: the stack of one that
+	// stays has its size already.
+	callersMax = 64
 )
 
 type streamService struct {
@@ -31,7 +37,7 @@ type streamService struct {
 // Writes are evaluated each in a goroutine of its own (see goOn). What waits for
 // the log, a latch or a lock is answered later by the writer goroutine.
 func (k streamService) Calls(stream grpc.BidiStreamingServer[kvpb.CallBatch, kvpb.AnswerBatch]) error {
-	c := &callStream{s: k.s, stream: stream, wake: make(chan struct{}, 1), over: make(chan struct{})}
+	c := &callStream{s: k.s, stream: stream, wake: make(chan struct{}, 1), over: make(chan struct{}), work: make(chan func())}
 	c.mu.running = make(map[uint64]*replica.Call)
 	written := make(chan struct{})
 	// The writer ends with this function, or with the store.
@@ -58,6 +64,8 @@ type callStream struct {
 	stream grpc.BidiStreamingServer[kvpb.CallBatch, kvpb.AnswerBatch]
 	wake   chan struct{} // holds one: there are answers
 	over   chan struct{} // closed by end
+	work   chan func()   // to a goroutine that waits for it
+	kept   atomic.Int32  // goroutines that wait, or will
 	send   sync.Mutex    // a stream has one sender at a time
 	mu     struct {
 		sync.Mutex
@@ -121,8 +129,32 @@ func (c *callStream) begin(q *kvpb.Call) {
 // goroutine that ended the wait, which is often a worker of the scheduler, and not
 // on the one that receives, so that writes use all processors.
 func (c *callStream) goOn(f func()) {
-	if !c.s.group.Go("kv-stream-call", func(context.Context) { f() }) {
+	select {
+	case c.work <- f:
+		return
+	default:
+	}
+	if !c.s.group.Go("kv-stream-call", func(ctx context.Context) { c.evaluate(ctx, f) }) {
 		f()
+	}
+}
+
+// evaluate runs f, and what comes after it while the stream lasts.
+func (c *callStream) evaluate(ctx context.Context, f func()) {
+	f()
+	if c.kept.Add(1) > callersMax {
+		c.kept.Add(-1)
+		return
+	}
+	for {
+		select {
+		case f := <-c.work:
+			f()
+		case <-c.over:
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -162,6 +194,7 @@ func (c *callStream) write(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-c.wake:
+			runtime.Gosched() // whoever is ready to run may have more answers
 		}
 		if c.flush() != nil {
 			return // receive hears of it too
