@@ -36,6 +36,8 @@ CHAOS_NEMESIS  ?= all
 CHAOS_RUN_SECONDS ?= 30
 CHAOS_SEED     ?= 1
 CHAOS_SLICE    ?= 0
+# How much of 1,000 splits, 1,000 transfers, 300 moves and 300 merges, in per cent.
+CHAOS_CHURN    ?= 100
 FUZZTIME     ?= 60s
 # How many fuzz targets, 0 for all, and which share of them: each day another.
 FUZZ_TARGETS ?= 0
@@ -56,7 +58,7 @@ RAFTBENCH_PROPOSERS ?= 64
 RAFTBENCH_BYTES     ?= 100
 RAFTBENCH_ETCD      ?=
 
-.PHONY: help build test unit race lint fmt vet staticcheck bench raftbench sim crashpoints mutants chaos fuzz conformance sqldiff clients proto verify clean
+.PHONY: help build test unit race lint fmt vet staticcheck bench raftbench sim crashpoints mutants chaos churn fuzz conformance sqldiff clients proto verify clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 14
@@ -107,6 +109,9 @@ mutants: ## known mistakes put in one at a time: the suite must notice each; MUT
 chaos: ## real processes hurt in all ways, the full numbers (hours); CHAOS_TESTS and what follows it choose
 	CHAOS_ROUNDS=$(CHAOS_ROUNDS) CHAOS_KILL_ALL=$(CHAOS_KILL_ALL) CHAOS_SECONDS=$(CHAOS_SECONDS) go test ./tests/chaos -run '$(CHAOS_TESTS)' -count=1 -timeout 24h -v \
 		-workload $(CHAOS_WORKLOAD) -level $(CHAOS_LEVEL) -nemesis $(CHAOS_NEMESIS) -seconds $(CHAOS_RUN_SECONDS) -seed $(CHAOS_SEED) -slice $(CHAOS_SLICE)
+
+churn: ## regions split, merged, moved and led elsewhere all the time under clients (an hour; CHAOS_CHURN per cent of it)
+	CHAOS_CHURN=$(CHAOS_CHURN) go test ./tests/chaos -run 'TestChurn$$' -count=1 -timeout 4h -v
 
 fuzz: ## each fuzz target for FUZZTIME, or FUZZ_TARGETS of them
 	@grep -rE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*\(' . | sed -E 's|^(.*)/[^/]*:func (Fuzz[A-Za-z0-9_]*).*|\1 \2|' | sort | \

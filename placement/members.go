@@ -37,6 +37,8 @@ const (
 	replicaChecker = "replica-checker"
 	balanceRegion  = "balance-region"
 	balanceLeader  = "balance-leader"
+	mergeChecker   = "merge-checker"
+	mergeSettler   = "merge-settler"
 )
 
 type schedulerEntry struct {
@@ -47,12 +49,14 @@ type schedulerEntry struct {
 }
 
 var schedulers = []schedulerEntry{
+	{mergeSettler, "ends merges that nobody looks after", false, scheduler.Settle},
 	{evictLeader, "moves leaders off nodes that drain or leave", false, scheduler.Evict},
 	{replicaChecker, "brings every region to three replicas on nodes that live and stay", false, func(s *scheduler.Snapshot) []scheduler.Plan {
 		return append(scheduler.Replicas(s), scheduler.Repair(s)...)
 	}},
 	{balanceRegion, "spreads replicas over the nodes by number and size", true, scheduler.Balance},
 	{balanceLeader, "spreads leaders over the nodes", true, scheduler.Leaders},
+	{mergeChecker, "joins small neighbours", true, scheduler.Merges},
 }
 
 // plansLocked asks the schedulers, the most important first; those that only
@@ -65,10 +69,13 @@ func (l *leadership) plansLocked(snap *scheduler.Snapshot, now time.Time) []sche
 			continue
 		}
 		for _, p := range sc.plan(snap) {
-			if !planned[p.RegionID] {
-				planned[p.RegionID] = true
-				plans = append(plans, p)
+			if slices.ContainsFunc(p.Regions(), func(id uint64) bool { return planned[id] }) {
+				continue
 			}
+			for _, id := range p.Regions() {
+				planned[id] = true
+			}
+			plans = append(plans, p)
 		}
 	}
 	return plans

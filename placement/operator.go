@@ -128,10 +128,12 @@ func (s *Service) beginLocked(l *leadership, op *operator, kind, reason string) 
 	op.done = make(chan struct{})
 	ctx, cancel := context.WithTimeout(s.group.Context(), operatorTimeout)
 	op.cancel = cancel
-	l.ops[op.plan.RegionID] = op
+	for _, id := range op.plan.Regions() {
+		l.ops[id] = op
+	}
 	if !s.group.Go("operator", func(context.Context) { s.runOperator(ctx, l, op) }) {
 		cancel()
-		delete(l.ops, op.plan.RegionID)
+		l.forget(op)
 		op.info.State, op.info.Error = "cancelled", "the node is stopping"
 		close(op.done)
 	}
@@ -141,6 +143,8 @@ func detail(p scheduler.Plan, keys [][]byte) string {
 	switch {
 	case len(keys) > 0:
 		return fmt.Sprintf("at %d keys", len(keys))
+	case p.Source != 0:
+		return fmt.Sprintf("takes region %d", p.Source)
 	case p.From != 0 && p.To != 0:
 		return fmt.Sprintf("store %d to store %d", p.From, p.To)
 	case p.To != 0:
@@ -149,6 +153,13 @@ func detail(p scheduler.Plan, keys [][]byte) string {
 		return fmt.Sprintf("from store %d", p.From)
 	}
 	return ""
+}
+
+// forget frees the regions of an operator. Requires: Service.mu held.
+func (l *leadership) forget(op *operator) {
+	for _, id := range op.plan.Regions() {
+		delete(l.ops, id)
+	}
 }
 
 func (s *Service) runOperator(ctx context.Context, l *leadership, op *operator) {
@@ -166,9 +177,11 @@ func (s *Service) runOperator(ctx context.Context, l *leadership, op *operator) 
 		op.info.State, op.info.Error = "cancelled", "cancelled"
 	default:
 		op.info.State, op.info.Error = "failed", err.Error()
-		l.retryAt[op.plan.RegionID] = s.o.Clock.Now().Add(retryPause)
+		for _, id := range op.plan.Regions() {
+			l.retryAt[id] = s.o.Clock.Now().Add(retryPause)
+		}
 	}
-	delete(l.ops, op.plan.RegionID)
+	l.forget(op)
 	s.mu.history = append(s.mu.history, op.info)
 	if n := len(s.mu.history); n > historyMax {
 		s.mu.history = append(s.mu.history[:0:0], s.mu.history[n-historyMax:]...)
@@ -201,6 +214,12 @@ func (s *Service) steps(ctx context.Context, l *leadership, op *operator) error 
 		return s.move(ctx, l, p.RegionID, p.From, p.To)
 	case scheduler.RemovePeer:
 		return s.remove(ctx, l, p.RegionID, p.From)
+	case scheduler.Merge:
+		return s.merge(ctx, l, p.RegionID, p.Source)
+	case scheduler.SettleMerge:
+		return s.settle(ctx, l, p.RegionID)
+	case kindUnsplit:
+		return s.unsplit(ctx, l, p.RegionID)
 	case kindSplit:
 		regions, err := s.split(ctx, l, p.RegionID, op.keys)
 		op.regions = regions
@@ -505,8 +524,10 @@ func (s *Service) Operators(history bool) ([]*placementpb.Operator, error) {
 			out = append(out, proto.Clone(o).(*placementpb.Operator))
 		}
 	}
-	for _, op := range l.ops {
-		out = append(out, proto.Clone(op.info).(*placementpb.Operator))
+	for id, op := range l.ops {
+		if id == op.plan.RegionID { // a merge is there twice
+			out = append(out, proto.Clone(op.info).(*placementpb.Operator))
+		}
 	}
 	slices.SortFunc(out, func(a, b *placementpb.Operator) int { return int(a.Id) - int(b.Id) })
 	return out, nil
@@ -538,7 +559,7 @@ func (s *Service) Operate(ctx context.Context, req *placementpb.OperateRequest) 
 			var err error
 			op, err = s.orderLocked(l, req)
 			s.mu.Unlock()
-			if errors.Is(err, errSettling) {
+			if errors.Is(err, errSettling) || errors.Is(err, errBusy) {
 				if serr := env.Sleep(ctx, s.o.Clock, stepPause); serr != nil {
 					return nil, nil, fmt.Errorf("%w: %w", err, serr)
 				}
@@ -631,6 +652,11 @@ func (s *Service) orderLocked(l *leadership, req *placementpb.OperateRequest) (*
 		if peerOn(e.region, req.FromStore) == nil {
 			return nil, &ErrRefused{fmt.Sprintf("region %d has no peer on node %d", req.RegionId, req.FromStore)}
 		}
+	case scheduler.Merge:
+		if err := s.neighbourLocked(l, e, &plan); err != nil {
+			return nil, err
+		}
+	case kindUnsplit:
 	case kindSplit:
 		if len(req.Keys) == 0 {
 			return nil, fmt.Errorf("a split needs a key")
@@ -638,7 +664,7 @@ func (s *Service) orderLocked(l *leadership, req *placementpb.OperateRequest) (*
 	default:
 		return nil, fmt.Errorf("unknown kind of operator %q", req.Kind)
 	}
-	if plan.Kind != kindSplit {
+	if plan.Kind != kindSplit && plan.Kind != kindUnsplit && plan.Kind != scheduler.Merge {
 		l.heldUntil[req.RegionId] = s.o.Clock.Now().Add(handHold)
 	}
 	op := &operator{plan: plan, keys: req.Keys}

@@ -68,6 +68,12 @@ type Options struct {
 	// Retention is zero (DefaultRetention) or another time for tests: how long old
 	// versions are kept.
 	Retention time.Duration
+	// MergeBelow is the size in bytes below which two neighbouring regions together
+	// are merged: 0 is DefaultMergeBelow, negative never.
+	MergeBelow int64
+	// MergeRest is zero (DefaultMergeRest) or another time for tests: how long after a
+	// change of its range a region is not merged.
+	MergeRest time.Duration
 }
 
 const (
@@ -143,6 +149,7 @@ type leadership struct {
 	heldUntil map[uint64]time.Time
 	// retryAt is when a region whose operator failed may have another.
 	retryAt  map[uint64]time.Time
+	ranges   map[uint64]rangeSince         // by region
 	alarms   map[uint64]*placementpb.Alarm // by region
 	paused   map[string]time.Time          // schedulers, until when
 	watchers map[*watcher]struct{}
@@ -171,6 +178,12 @@ func New(o Options) *Service {
 	}
 	if o.Retention <= 0 {
 		o.Retention = DefaultRetention
+	}
+	if o.MergeBelow == 0 {
+		o.MergeBelow = DefaultMergeBelow
+	}
+	if o.MergeRest <= 0 {
+		o.MergeRest = DefaultMergeRest
 	}
 	return &Service{o: o, ids: make(chan struct{}, 1), join: make(chan struct{}, 1), plan: make(chan struct{}, 1)}
 }
@@ -261,6 +274,7 @@ func (s *Service) takeOver(ctx context.Context, term uint64) error {
 		term: term, since: now, idNext: firstID, idBound: firstID,
 		stores: map[uint64]*storeState{}, dir: newDirectory(), ops: map[uint64]*operator{}, heldUntil: map[uint64]time.Time{}, retryAt: map[uint64]time.Time{},
 		alarms: map[uint64]*placementpb.Alarm{}, paused: map[string]time.Time{},
+		ranges:   map[uint64]rangeSince{},
 		watchers: map[*watcher]struct{}{}, ended: make(chan struct{}), extended: make(chan struct{}),
 	}
 	var stored timestamp.Timestamp

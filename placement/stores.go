@@ -165,13 +165,16 @@ func (s *Service) Report(ctx context.Context, req *placementpb.ReportRequest) (*
 // snapshotLocked is what the schedulers plan from. Requires: s.mu held.
 func (s *Service) snapshotLocked(l *leadership) *scheduler.Snapshot {
 	now := s.o.Clock.Now()
-	snap := &scheduler.Snapshot{ReplicasWanted: 3}
+	snap := &scheduler.Snapshot{ReplicasWanted: 3, MergeBelow: uint64(max(s.o.MergeBelow, 0))}
+	l.noteRanges(now)
 	replicas, leaders := map[uint64]int{}, map[uint64]int{}
 	for _, e := range l.dir.order {
 		r := scheduler.Region{ID: e.region.Id, Epoch: e.region.Epoch, Peers: e.region.Peers, Leader: e.leader,
 			Pending: map[uint64]bool{}, Down: map[uint64]bool{}, Size: e.size,
 			Busy: l.ops[e.region.Id] != nil || now.Before(l.retryAt[e.region.Id]),
-			Held: now.Before(l.heldUntil[e.region.Id]), Costly: e.region.Id == groupRegion}
+			Held: now.Before(l.heldUntil[e.region.Id]), Costly: e.region.Id == groupRegion,
+			Sticky: e.region.StickyStart, Rested: now.Sub(l.ranges[e.region.Id].since) >= s.o.MergeRest,
+			MergesInto: e.region.GetMerging().GetTarget(), Stuck: now.Sub(l.ranges[e.region.Id].since) >= mergeStuckAfter}
 		for _, p := range e.pending {
 			r.Pending[p] = true
 		}

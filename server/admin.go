@@ -215,6 +215,10 @@ func (a *admin) DescribeRegion(ctx context.Context, req *adminpb.DescribeRegionR
 }
 
 func (a *admin) Operate(ctx context.Context, req *placementpb.OperateRequest) (*placementpb.OperateResponse, error) {
+	var boundary []byte
+	if rt, err := a.n.dir.LookupID(ctx, req.RegionId); err == nil && req.Kind == string(scheduler.Merge) {
+		boundary = rt.Region.EndKey
+	}
 	resp, err := a.n.client.Operate(ctx, req)
 	// A transfer can be ordered twice without harm, so it outlives a change of the
 	// placement leader and a broken connection to it.
@@ -227,6 +231,9 @@ func (a *admin) Operate(ctx context.Context, req *placementpb.OperateRequest) (*
 	}
 	if err != nil {
 		return &placementpb.OperateResponse{Error: &placementpb.Error{Message: err.Error()}}, nil
+	}
+	if req.Wait && len(boundary) > 0 && resp.GetOperator().GetState() == "done" {
+		a.n.waitMerged(ctx, boundary)
 	}
 	if req.Wait && req.Kind == string(scheduler.TransferLeader) && resp.GetOperator().GetState() == "done" {
 		// Seen by the caller's next listing at this node.

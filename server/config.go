@@ -33,6 +33,9 @@ type Config struct {
 	Local *LocalCluster
 	// SplitSizeBytes is the size at which regions split, 0 for the default.
 	SplitSizeBytes int64
+	// MergeRest is how long after a change of its range a region is not merged by
+	// itself, 0 for the default.
+	MergeRest time.Duration
 	// DownAfter is how long a node is silent before its replicas are replaced, 0 for the
 	// default.
 	DownAfter time.Duration

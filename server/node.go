@@ -265,6 +265,7 @@ func (n *Node) build() error {
 		StoreID: n.ident.StoreID, ClusterID: n.ident.ClusterID, Group: placementGroup{n.store.Local(placementRegion)},
 		Admin: regionAdmin{n}, AddressOf: n.book.rpc, Clock: n.cfg.Env.Clock, Logger: n.log,
 		Retention: n.cfg.Retention, DownAfter: n.cfg.DownAfter,
+		MergeBelow: n.cfg.SplitSizeBytes / 5, MergeRest: n.cfg.MergeRest,
 	})
 	n.client = client.New(client.Options{
 		StoreID: n.ident.StoreID, ClusterID: n.ident.ClusterID, Local: n.placement.Local(), Dial: n.dial.store,

@@ -60,6 +60,10 @@ type sqlAdmin struct{ n *Node }
 
 func (a sqlAdmin) SplitAt(ctx context.Context, keys [][]byte) error { return a.n.SplitAt(ctx, keys) }
 
+func (a sqlAdmin) Unsplit(ctx context.Context, start, end []byte) error {
+	return a.n.Unsplit(ctx, start, end)
+}
+
 func (a sqlAdmin) Regions(_ context.Context, start, end []byte) ([]sql.RegionInfo, error) {
 	var out []sql.RegionInfo
 	for _, r := range a.n.regionsNow() {

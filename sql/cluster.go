@@ -206,6 +206,39 @@ func (d *ddl) splitAt(ctx context.Context, t *catalog.Table, ix *catalog.Index, 
 	return nil
 }
 
+// unsplitTable lets go of the kept boundaries of a table and of all its indexes: what
+// is small is merged in time.
+func (d *ddl) unsplitTable(ctx context.Context, t *catalog.Table) error {
+	start := keys.TablePrefix(t.StorageID)
+	return d.unsplit(ctx, t, start)
+}
+
+func (d *ddl) unsplitIndex(ctx context.Context, st *ast.AlterTable) error {
+	r, err := d.s.indexNamed(st.Table)
+	if err != nil {
+		return err
+	}
+	return d.unsplit(ctx, r.Table, keys.IndexPrefix(r.Table.StorageID, r.Index.Number))
+}
+
+func (d *ddl) unsplit(ctx context.Context, t *catalog.Table, start []byte) error {
+	admin, err := d.s.admin()
+	if err != nil {
+		return err
+	}
+	if t.Virtual {
+		return sqlerr.New(sqlerr.WrongObjectType, "%q has no regions", t.Name)
+	}
+	if d.isNew(t) {
+		return nil
+	}
+	if err := admin.Unsplit(ctx, start, keys.PrefixEnd(start)); err != nil {
+		return sqlerr.New(sqlerr.TRStatementCompletionUnknown, "it is unknown which boundaries were let go").
+			WithDetail("%v", err).WithHint("To repeat the statement does no harm.").WithCause(err)
+	}
+	return nil
+}
+
 // rowsOf runs a query whose columns are assigned to the given types.
 func (s *Session) rowsOf(ctx context.Context, q *ast.Select, text string, want []types.Type) ([][]types.Datum, error) {
 	pl, err := plan.Coerced(q, s.planOptions(text, nil), want)

@@ -23,6 +23,9 @@ func (d *ddl) alterTable(ctx context.Context, st *ast.AlterTable) error {
 			if split, ok := st.Actions[0].(*ast.SplitAt); ok && st.Kind == ast.ObjIndex {
 				return d.splitIndex(ctx, st, split)
 			}
+			if _, ok := st.Actions[0].(*ast.Unsplit); ok && st.Kind == ast.ObjIndex {
+				return d.unsplitIndex(ctx, st)
+			}
 		}
 		return sqlerr.Unsupported("%s", st.Tag())
 	}
@@ -93,6 +96,8 @@ func (d *ddl) alter(ctx context.Context, t *catalog.Table, a ast.AlterAction, ac
 		return d.addColumn(ctx, t, a)
 	case *ast.SplitAt:
 		return d.splitTable(ctx, t, a)
+	case *ast.Unsplit:
+		return d.unsplitTable(ctx, t)
 	case *ast.OwnerTo:
 		return d.ownerTo(ctx, t, a.Role)
 	case *ast.SetStorageParams:
@@ -134,8 +139,6 @@ func alterName(a ast.AlterAction) string {
 		return "RENAME"
 	case *ast.SetSchema:
 		return "SET SCHEMA"
-	case *ast.Unsplit:
-		return "UNSPLIT"
 	case *ast.Scatter:
 		return "SCATTER"
 	}

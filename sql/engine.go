@@ -44,6 +44,8 @@ type Admin interface {
 	// SplitAt cuts regions so that each key begins one. It returns when all of
 	// them exist and have a leader.
 	SplitAt(ctx context.Context, keys [][]byte) error
+	// Unsplit lets go of all boundaries in [start, end) that somebody asked for.
+	Unsplit(ctx context.Context, start, end []byte) error
 	// Regions lists the regions that overlap [start, end), ordered by start key.
 	Regions(ctx context.Context, start, end []byte) ([]RegionInfo, error)
 	Nodes(ctx context.Context) ([]NodeInfo, error)

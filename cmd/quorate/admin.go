@@ -455,11 +455,12 @@ func newRegion(g *globals) *cobra.Command {
 		cmd.Flags().Uint64Var(&from, "from", 0, "node that gives it")
 	}
 	region.AddCommand(ls, describe, split,
+		order("merge ID", "Merge a region with its right neighbour", "merge", func(*cobra.Command) {}),
 		order("transfer-leader ID --to N", "Make another node lead a region", "transfer-leader", toFlag),
 		order("add-peer ID --to N", "Give a node a replica of a region", "add-peer", toFlag),
 		order("remove-peer ID --from N", "Take a node's replica of a region away", "remove-peer", fromFlag),
 		order("move-peer ID --from N --to N", "Move a replica to another node", "move-peer", func(c *cobra.Command) { fromFlag(c); toFlag(c) }),
-		notBuilt("map [TABLE]"), notBuilt("why ID"), notBuilt("merge ID"), newScatter(g))
+		notBuilt("map [TABLE]"), notBuilt("why ID"), newScatter(g))
 	return region
 }
 

@@ -8,6 +8,8 @@
 //	Evict      moves leaders off stores that drain or leave
 //	Balance    spreads replicas by number and bytes
 //	Leaders    spreads leaders evenly over the stores
+//	Merges     joins small neighbours
+//	Settle     ends merges that nobody looks after
 //
 // A plan carries the epoch of the region that it was made for; who carries it out
 // drops it when the region has moved on.
@@ -30,6 +32,8 @@ const (
 	TransferLeader Kind = "transfer-leader" // From → To
 	MovePeer       Kind = "move-peer"       // From → To
 	RemovePeer     Kind = "remove-peer"     // From
+	Merge          Kind = "merge"           // Source into RegionID, its left neighbour
+	SettleMerge    Kind = "settle-merge"    // end a merge that nobody looks after
 )
 
 // Store is a store as the schedulers see it.
@@ -56,6 +60,15 @@ type Region struct {
 	Down    map[uint64]bool
 	Busy    bool // an operator works on it
 	Held    bool // somebody chose its leader by hand a moment ago
+	// Sticky: somebody asked for the boundary at its start.
+	Sticky bool
+	// Rested: its range has not changed for so long that a merge undoes no split of
+	// just now.
+	Rested bool
+	// MergesInto is the region that it is being merged into, 0: it is not. Stuck says
+	// that this goes on for too long.
+	MergesInto uint64
+	Stuck      bool
 	// Costly: a change of its leader interrupts more than the region itself, as
 	// that of the placement group does.
 	Costly bool
@@ -68,6 +81,9 @@ type Snapshot struct {
 	// ReplicasWanted is the number of voters of a region when there are stores
 	// enough, 3 unless configured.
 	ReplicasWanted int
+	// MergeBelow is the size in bytes below which two neighbours together are merged,
+	// 0: never.
+	MergeBelow uint64
 }
 
 // Plan is one operator to be made.
@@ -77,7 +93,16 @@ type Plan struct {
 	Epoch    *metapb.Epoch
 	From, To uint64
 	Peers    []*metapb.Peer // Promote: the learners
+	Source   uint64         // Merge
 	Reason   string
+}
+
+// Regions returns the regions that a plan concerns.
+func (p *Plan) Regions() []uint64 {
+	if p.Source != 0 {
+		return []uint64{p.RegionID, p.Source}
+	}
+	return []uint64{p.RegionID}
 }
 
 func (s *Snapshot) store(id uint64) *Store {

@@ -25,6 +25,9 @@
 //   - What started below the region's fence is refused, and only what is invisible
 //     at its collect point, which lies at or below the fence, is ever deleted. Both
 //     are replicated, the deletions are not (gc.go, DESIGN.md).
+//   - A region that is being merged serves nothing until the log of its neighbour has
+//     decided; the neighbour takes it only when all its replicas have made that durable
+//     (merge.go, absorb.go, DESIGN.md).
 //   - A lease rests on stores that support this one and followers that acknowledged
 //     in this term and epoch; it is given up for the rest of the term before a
 //     transfer starts. DESIGN.md has the argument.

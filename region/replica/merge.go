@@ -143,13 +143,13 @@ func (r *Replica) merge(c *Call, source *metapb.Region) {
 	run := &mergeRun{call: c, target: r, source: src, tl: l, sl: sl, tdesc: desc, sdesc: sdesc}
 	// The progress of peers belongs to the worker of each.
 	if !r.enqueueOp(func(rn *raft.RawNode) {
-		if why := r.notTogether(rn); why != "" {
-			refuse("%s", why)
+		if e := r.notTogether(rn); e != nil {
+			c.finish(region.Response(e))
 			return
 		}
 		if !src.enqueueOp(func(rn *raft.RawNode) {
-			if why := src.notTogether(rn); why != "" {
-				refuse("%s", why)
+			if e := src.notTogether(rn); e != nil {
+				c.finish(region.Response(e))
 				return
 			}
 			run.prepare()
@@ -161,26 +161,26 @@ func (r *Replica) merge(c *Call, source *metapb.Region) {
 	}
 }
 
-// notTogether says which peer is too far away for a merge, "" if none is. Process only.
-func (r *Replica) notTogether(rn *raft.RawNode) (why string) {
+// notTogether says which peer is too far away for a merge, nil if none is. Process only.
+func (r *Replica) notTogether(rn *raft.RawNode) (e errorAnswer) {
 	v, now, _ := r.cfg.Host.Liveness()
 	last, err := r.group.LastIndex()
 	if err != nil {
-		return err.Error()
+		return region.Unavailable(err.Error())
 	}
 	rn.WithProgress(func(id uint64, _ raft.ProgressType, p progress) {
-		if id == r.cfg.PeerID || why != "" {
+		if id == r.cfg.PeerID || e != nil {
 			return
 		}
 		store := r.storeOf(id)
 		switch {
 		case !v.Peer(store).Alive(now):
-			why = fmt.Sprintf("store %d, which holds a peer of region %d, does not answer", store, r.cfg.RegionID)
+			e = region.Refused("store %d, which holds a peer of region %d, does not answer", store, r.cfg.RegionID)
 		case p.State != tracker.StateReplicate || p.Match+mergeLagMax < last:
-			why = fmt.Sprintf("peer %d of region %d on store %d lags", id, r.cfg.RegionID, store)
+			e = region.ServerBusy(fmt.Sprintf("peer %d of region %d on store %d lags", id, r.cfg.RegionID, store), 50)
 		}
 	})
-	return why
+	return e
 }
 
 // prepare fences the source.

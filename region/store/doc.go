@@ -19,6 +19,9 @@
 //   - A message for a region that is not here makes a shell, unless a replica of
 //     another region still covers its range: then the message is held for a while.
 //     A shell never votes; a raft snapshot fills it.
+//   - Applying a merge ends the replica of the region that is taken: its state goes in
+//     the batch that extends the other one, its log afterwards, with a tombstone for
+//     ever. A raft snapshot of the merged region does the same.
 //   - Applying a split makes the children; applying its own removal, or hearing
 //     about it from a member, destroys a replica: tombstone first.
 //

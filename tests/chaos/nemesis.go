@@ -41,6 +41,7 @@ var nemeses = []nemesis{
 	{"delay", delay, 500 * time.Millisecond, 4 * time.Second},
 	{"transfer", transferLeader, 0, 200 * time.Millisecond},
 	{"split", splitRegion, 0, 500 * time.Millisecond},
+	{"merge", splitOrMerge, 0, 200 * time.Millisecond},
 }
 
 // faults is what the nemeses of a run share. A node whose process is being hurt is
