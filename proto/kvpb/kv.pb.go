@@ -532,6 +532,7 @@ type Request struct {
 	//	*Request_Locks
 	//	*Request_BreakWait
 	//	*Request_Support
+	//	*Request_CheckSecondaryLocks
 	//	*Request_Admin
 	Cmd           isRequest_Cmd `protobuf_oneof:"cmd"`
 	unknownFields protoimpl.UnknownFields
@@ -744,6 +745,15 @@ func (x *Request) GetSupport() *SupportRequest {
 	return nil
 }
 
+func (x *Request) GetCheckSecondaryLocks() *CheckSecondaryLocksRequest {
+	if x != nil {
+		if x, ok := x.Cmd.(*Request_CheckSecondaryLocks); ok {
+			return x.CheckSecondaryLocks
+		}
+	}
+	return nil
+}
+
 func (x *Request) GetAdmin() *AdminRequest {
 	if x != nil {
 		if x, ok := x.Cmd.(*Request_Admin); ok {
@@ -830,6 +840,10 @@ type Request_Support struct {
 	Support *SupportRequest `protobuf:"bytes,21,opt,name=support,proto3,oneof"`
 }
 
+type Request_CheckSecondaryLocks struct {
+	CheckSecondaryLocks *CheckSecondaryLocksRequest `protobuf:"bytes,19,opt,name=check_secondary_locks,json=checkSecondaryLocks,proto3,oneof"`
+}
+
 type Request_Admin struct {
 	Admin *AdminRequest `protobuf:"bytes,20,opt,name=admin,proto3,oneof"`
 }
@@ -870,6 +884,8 @@ func (*Request_BreakWait) isRequest_Cmd() {}
 
 func (*Request_Support) isRequest_Cmd() {}
 
+func (*Request_CheckSecondaryLocks) isRequest_Cmd() {}
+
 func (*Request_Admin) isRequest_Cmd() {}
 
 type Response struct {
@@ -895,6 +911,7 @@ type Response struct {
 	//	*Response_Locks
 	//	*Response_BreakWait
 	//	*Response_Support
+	//	*Response_CheckSecondaryLocks
 	//	*Response_Admin
 	Cmd           isResponse_Cmd `protobuf_oneof:"cmd"`
 	unknownFields protoimpl.UnknownFields
@@ -1107,6 +1124,15 @@ func (x *Response) GetSupport() *SupportResponse {
 	return nil
 }
 
+func (x *Response) GetCheckSecondaryLocks() *CheckSecondaryLocksResponse {
+	if x != nil {
+		if x, ok := x.Cmd.(*Response_CheckSecondaryLocks); ok {
+			return x.CheckSecondaryLocks
+		}
+	}
+	return nil
+}
+
 func (x *Response) GetAdmin() *AdminResponse {
 	if x != nil {
 		if x, ok := x.Cmd.(*Response_Admin); ok {
@@ -1192,6 +1218,10 @@ type Response_Support struct {
 	Support *SupportResponse `protobuf:"bytes,21,opt,name=support,proto3,oneof"`
 }
 
+type Response_CheckSecondaryLocks struct {
+	CheckSecondaryLocks *CheckSecondaryLocksResponse `protobuf:"bytes,19,opt,name=check_secondary_locks,json=checkSecondaryLocks,proto3,oneof"`
+}
+
 type Response_Admin struct {
 	Admin *AdminResponse `protobuf:"bytes,20,opt,name=admin,proto3,oneof"`
 }
@@ -1231,6 +1261,8 @@ func (*Response_Locks) isResponse_Cmd() {}
 func (*Response_BreakWait) isResponse_Cmd() {}
 
 func (*Response_Support) isResponse_Cmd() {}
+
+func (*Response_CheckSecondaryLocks) isResponse_Cmd() {}
 
 func (*Response_Admin) isResponse_Cmd() {}
 
@@ -1917,15 +1949,19 @@ func (*DiskFull) Descriptor() ([]byte, []int) {
 
 // LockInfo describes a transaction's lock that stands in the way.
 type LockInfo struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	Primary       []byte                 `protobuf:"bytes,2,opt,name=primary,proto3" json:"primary,omitempty"`
-	StartTs       uint64                 `protobuf:"varint,3,opt,name=start_ts,json=startTs,proto3" json:"start_ts,omitempty"`
-	TtlMs         uint64                 `protobuf:"varint,4,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
-	MinCommitTs   uint64                 `protobuf:"varint,5,opt,name=min_commit_ts,json=minCommitTs,proto3" json:"min_commit_ts,omitempty"`
-	Op            MutationOp             `protobuf:"varint,6,opt,name=op,proto3,enum=quorate.kv.MutationOp" json:"op,omitempty"`
-	TxnSize       uint64                 `protobuf:"varint,7,opt,name=txn_size,json=txnSize,proto3" json:"txn_size,omitempty"`
-	Gateway       *Gateway               `protobuf:"bytes,10,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Key         []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Primary     []byte                 `protobuf:"bytes,2,opt,name=primary,proto3" json:"primary,omitempty"`
+	StartTs     uint64                 `protobuf:"varint,3,opt,name=start_ts,json=startTs,proto3" json:"start_ts,omitempty"`
+	TtlMs       uint64                 `protobuf:"varint,4,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
+	MinCommitTs uint64                 `protobuf:"varint,5,opt,name=min_commit_ts,json=minCommitTs,proto3" json:"min_commit_ts,omitempty"`
+	Op          MutationOp             `protobuf:"varint,6,opt,name=op,proto3,enum=quorate.kv.MutationOp" json:"op,omitempty"`
+	TxnSize     uint64                 `protobuf:"varint,7,opt,name=txn_size,json=txnSize,proto3" json:"txn_size,omitempty"`
+	Gateway     *Gateway               `protobuf:"bytes,10,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	// The transaction is committed once all its locks stand. Secondaries, told by
+	// CheckTxnStatus alone, are its other keys.
+	Async         bool     `protobuf:"varint,8,opt,name=async,proto3" json:"async,omitempty"`
+	Secondaries   [][]byte `protobuf:"bytes,9,rep,name=secondaries,proto3" json:"secondaries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2012,6 +2048,20 @@ func (x *LockInfo) GetTxnSize() uint64 {
 func (x *LockInfo) GetGateway() *Gateway {
 	if x != nil {
 		return x.Gateway
+	}
+	return nil
+}
+
+func (x *LockInfo) GetAsync() bool {
+	if x != nil {
+		return x.Async
+	}
+	return false
+}
+
+func (x *LockInfo) GetSecondaries() [][]byte {
+	if x != nil {
+		return x.Secondaries
 	}
 	return nil
 }
@@ -4730,9 +4780,14 @@ type PrewriteRequest struct {
 	OnePc       bool                   `protobuf:"varint,7,opt,name=one_pc,json=onePc,proto3" json:"one_pc,omitempty"`
 	TxnSize     uint64                 `protobuf:"varint,8,opt,name=txn_size,json=txnSize,proto3" json:"txn_size,omitempty"` // mutations of the whole transaction
 	// With one_pc: validated as by a ValidateRequest at the commit timestamp.
-	Reads         []*KeySpan `protobuf:"bytes,9,rep,name=reads,proto3" json:"reads,omitempty"`
-	ReadTs        uint64     `protobuf:"varint,10,opt,name=read_ts,json=readTs,proto3" json:"read_ts,omitempty"`
-	Gateway       *Gateway   `protobuf:"bytes,13,opt,name=gateway,proto3" json:"gateway,omitempty"` // written into the locks
+	Reads   []*KeySpan `protobuf:"bytes,9,rep,name=reads,proto3" json:"reads,omitempty"`
+	ReadTs  uint64     `protobuf:"varint,10,opt,name=read_ts,json=readTs,proto3" json:"read_ts,omitempty"`
+	Gateway *Gateway   `protobuf:"bytes,13,opt,name=gateway,proto3" json:"gateway,omitempty"` // written into the locks
+	// The locks are those of an async commit: their min_commit_ts is above every read
+	// that was served, and not above max_commit_ts (else commit_ts_too_large). The
+	// primary's lists the other keys of the transaction.
+	Async         bool     `protobuf:"varint,11,opt,name=async,proto3" json:"async,omitempty"`
+	Secondaries   [][]byte `protobuf:"bytes,12,rep,name=secondaries,proto3" json:"secondaries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4840,6 +4895,20 @@ func (x *PrewriteRequest) GetReadTs() uint64 {
 func (x *PrewriteRequest) GetGateway() *Gateway {
 	if x != nil {
 		return x.Gateway
+	}
+	return nil
+}
+
+func (x *PrewriteRequest) GetAsync() bool {
+	if x != nil {
+		return x.Async
+	}
+	return false
+}
+
+func (x *PrewriteRequest) GetSecondaries() [][]byte {
+	if x != nil {
+		return x.Secondaries
 	}
 	return nil
 }
@@ -5270,6 +5339,191 @@ func (x *CheckTxnStatusResponse) GetLock() *LockInfo {
 	return nil
 }
 
+// CheckSecondaryLocksRequest asks what became of keys of a transaction in async
+// commit. With rollback_if_missing a key without lock or record is marked, so that a
+// late prewrite fails. Else nothing is written, and max_ts is raised to caller_ts (0:
+// not raised): a lock that is missing can then only come with a min_commit_ts above.
+type CheckSecondaryLocksRequest struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	StartTs           uint64                 `protobuf:"varint,1,opt,name=start_ts,json=startTs,proto3" json:"start_ts,omitempty"`
+	Keys              [][]byte               `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	CallerTs          uint64                 `protobuf:"varint,3,opt,name=caller_ts,json=callerTs,proto3" json:"caller_ts,omitempty"`
+	RollbackIfMissing bool                   `protobuf:"varint,4,opt,name=rollback_if_missing,json=rollbackIfMissing,proto3" json:"rollback_if_missing,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *CheckSecondaryLocksRequest) Reset() {
+	*x = CheckSecondaryLocksRequest{}
+	mi := &file_kvpb_kv_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSecondaryLocksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSecondaryLocksRequest) ProtoMessage() {}
+
+func (x *CheckSecondaryLocksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSecondaryLocksRequest.ProtoReflect.Descriptor instead.
+func (*CheckSecondaryLocksRequest) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *CheckSecondaryLocksRequest) GetStartTs() uint64 {
+	if x != nil {
+		return x.StartTs
+	}
+	return 0
+}
+
+func (x *CheckSecondaryLocksRequest) GetKeys() [][]byte {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *CheckSecondaryLocksRequest) GetCallerTs() uint64 {
+	if x != nil {
+		return x.CallerTs
+	}
+	return 0
+}
+
+func (x *CheckSecondaryLocksRequest) GetRollbackIfMissing() bool {
+	if x != nil {
+		return x.RollbackIfMissing
+	}
+	return false
+}
+
+type SecondaryLock struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	State         TxnState               `protobuf:"varint,1,opt,name=state,proto3,enum=quorate.kv.TxnState" json:"state,omitempty"`
+	MinCommitTs   uint64                 `protobuf:"varint,2,opt,name=min_commit_ts,json=minCommitTs,proto3" json:"min_commit_ts,omitempty"` // LOCKED
+	Async         bool                   `protobuf:"varint,3,opt,name=async,proto3" json:"async,omitempty"`                                  // LOCKED
+	CommitTs      uint64                 `protobuf:"varint,4,opt,name=commit_ts,json=commitTs,proto3" json:"commit_ts,omitempty"`            // COMMITTED
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SecondaryLock) Reset() {
+	*x = SecondaryLock{}
+	mi := &file_kvpb_kv_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SecondaryLock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SecondaryLock) ProtoMessage() {}
+
+func (x *SecondaryLock) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SecondaryLock.ProtoReflect.Descriptor instead.
+func (*SecondaryLock) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *SecondaryLock) GetState() TxnState {
+	if x != nil {
+		return x.State
+	}
+	return TxnState_LOCKED
+}
+
+func (x *SecondaryLock) GetMinCommitTs() uint64 {
+	if x != nil {
+		return x.MinCommitTs
+	}
+	return 0
+}
+
+func (x *SecondaryLock) GetAsync() bool {
+	if x != nil {
+		return x.Async
+	}
+	return false
+}
+
+func (x *SecondaryLock) GetCommitTs() uint64 {
+	if x != nil {
+		return x.CommitTs
+	}
+	return 0
+}
+
+// CheckSecondaryLocksResponse has an answer for each key, in the order of the request.
+type CheckSecondaryLocksResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Locks         []*SecondaryLock       `protobuf:"bytes,1,rep,name=locks,proto3" json:"locks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckSecondaryLocksResponse) Reset() {
+	*x = CheckSecondaryLocksResponse{}
+	mi := &file_kvpb_kv_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSecondaryLocksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSecondaryLocksResponse) ProtoMessage() {}
+
+func (x *CheckSecondaryLocksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSecondaryLocksResponse.ProtoReflect.Descriptor instead.
+func (*CheckSecondaryLocksResponse) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *CheckSecondaryLocksResponse) GetLocks() []*SecondaryLock {
+	if x != nil {
+		return x.Locks
+	}
+	return nil
+}
+
 // ResolveRequest commits (commit_ts > 0) or rolls back a transaction's locks on
 // keys, or on all its keys in [start_key, end_key) if keys is empty.
 type ResolveRequest struct {
@@ -5285,7 +5539,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[65]
+	mi := &file_kvpb_kv_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5297,7 +5551,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[65]
+	mi := &file_kvpb_kv_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5310,7 +5564,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{65}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ResolveRequest) GetStartTs() uint64 {
@@ -5357,7 +5611,7 @@ type ResolveResponse struct {
 
 func (x *ResolveResponse) Reset() {
 	*x = ResolveResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[66]
+	mi := &file_kvpb_kv_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5369,7 +5623,7 @@ func (x *ResolveResponse) String() string {
 func (*ResolveResponse) ProtoMessage() {}
 
 func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[66]
+	mi := &file_kvpb_kv_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5382,7 +5636,7 @@ func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveResponse.ProtoReflect.Descriptor instead.
 func (*ResolveResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{66}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ResolveResponse) GetError() *KeyError {
@@ -5403,7 +5657,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[67]
+	mi := &file_kvpb_kv_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5415,7 +5669,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[67]
+	mi := &file_kvpb_kv_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5428,7 +5682,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{67}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *HeartbeatRequest) GetPrimary() []byte {
@@ -5462,7 +5716,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[68]
+	mi := &file_kvpb_kv_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5474,7 +5728,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[68]
+	mi := &file_kvpb_kv_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5487,7 +5741,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{68}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *HeartbeatResponse) GetError() *KeyError {
@@ -5516,7 +5770,7 @@ type ScanLocksRequest struct {
 
 func (x *ScanLocksRequest) Reset() {
 	*x = ScanLocksRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[69]
+	mi := &file_kvpb_kv_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5528,7 +5782,7 @@ func (x *ScanLocksRequest) String() string {
 func (*ScanLocksRequest) ProtoMessage() {}
 
 func (x *ScanLocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[69]
+	mi := &file_kvpb_kv_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5541,7 +5795,7 @@ func (x *ScanLocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanLocksRequest.ProtoReflect.Descriptor instead.
 func (*ScanLocksRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{69}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ScanLocksRequest) GetStartKey() []byte {
@@ -5583,7 +5837,7 @@ type ScanLocksResponse struct {
 
 func (x *ScanLocksResponse) Reset() {
 	*x = ScanLocksResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[70]
+	mi := &file_kvpb_kv_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5595,7 +5849,7 @@ func (x *ScanLocksResponse) String() string {
 func (*ScanLocksResponse) ProtoMessage() {}
 
 func (x *ScanLocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[70]
+	mi := &file_kvpb_kv_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5608,7 +5862,7 @@ func (x *ScanLocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanLocksResponse.ProtoReflect.Descriptor instead.
 func (*ScanLocksResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{70}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ScanLocksResponse) GetLocks() []*LockInfo {
@@ -5645,7 +5899,7 @@ type DeleteRangeRequest struct {
 
 func (x *DeleteRangeRequest) Reset() {
 	*x = DeleteRangeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[71]
+	mi := &file_kvpb_kv_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5657,7 +5911,7 @@ func (x *DeleteRangeRequest) String() string {
 func (*DeleteRangeRequest) ProtoMessage() {}
 
 func (x *DeleteRangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[71]
+	mi := &file_kvpb_kv_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5670,7 +5924,7 @@ func (x *DeleteRangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRangeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRangeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{71}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *DeleteRangeRequest) GetStartKey() []byte {
@@ -5695,7 +5949,7 @@ type DeleteRangeResponse struct {
 
 func (x *DeleteRangeResponse) Reset() {
 	*x = DeleteRangeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[72]
+	mi := &file_kvpb_kv_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5707,7 +5961,7 @@ func (x *DeleteRangeResponse) String() string {
 func (*DeleteRangeResponse) ProtoMessage() {}
 
 func (x *DeleteRangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[72]
+	mi := &file_kvpb_kv_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5720,7 +5974,7 @@ func (x *DeleteRangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRangeResponse.ProtoReflect.Descriptor instead.
 func (*DeleteRangeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{72}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{75}
 }
 
 type AdminRequest struct {
@@ -5743,7 +5997,7 @@ type AdminRequest struct {
 
 func (x *AdminRequest) Reset() {
 	*x = AdminRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[73]
+	mi := &file_kvpb_kv_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5755,7 +6009,7 @@ func (x *AdminRequest) String() string {
 func (*AdminRequest) ProtoMessage() {}
 
 func (x *AdminRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[73]
+	mi := &file_kvpb_kv_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5768,7 +6022,7 @@ func (x *AdminRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdminRequest.ProtoReflect.Descriptor instead.
 func (*AdminRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{73}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *AdminRequest) GetCmd() isAdminRequest_Cmd {
@@ -5937,7 +6191,7 @@ type AdminResponse struct {
 
 func (x *AdminResponse) Reset() {
 	*x = AdminResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[74]
+	mi := &file_kvpb_kv_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5949,7 +6203,7 @@ func (x *AdminResponse) String() string {
 func (*AdminResponse) ProtoMessage() {}
 
 func (x *AdminResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[74]
+	mi := &file_kvpb_kv_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5962,7 +6216,7 @@ func (x *AdminResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdminResponse.ProtoReflect.Descriptor instead.
 func (*AdminResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{74}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *AdminResponse) GetCmd() isAdminResponse_Cmd {
@@ -6126,7 +6380,7 @@ type SplitRequest struct {
 
 func (x *SplitRequest) Reset() {
 	*x = SplitRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[75]
+	mi := &file_kvpb_kv_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6138,7 +6392,7 @@ func (x *SplitRequest) String() string {
 func (*SplitRequest) ProtoMessage() {}
 
 func (x *SplitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[75]
+	mi := &file_kvpb_kv_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6151,7 +6405,7 @@ func (x *SplitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitRequest.ProtoReflect.Descriptor instead.
 func (*SplitRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{75}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *SplitRequest) GetKeys() [][]byte {
@@ -6192,7 +6446,7 @@ type NewRegion struct {
 
 func (x *NewRegion) Reset() {
 	*x = NewRegion{}
-	mi := &file_kvpb_kv_proto_msgTypes[76]
+	mi := &file_kvpb_kv_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6204,7 +6458,7 @@ func (x *NewRegion) String() string {
 func (*NewRegion) ProtoMessage() {}
 
 func (x *NewRegion) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[76]
+	mi := &file_kvpb_kv_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6217,7 +6471,7 @@ func (x *NewRegion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewRegion.ProtoReflect.Descriptor instead.
 func (*NewRegion) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{76}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *NewRegion) GetRegionId() uint64 {
@@ -6243,7 +6497,7 @@ type SplitResponse struct {
 
 func (x *SplitResponse) Reset() {
 	*x = SplitResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[77]
+	mi := &file_kvpb_kv_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6255,7 +6509,7 @@ func (x *SplitResponse) String() string {
 func (*SplitResponse) ProtoMessage() {}
 
 func (x *SplitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[77]
+	mi := &file_kvpb_kv_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6268,7 +6522,7 @@ func (x *SplitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitResponse.ProtoReflect.Descriptor instead.
 func (*SplitResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{77}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *SplitResponse) GetRegions() []*metapb.Region {
@@ -6290,7 +6544,7 @@ type MergeRequest struct {
 
 func (x *MergeRequest) Reset() {
 	*x = MergeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[78]
+	mi := &file_kvpb_kv_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6302,7 +6556,7 @@ func (x *MergeRequest) String() string {
 func (*MergeRequest) ProtoMessage() {}
 
 func (x *MergeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[78]
+	mi := &file_kvpb_kv_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6315,7 +6569,7 @@ func (x *MergeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeRequest.ProtoReflect.Descriptor instead.
 func (*MergeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{78}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *MergeRequest) GetSource() *metapb.Region {
@@ -6334,7 +6588,7 @@ type MergeResponse struct {
 
 func (x *MergeResponse) Reset() {
 	*x = MergeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[79]
+	mi := &file_kvpb_kv_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6346,7 +6600,7 @@ func (x *MergeResponse) String() string {
 func (*MergeResponse) ProtoMessage() {}
 
 func (x *MergeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[79]
+	mi := &file_kvpb_kv_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6359,7 +6613,7 @@ func (x *MergeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeResponse.ProtoReflect.Descriptor instead.
 func (*MergeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{79}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *MergeResponse) GetRegion() *metapb.Region {
@@ -6381,7 +6635,7 @@ type SettleMergeRequest struct {
 
 func (x *SettleMergeRequest) Reset() {
 	*x = SettleMergeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[80]
+	mi := &file_kvpb_kv_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6393,7 +6647,7 @@ func (x *SettleMergeRequest) String() string {
 func (*SettleMergeRequest) ProtoMessage() {}
 
 func (x *SettleMergeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[80]
+	mi := &file_kvpb_kv_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6406,7 +6660,7 @@ func (x *SettleMergeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleMergeRequest.ProtoReflect.Descriptor instead.
 func (*SettleMergeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{80}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *SettleMergeRequest) GetSourceId() uint64 {
@@ -6432,7 +6686,7 @@ type SettleMergeResponse struct {
 
 func (x *SettleMergeResponse) Reset() {
 	*x = SettleMergeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[81]
+	mi := &file_kvpb_kv_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6444,7 +6698,7 @@ func (x *SettleMergeResponse) String() string {
 func (*SettleMergeResponse) ProtoMessage() {}
 
 func (x *SettleMergeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[81]
+	mi := &file_kvpb_kv_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6457,7 +6711,7 @@ func (x *SettleMergeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleMergeResponse.ProtoReflect.Descriptor instead.
 func (*SettleMergeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{81}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *SettleMergeResponse) GetCommitted() bool {
@@ -6478,7 +6732,7 @@ type RollbackMergeRequest struct {
 
 func (x *RollbackMergeRequest) Reset() {
 	*x = RollbackMergeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[82]
+	mi := &file_kvpb_kv_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6490,7 +6744,7 @@ func (x *RollbackMergeRequest) String() string {
 func (*RollbackMergeRequest) ProtoMessage() {}
 
 func (x *RollbackMergeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[82]
+	mi := &file_kvpb_kv_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6503,7 +6757,7 @@ func (x *RollbackMergeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackMergeRequest.ProtoReflect.Descriptor instead.
 func (*RollbackMergeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{82}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *RollbackMergeRequest) GetIndex() uint64 {
@@ -6522,7 +6776,7 @@ type RollbackMergeResponse struct {
 
 func (x *RollbackMergeResponse) Reset() {
 	*x = RollbackMergeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[83]
+	mi := &file_kvpb_kv_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6534,7 +6788,7 @@ func (x *RollbackMergeResponse) String() string {
 func (*RollbackMergeResponse) ProtoMessage() {}
 
 func (x *RollbackMergeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[83]
+	mi := &file_kvpb_kv_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6547,7 +6801,7 @@ func (x *RollbackMergeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackMergeResponse.ProtoReflect.Descriptor instead.
 func (*RollbackMergeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{83}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *RollbackMergeResponse) GetRegion() *metapb.Region {
@@ -6568,7 +6822,7 @@ type SetStickyRequest struct {
 
 func (x *SetStickyRequest) Reset() {
 	*x = SetStickyRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[84]
+	mi := &file_kvpb_kv_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6580,7 +6834,7 @@ func (x *SetStickyRequest) String() string {
 func (*SetStickyRequest) ProtoMessage() {}
 
 func (x *SetStickyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[84]
+	mi := &file_kvpb_kv_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6593,7 +6847,7 @@ func (x *SetStickyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStickyRequest.ProtoReflect.Descriptor instead.
 func (*SetStickyRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{84}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *SetStickyRequest) GetSticky() bool {
@@ -6612,7 +6866,7 @@ type SetStickyResponse struct {
 
 func (x *SetStickyResponse) Reset() {
 	*x = SetStickyResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[85]
+	mi := &file_kvpb_kv_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6624,7 +6878,7 @@ func (x *SetStickyResponse) String() string {
 func (*SetStickyResponse) ProtoMessage() {}
 
 func (x *SetStickyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[85]
+	mi := &file_kvpb_kv_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6637,7 +6891,7 @@ func (x *SetStickyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStickyResponse.ProtoReflect.Descriptor instead.
 func (*SetStickyResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{85}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *SetStickyResponse) GetRegion() *metapb.Region {
@@ -6658,7 +6912,7 @@ type PrepareMerge struct {
 
 func (x *PrepareMerge) Reset() {
 	*x = PrepareMerge{}
-	mi := &file_kvpb_kv_proto_msgTypes[86]
+	mi := &file_kvpb_kv_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6670,7 +6924,7 @@ func (x *PrepareMerge) String() string {
 func (*PrepareMerge) ProtoMessage() {}
 
 func (x *PrepareMerge) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[86]
+	mi := &file_kvpb_kv_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6683,7 +6937,7 @@ func (x *PrepareMerge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareMerge.ProtoReflect.Descriptor instead.
 func (*PrepareMerge) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{86}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *PrepareMerge) GetTarget() uint64 {
@@ -6714,7 +6968,7 @@ type CommitMerge struct {
 
 func (x *CommitMerge) Reset() {
 	*x = CommitMerge{}
-	mi := &file_kvpb_kv_proto_msgTypes[87]
+	mi := &file_kvpb_kv_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6726,7 +6980,7 @@ func (x *CommitMerge) String() string {
 func (*CommitMerge) ProtoMessage() {}
 
 func (x *CommitMerge) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[87]
+	mi := &file_kvpb_kv_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6739,7 +6993,7 @@ func (x *CommitMerge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitMerge.ProtoReflect.Descriptor instead.
 func (*CommitMerge) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{87}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *CommitMerge) GetSource() *metapb.Region {
@@ -6793,7 +7047,7 @@ type TransferLeaderRequest struct {
 
 func (x *TransferLeaderRequest) Reset() {
 	*x = TransferLeaderRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[88]
+	mi := &file_kvpb_kv_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6805,7 +7059,7 @@ func (x *TransferLeaderRequest) String() string {
 func (*TransferLeaderRequest) ProtoMessage() {}
 
 func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[88]
+	mi := &file_kvpb_kv_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6818,7 +7072,7 @@ func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeaderRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{88}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *TransferLeaderRequest) GetToStore() uint64 {
@@ -6836,7 +7090,7 @@ type TransferLeaderResponse struct {
 
 func (x *TransferLeaderResponse) Reset() {
 	*x = TransferLeaderResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[89]
+	mi := &file_kvpb_kv_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6848,7 +7102,7 @@ func (x *TransferLeaderResponse) String() string {
 func (*TransferLeaderResponse) ProtoMessage() {}
 
 func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[89]
+	mi := &file_kvpb_kv_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6861,7 +7115,7 @@ func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeaderResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{89}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{92}
 }
 
 type Change struct {
@@ -6874,7 +7128,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_kvpb_kv_proto_msgTypes[90]
+	mi := &file_kvpb_kv_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6886,7 +7140,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[90]
+	mi := &file_kvpb_kv_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6899,7 +7153,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{90}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *Change) GetType() ChangeType {
@@ -6928,7 +7182,7 @@ type ChangePeersRequest struct {
 
 func (x *ChangePeersRequest) Reset() {
 	*x = ChangePeersRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[91]
+	mi := &file_kvpb_kv_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6940,7 +7194,7 @@ func (x *ChangePeersRequest) String() string {
 func (*ChangePeersRequest) ProtoMessage() {}
 
 func (x *ChangePeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[91]
+	mi := &file_kvpb_kv_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6953,7 +7207,7 @@ func (x *ChangePeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePeersRequest.ProtoReflect.Descriptor instead.
 func (*ChangePeersRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{91}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ChangePeersRequest) GetChanges() []*Change {
@@ -6972,7 +7226,7 @@ type ChangePeersResponse struct {
 
 func (x *ChangePeersResponse) Reset() {
 	*x = ChangePeersResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[92]
+	mi := &file_kvpb_kv_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6984,7 +7238,7 @@ func (x *ChangePeersResponse) String() string {
 func (*ChangePeersResponse) ProtoMessage() {}
 
 func (x *ChangePeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[92]
+	mi := &file_kvpb_kv_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6997,7 +7251,7 @@ func (x *ChangePeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePeersResponse.ProtoReflect.Descriptor instead.
 func (*ChangePeersResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{92}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *ChangePeersResponse) GetRegion() *metapb.Region {
@@ -7019,7 +7273,7 @@ type ChecksumRequest struct {
 
 func (x *ChecksumRequest) Reset() {
 	*x = ChecksumRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[93]
+	mi := &file_kvpb_kv_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7031,7 +7285,7 @@ func (x *ChecksumRequest) String() string {
 func (*ChecksumRequest) ProtoMessage() {}
 
 func (x *ChecksumRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[93]
+	mi := &file_kvpb_kv_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7044,7 +7298,7 @@ func (x *ChecksumRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecksumRequest.ProtoReflect.Descriptor instead.
 func (*ChecksumRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{93}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ChecksumRequest) GetIndex() uint64 {
@@ -7069,7 +7323,7 @@ type ChecksumResponse struct {
 
 func (x *ChecksumResponse) Reset() {
 	*x = ChecksumResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[94]
+	mi := &file_kvpb_kv_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7081,7 +7335,7 @@ func (x *ChecksumResponse) String() string {
 func (*ChecksumResponse) ProtoMessage() {}
 
 func (x *ChecksumResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[94]
+	mi := &file_kvpb_kv_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7094,7 +7348,7 @@ func (x *ChecksumResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecksumResponse.ProtoReflect.Descriptor instead.
 func (*ChecksumResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{94}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ChecksumResponse) GetIndex() uint64 {
@@ -7154,7 +7408,7 @@ type DescribeRequest struct {
 
 func (x *DescribeRequest) Reset() {
 	*x = DescribeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[95]
+	mi := &file_kvpb_kv_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7166,7 +7420,7 @@ func (x *DescribeRequest) String() string {
 func (*DescribeRequest) ProtoMessage() {}
 
 func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[95]
+	mi := &file_kvpb_kv_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7179,7 +7433,7 @@ func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{95}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{98}
 }
 
 type DescribeResponse struct {
@@ -7196,7 +7450,7 @@ type DescribeResponse struct {
 
 func (x *DescribeResponse) Reset() {
 	*x = DescribeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[96]
+	mi := &file_kvpb_kv_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7208,7 +7462,7 @@ func (x *DescribeResponse) String() string {
 func (*DescribeResponse) ProtoMessage() {}
 
 func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[96]
+	mi := &file_kvpb_kv_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7221,7 +7475,7 @@ func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
 func (*DescribeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{96}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *DescribeResponse) GetRegion() *metapb.Region {
@@ -7278,7 +7532,7 @@ type PeerProgress struct {
 
 func (x *PeerProgress) Reset() {
 	*x = PeerProgress{}
-	mi := &file_kvpb_kv_proto_msgTypes[97]
+	mi := &file_kvpb_kv_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7290,7 +7544,7 @@ func (x *PeerProgress) String() string {
 func (*PeerProgress) ProtoMessage() {}
 
 func (x *PeerProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[97]
+	mi := &file_kvpb_kv_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7303,7 +7557,7 @@ func (x *PeerProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerProgress.ProtoReflect.Descriptor instead.
 func (*PeerProgress) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{97}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *PeerProgress) GetPeerId() uint64 {
@@ -7345,7 +7599,7 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12\x1b\n" +
 	"\tregion_id\x18\x02 \x01(\x04R\bregionId\x12)\n" +
 	"\x05epoch\x18\x03 \x01(\v2\x13.quorate.meta.EpochR\x05epoch\x12\x19\n" +
-	"\bstore_id\x18\x04 \x01(\x04R\astoreId\"\xf3\b\n" +
+	"\bstore_id\x18\x04 \x01(\x04R\astoreId\"\xd1\t\n" +
 	"\aRequest\x12*\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.quorate.kv.HeaderR\x06header\x12*\n" +
 	"\x03get\x18\x02 \x01(\v2\x16.quorate.kv.GetRequestH\x00R\x03get\x12:\n" +
@@ -7368,9 +7622,10 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x05locks\x18\x11 \x01(\v2\x18.quorate.kv.LocksRequestH\x00R\x05locks\x12=\n" +
 	"\n" +
 	"break_wait\x18\x12 \x01(\v2\x1c.quorate.kv.BreakWaitRequestH\x00R\tbreakWait\x126\n" +
-	"\asupport\x18\x15 \x01(\v2\x1a.quorate.kv.SupportRequestH\x00R\asupport\x120\n" +
+	"\asupport\x18\x15 \x01(\v2\x1a.quorate.kv.SupportRequestH\x00R\asupport\x12\\\n" +
+	"\x15check_secondary_locks\x18\x13 \x01(\v2&.quorate.kv.CheckSecondaryLocksRequestH\x00R\x13checkSecondaryLocks\x120\n" +
 	"\x05admin\x18\x14 \x01(\v2\x18.quorate.kv.AdminRequestH\x00R\x05adminB\x05\n" +
-	"\x03cmd\"\x97\t\n" +
+	"\x03cmd\"\xf6\t\n" +
 	"\bResponse\x12:\n" +
 	"\fregion_error\x18\x01 \x01(\v2\x17.quorate.kv.RegionErrorR\vregionError\x12+\n" +
 	"\x03get\x18\x02 \x01(\v2\x17.quorate.kv.GetResponseH\x00R\x03get\x12;\n" +
@@ -7393,7 +7648,8 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x05locks\x18\x11 \x01(\v2\x19.quorate.kv.LocksResponseH\x00R\x05locks\x12>\n" +
 	"\n" +
 	"break_wait\x18\x12 \x01(\v2\x1d.quorate.kv.BreakWaitResponseH\x00R\tbreakWait\x127\n" +
-	"\asupport\x18\x15 \x01(\v2\x1b.quorate.kv.SupportResponseH\x00R\asupport\x121\n" +
+	"\asupport\x18\x15 \x01(\v2\x1b.quorate.kv.SupportResponseH\x00R\asupport\x12]\n" +
+	"\x15check_secondary_locks\x18\x13 \x01(\v2'.quorate.kv.CheckSecondaryLocksResponseH\x00R\x13checkSecondaryLocks\x121\n" +
 	"\x05admin\x18\x14 \x01(\v2\x19.quorate.kv.AdminResponseH\x00R\x05adminB\x05\n" +
 	"\x03cmd\"\xab\x05\n" +
 	"\vRegionError\x12\x18\n" +
@@ -7436,7 +7692,7 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x05limit\x18\x02 \x01(\x04R\x05limit\"\r\n" +
 	"\vUnavailable\"\n" +
 	"\n" +
-	"\bDiskFull\"\xfe\x01\n" +
+	"\bDiskFull\"\xb6\x02\n" +
 	"\bLockInfo\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x18\n" +
 	"\aprimary\x18\x02 \x01(\fR\aprimary\x12\x19\n" +
@@ -7446,7 +7702,9 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x02op\x18\x06 \x01(\x0e2\x16.quorate.kv.MutationOpR\x02op\x12\x19\n" +
 	"\btxn_size\x18\a \x01(\x04R\atxnSize\x12-\n" +
 	"\agateway\x18\n" +
-	" \x01(\v2\x13.quorate.kv.GatewayR\agateway\"3\n" +
+	" \x01(\v2\x13.quorate.kv.GatewayR\agateway\x12\x14\n" +
+	"\x05async\x18\b \x01(\bR\x05async\x12 \n" +
+	"\vsecondaries\x18\t \x03(\fR\vsecondaries\"3\n" +
 	"\aGateway\x12\x14\n" +
 	"\x05store\x18\x01 \x01(\x04R\x05store\x12\x12\n" +
 	"\x04boot\x18\x02 \x01(\x04R\x04boot\"\xf0\x05\n" +
@@ -7629,7 +7887,7 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\fR\x05value\x123\n" +
 	"\texistence\x18\x04 \x01(\x0e2\x15.quorate.kv.ExistenceR\texistence\x12\"\n" +
-	"\rfor_update_ts\x18\x05 \x01(\x04R\vforUpdateTs\"\xfe\x02\n" +
+	"\rfor_update_ts\x18\x05 \x01(\x04R\vforUpdateTs\"\xb6\x03\n" +
 	"\x0fPrewriteRequest\x12\x19\n" +
 	"\bstart_ts\x18\x01 \x01(\x04R\astartTs\x12\x18\n" +
 	"\aprimary\x18\x02 \x01(\fR\aprimary\x122\n" +
@@ -7642,7 +7900,9 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x05reads\x18\t \x03(\v2\x13.quorate.kv.KeySpanR\x05reads\x12\x17\n" +
 	"\aread_ts\x18\n" +
 	" \x01(\x04R\x06readTs\x12-\n" +
-	"\agateway\x18\r \x01(\v2\x13.quorate.kv.GatewayR\agateway\"\x8d\x01\n" +
+	"\agateway\x18\r \x01(\v2\x13.quorate.kv.GatewayR\agateway\x12\x14\n" +
+	"\x05async\x18\v \x01(\bR\x05async\x12 \n" +
+	"\vsecondaries\x18\f \x03(\fR\vsecondaries\"\x8d\x01\n" +
 	"\x10PrewriteResponse\x12,\n" +
 	"\x06errors\x18\x01 \x03(\v2\x14.quorate.kv.KeyErrorR\x06errors\x12'\n" +
 	"\x10one_pc_commit_ts\x18\x02 \x01(\x04R\ronePcCommitTs\x12\"\n" +
@@ -7671,7 +7931,19 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\tcommit_ts\x18\x02 \x01(\x04R\bcommitTs\x12\x15\n" +
 	"\x06ttl_ms\x18\x03 \x01(\x04R\x05ttlMs\x12\x16\n" +
 	"\x06pushed\x18\x04 \x01(\bR\x06pushed\x12(\n" +
-	"\x04lock\x18\x05 \x01(\v2\x14.quorate.kv.LockInfoR\x04lock\"\x92\x01\n" +
+	"\x04lock\x18\x05 \x01(\v2\x14.quorate.kv.LockInfoR\x04lock\"\x98\x01\n" +
+	"\x1aCheckSecondaryLocksRequest\x12\x19\n" +
+	"\bstart_ts\x18\x01 \x01(\x04R\astartTs\x12\x12\n" +
+	"\x04keys\x18\x02 \x03(\fR\x04keys\x12\x1b\n" +
+	"\tcaller_ts\x18\x03 \x01(\x04R\bcallerTs\x12.\n" +
+	"\x13rollback_if_missing\x18\x04 \x01(\bR\x11rollbackIfMissing\"\x92\x01\n" +
+	"\rSecondaryLock\x12*\n" +
+	"\x05state\x18\x01 \x01(\x0e2\x14.quorate.kv.TxnStateR\x05state\x12\"\n" +
+	"\rmin_commit_ts\x18\x02 \x01(\x04R\vminCommitTs\x12\x14\n" +
+	"\x05async\x18\x03 \x01(\bR\x05async\x12\x1b\n" +
+	"\tcommit_ts\x18\x04 \x01(\x04R\bcommitTs\"N\n" +
+	"\x1bCheckSecondaryLocksResponse\x12/\n" +
+	"\x05locks\x18\x01 \x03(\v2\x19.quorate.kv.SecondaryLockR\x05locks\"\x92\x01\n" +
 	"\x0eResolveRequest\x12\x19\n" +
 	"\bstart_ts\x18\x01 \x01(\x04R\astartTs\x12\x1b\n" +
 	"\tcommit_ts\x18\x02 \x01(\x04R\bcommitTs\x12\x12\n" +
@@ -7864,121 +8136,124 @@ func file_kvpb_kv_proto_rawDescGZIP() []byte {
 }
 
 var file_kvpb_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_kvpb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 98)
+var file_kvpb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 101)
 var file_kvpb_kv_proto_goTypes = []any{
-	(LockMode)(0),                  // 0: quorate.kv.LockMode
-	(LockPolicy)(0),                // 1: quorate.kv.LockPolicy
-	(LockDemand)(0),                // 2: quorate.kv.LockDemand
-	(Support)(0),                   // 3: quorate.kv.Support
-	(MutationOp)(0),                // 4: quorate.kv.MutationOp
-	(Existence)(0),                 // 5: quorate.kv.Existence
-	(TxnState)(0),                  // 6: quorate.kv.TxnState
-	(ChangeType)(0),                // 7: quorate.kv.ChangeType
-	(*Header)(nil),                 // 8: quorate.kv.Header
-	(*Request)(nil),                // 9: quorate.kv.Request
-	(*Response)(nil),               // 10: quorate.kv.Response
-	(*RegionError)(nil),            // 11: quorate.kv.RegionError
-	(*NotLeader)(nil),              // 12: quorate.kv.NotLeader
-	(*EpochNotMatch)(nil),          // 13: quorate.kv.EpochNotMatch
-	(*RegionNotFound)(nil),         // 14: quorate.kv.RegionNotFound
-	(*KeyNotInRegion)(nil),         // 15: quorate.kv.KeyNotInRegion
-	(*ServerBusy)(nil),             // 16: quorate.kv.ServerBusy
-	(*Ambiguous)(nil),              // 17: quorate.kv.Ambiguous
-	(*StoreNotMatch)(nil),          // 18: quorate.kv.StoreNotMatch
-	(*EntryTooLarge)(nil),          // 19: quorate.kv.EntryTooLarge
-	(*Unavailable)(nil),            // 20: quorate.kv.Unavailable
-	(*DiskFull)(nil),               // 21: quorate.kv.DiskFull
-	(*LockInfo)(nil),               // 22: quorate.kv.LockInfo
-	(*Gateway)(nil),                // 23: quorate.kv.Gateway
-	(*KeyError)(nil),               // 24: quorate.kv.KeyError
-	(*WriteConflict)(nil),          // 25: quorate.kv.WriteConflict
-	(*AlreadyExists)(nil),          // 26: quorate.kv.AlreadyExists
-	(*TxnAborted)(nil),             // 27: quorate.kv.TxnAborted
-	(*TxnCommitted)(nil),           // 28: quorate.kv.TxnCommitted
-	(*CommitTsTooSmall)(nil),       // 29: quorate.kv.CommitTsTooSmall
-	(*CommitTsTooLarge)(nil),       // 30: quorate.kv.CommitTsTooLarge
-	(*TxnNotFound)(nil),            // 31: quorate.kv.TxnNotFound
-	(*ReadBelowGC)(nil),            // 32: quorate.kv.ReadBelowGC
-	(*RowLocked)(nil),              // 33: quorate.kv.RowLocked
-	(*Deadlock)(nil),               // 34: quorate.kv.Deadlock
-	(*OwnerEnded)(nil),             // 35: quorate.kv.OwnerEnded
-	(*ReadContext)(nil),            // 36: quorate.kv.ReadContext
-	(*GetRequest)(nil),             // 37: quorate.kv.GetRequest
-	(*GetResponse)(nil),            // 38: quorate.kv.GetResponse
-	(*BatchGetRequest)(nil),        // 39: quorate.kv.BatchGetRequest
-	(*Pair)(nil),                   // 40: quorate.kv.Pair
-	(*BatchGetResponse)(nil),       // 41: quorate.kv.BatchGetResponse
-	(*ScanRequest)(nil),            // 42: quorate.kv.ScanRequest
-	(*ScanResponse)(nil),           // 43: quorate.kv.ScanResponse
-	(*LockOwner)(nil),              // 44: quorate.kv.LockOwner
-	(*LockRequest)(nil),            // 45: quorate.kv.LockRequest
-	(*LockedKey)(nil),              // 46: quorate.kv.LockedKey
-	(*LockResponse)(nil),           // 47: quorate.kv.LockResponse
-	(*ReleaseRequest)(nil),         // 48: quorate.kv.ReleaseRequest
-	(*ReleaseResponse)(nil),        // 49: quorate.kv.ReleaseResponse
-	(*HeldLock)(nil),               // 50: quorate.kv.HeldLock
-	(*KeepRequest)(nil),            // 51: quorate.kv.KeepRequest
-	(*KeepResponse)(nil),           // 52: quorate.kv.KeepResponse
-	(*CarriedLocks)(nil),           // 53: quorate.kv.CarriedLocks
-	(*LockWaiting)(nil),            // 54: quorate.kv.LockWaiting
-	(*LocksRequest)(nil),           // 55: quorate.kv.LocksRequest
-	(*LocksResponse)(nil),          // 56: quorate.kv.LocksResponse
-	(*BreakWaitRequest)(nil),       // 57: quorate.kv.BreakWaitRequest
-	(*BreakWaitResponse)(nil),      // 58: quorate.kv.BreakWaitResponse
-	(*SupportRequest)(nil),         // 59: quorate.kv.SupportRequest
-	(*SupportResponse)(nil),        // 60: quorate.kv.SupportResponse
-	(*KeySpan)(nil),                // 61: quorate.kv.KeySpan
-	(*ValidateRequest)(nil),        // 62: quorate.kv.ValidateRequest
-	(*ValidateResponse)(nil),       // 63: quorate.kv.ValidateResponse
-	(*Mutation)(nil),               // 64: quorate.kv.Mutation
-	(*PrewriteRequest)(nil),        // 65: quorate.kv.PrewriteRequest
-	(*PrewriteResponse)(nil),       // 66: quorate.kv.PrewriteResponse
-	(*CommitRequest)(nil),          // 67: quorate.kv.CommitRequest
-	(*CommitResponse)(nil),         // 68: quorate.kv.CommitResponse
-	(*RollbackRequest)(nil),        // 69: quorate.kv.RollbackRequest
-	(*RollbackResponse)(nil),       // 70: quorate.kv.RollbackResponse
-	(*CheckTxnStatusRequest)(nil),  // 71: quorate.kv.CheckTxnStatusRequest
-	(*CheckTxnStatusResponse)(nil), // 72: quorate.kv.CheckTxnStatusResponse
-	(*ResolveRequest)(nil),         // 73: quorate.kv.ResolveRequest
-	(*ResolveResponse)(nil),        // 74: quorate.kv.ResolveResponse
-	(*HeartbeatRequest)(nil),       // 75: quorate.kv.HeartbeatRequest
-	(*HeartbeatResponse)(nil),      // 76: quorate.kv.HeartbeatResponse
-	(*ScanLocksRequest)(nil),       // 77: quorate.kv.ScanLocksRequest
-	(*ScanLocksResponse)(nil),      // 78: quorate.kv.ScanLocksResponse
-	(*DeleteRangeRequest)(nil),     // 79: quorate.kv.DeleteRangeRequest
-	(*DeleteRangeResponse)(nil),    // 80: quorate.kv.DeleteRangeResponse
-	(*AdminRequest)(nil),           // 81: quorate.kv.AdminRequest
-	(*AdminResponse)(nil),          // 82: quorate.kv.AdminResponse
-	(*SplitRequest)(nil),           // 83: quorate.kv.SplitRequest
-	(*NewRegion)(nil),              // 84: quorate.kv.NewRegion
-	(*SplitResponse)(nil),          // 85: quorate.kv.SplitResponse
-	(*MergeRequest)(nil),           // 86: quorate.kv.MergeRequest
-	(*MergeResponse)(nil),          // 87: quorate.kv.MergeResponse
-	(*SettleMergeRequest)(nil),     // 88: quorate.kv.SettleMergeRequest
-	(*SettleMergeResponse)(nil),    // 89: quorate.kv.SettleMergeResponse
-	(*RollbackMergeRequest)(nil),   // 90: quorate.kv.RollbackMergeRequest
-	(*RollbackMergeResponse)(nil),  // 91: quorate.kv.RollbackMergeResponse
-	(*SetStickyRequest)(nil),       // 92: quorate.kv.SetStickyRequest
-	(*SetStickyResponse)(nil),      // 93: quorate.kv.SetStickyResponse
-	(*PrepareMerge)(nil),           // 94: quorate.kv.PrepareMerge
-	(*CommitMerge)(nil),            // 95: quorate.kv.CommitMerge
-	(*TransferLeaderRequest)(nil),  // 96: quorate.kv.TransferLeaderRequest
-	(*TransferLeaderResponse)(nil), // 97: quorate.kv.TransferLeaderResponse
-	(*Change)(nil),                 // 98: quorate.kv.Change
-	(*ChangePeersRequest)(nil),     // 99: quorate.kv.ChangePeersRequest
-	(*ChangePeersResponse)(nil),    // 100: quorate.kv.ChangePeersResponse
-	(*ChecksumRequest)(nil),        // 101: quorate.kv.ChecksumRequest
-	(*ChecksumResponse)(nil),       // 102: quorate.kv.ChecksumResponse
-	(*DescribeRequest)(nil),        // 103: quorate.kv.DescribeRequest
-	(*DescribeResponse)(nil),       // 104: quorate.kv.DescribeResponse
-	(*PeerProgress)(nil),           // 105: quorate.kv.PeerProgress
-	(*metapb.Epoch)(nil),           // 106: quorate.meta.Epoch
-	(*metapb.Peer)(nil),            // 107: quorate.meta.Peer
-	(*metapb.Region)(nil),          // 108: quorate.meta.Region
-	(*metapb.Merging)(nil),         // 109: quorate.meta.Merging
+	(LockMode)(0),                       // 0: quorate.kv.LockMode
+	(LockPolicy)(0),                     // 1: quorate.kv.LockPolicy
+	(LockDemand)(0),                     // 2: quorate.kv.LockDemand
+	(Support)(0),                        // 3: quorate.kv.Support
+	(MutationOp)(0),                     // 4: quorate.kv.MutationOp
+	(Existence)(0),                      // 5: quorate.kv.Existence
+	(TxnState)(0),                       // 6: quorate.kv.TxnState
+	(ChangeType)(0),                     // 7: quorate.kv.ChangeType
+	(*Header)(nil),                      // 8: quorate.kv.Header
+	(*Request)(nil),                     // 9: quorate.kv.Request
+	(*Response)(nil),                    // 10: quorate.kv.Response
+	(*RegionError)(nil),                 // 11: quorate.kv.RegionError
+	(*NotLeader)(nil),                   // 12: quorate.kv.NotLeader
+	(*EpochNotMatch)(nil),               // 13: quorate.kv.EpochNotMatch
+	(*RegionNotFound)(nil),              // 14: quorate.kv.RegionNotFound
+	(*KeyNotInRegion)(nil),              // 15: quorate.kv.KeyNotInRegion
+	(*ServerBusy)(nil),                  // 16: quorate.kv.ServerBusy
+	(*Ambiguous)(nil),                   // 17: quorate.kv.Ambiguous
+	(*StoreNotMatch)(nil),               // 18: quorate.kv.StoreNotMatch
+	(*EntryTooLarge)(nil),               // 19: quorate.kv.EntryTooLarge
+	(*Unavailable)(nil),                 // 20: quorate.kv.Unavailable
+	(*DiskFull)(nil),                    // 21: quorate.kv.DiskFull
+	(*LockInfo)(nil),                    // 22: quorate.kv.LockInfo
+	(*Gateway)(nil),                     // 23: quorate.kv.Gateway
+	(*KeyError)(nil),                    // 24: quorate.kv.KeyError
+	(*WriteConflict)(nil),               // 25: quorate.kv.WriteConflict
+	(*AlreadyExists)(nil),               // 26: quorate.kv.AlreadyExists
+	(*TxnAborted)(nil),                  // 27: quorate.kv.TxnAborted
+	(*TxnCommitted)(nil),                // 28: quorate.kv.TxnCommitted
+	(*CommitTsTooSmall)(nil),            // 29: quorate.kv.CommitTsTooSmall
+	(*CommitTsTooLarge)(nil),            // 30: quorate.kv.CommitTsTooLarge
+	(*TxnNotFound)(nil),                 // 31: quorate.kv.TxnNotFound
+	(*ReadBelowGC)(nil),                 // 32: quorate.kv.ReadBelowGC
+	(*RowLocked)(nil),                   // 33: quorate.kv.RowLocked
+	(*Deadlock)(nil),                    // 34: quorate.kv.Deadlock
+	(*OwnerEnded)(nil),                  // 35: quorate.kv.OwnerEnded
+	(*ReadContext)(nil),                 // 36: quorate.kv.ReadContext
+	(*GetRequest)(nil),                  // 37: quorate.kv.GetRequest
+	(*GetResponse)(nil),                 // 38: quorate.kv.GetResponse
+	(*BatchGetRequest)(nil),             // 39: quorate.kv.BatchGetRequest
+	(*Pair)(nil),                        // 40: quorate.kv.Pair
+	(*BatchGetResponse)(nil),            // 41: quorate.kv.BatchGetResponse
+	(*ScanRequest)(nil),                 // 42: quorate.kv.ScanRequest
+	(*ScanResponse)(nil),                // 43: quorate.kv.ScanResponse
+	(*LockOwner)(nil),                   // 44: quorate.kv.LockOwner
+	(*LockRequest)(nil),                 // 45: quorate.kv.LockRequest
+	(*LockedKey)(nil),                   // 46: quorate.kv.LockedKey
+	(*LockResponse)(nil),                // 47: quorate.kv.LockResponse
+	(*ReleaseRequest)(nil),              // 48: quorate.kv.ReleaseRequest
+	(*ReleaseResponse)(nil),             // 49: quorate.kv.ReleaseResponse
+	(*HeldLock)(nil),                    // 50: quorate.kv.HeldLock
+	(*KeepRequest)(nil),                 // 51: quorate.kv.KeepRequest
+	(*KeepResponse)(nil),                // 52: quorate.kv.KeepResponse
+	(*CarriedLocks)(nil),                // 53: quorate.kv.CarriedLocks
+	(*LockWaiting)(nil),                 // 54: quorate.kv.LockWaiting
+	(*LocksRequest)(nil),                // 55: quorate.kv.LocksRequest
+	(*LocksResponse)(nil),               // 56: quorate.kv.LocksResponse
+	(*BreakWaitRequest)(nil),            // 57: quorate.kv.BreakWaitRequest
+	(*BreakWaitResponse)(nil),           // 58: quorate.kv.BreakWaitResponse
+	(*SupportRequest)(nil),              // 59: quorate.kv.SupportRequest
+	(*SupportResponse)(nil),             // 60: quorate.kv.SupportResponse
+	(*KeySpan)(nil),                     // 61: quorate.kv.KeySpan
+	(*ValidateRequest)(nil),             // 62: quorate.kv.ValidateRequest
+	(*ValidateResponse)(nil),            // 63: quorate.kv.ValidateResponse
+	(*Mutation)(nil),                    // 64: quorate.kv.Mutation
+	(*PrewriteRequest)(nil),             // 65: quorate.kv.PrewriteRequest
+	(*PrewriteResponse)(nil),            // 66: quorate.kv.PrewriteResponse
+	(*CommitRequest)(nil),               // 67: quorate.kv.CommitRequest
+	(*CommitResponse)(nil),              // 68: quorate.kv.CommitResponse
+	(*RollbackRequest)(nil),             // 69: quorate.kv.RollbackRequest
+	(*RollbackResponse)(nil),            // 70: quorate.kv.RollbackResponse
+	(*CheckTxnStatusRequest)(nil),       // 71: quorate.kv.CheckTxnStatusRequest
+	(*CheckTxnStatusResponse)(nil),      // 72: quorate.kv.CheckTxnStatusResponse
+	(*CheckSecondaryLocksRequest)(nil),  // 73: quorate.kv.CheckSecondaryLocksRequest
+	(*SecondaryLock)(nil),               // 74: quorate.kv.SecondaryLock
+	(*CheckSecondaryLocksResponse)(nil), // 75: quorate.kv.CheckSecondaryLocksResponse
+	(*ResolveRequest)(nil),              // 76: quorate.kv.ResolveRequest
+	(*ResolveResponse)(nil),             // 77: quorate.kv.ResolveResponse
+	(*HeartbeatRequest)(nil),            // 78: quorate.kv.HeartbeatRequest
+	(*HeartbeatResponse)(nil),           // 79: quorate.kv.HeartbeatResponse
+	(*ScanLocksRequest)(nil),            // 80: quorate.kv.ScanLocksRequest
+	(*ScanLocksResponse)(nil),           // 81: quorate.kv.ScanLocksResponse
+	(*DeleteRangeRequest)(nil),          // 82: quorate.kv.DeleteRangeRequest
+	(*DeleteRangeResponse)(nil),         // 83: quorate.kv.DeleteRangeResponse
+	(*AdminRequest)(nil),                // 84: quorate.kv.AdminRequest
+	(*AdminResponse)(nil),               // 85: quorate.kv.AdminResponse
+	(*SplitRequest)(nil),                // 86: quorate.kv.SplitRequest
+	(*NewRegion)(nil),                   // 87: quorate.kv.NewRegion
+	(*SplitResponse)(nil),               // 88: quorate.kv.SplitResponse
+	(*MergeRequest)(nil),                // 89: quorate.kv.MergeRequest
+	(*MergeResponse)(nil),               // 90: quorate.kv.MergeResponse
+	(*SettleMergeRequest)(nil),          // 91: quorate.kv.SettleMergeRequest
+	(*SettleMergeResponse)(nil),         // 92: quorate.kv.SettleMergeResponse
+	(*RollbackMergeRequest)(nil),        // 93: quorate.kv.RollbackMergeRequest
+	(*RollbackMergeResponse)(nil),       // 94: quorate.kv.RollbackMergeResponse
+	(*SetStickyRequest)(nil),            // 95: quorate.kv.SetStickyRequest
+	(*SetStickyResponse)(nil),           // 96: quorate.kv.SetStickyResponse
+	(*PrepareMerge)(nil),                // 97: quorate.kv.PrepareMerge
+	(*CommitMerge)(nil),                 // 98: quorate.kv.CommitMerge
+	(*TransferLeaderRequest)(nil),       // 99: quorate.kv.TransferLeaderRequest
+	(*TransferLeaderResponse)(nil),      // 100: quorate.kv.TransferLeaderResponse
+	(*Change)(nil),                      // 101: quorate.kv.Change
+	(*ChangePeersRequest)(nil),          // 102: quorate.kv.ChangePeersRequest
+	(*ChangePeersResponse)(nil),         // 103: quorate.kv.ChangePeersResponse
+	(*ChecksumRequest)(nil),             // 104: quorate.kv.ChecksumRequest
+	(*ChecksumResponse)(nil),            // 105: quorate.kv.ChecksumResponse
+	(*DescribeRequest)(nil),             // 106: quorate.kv.DescribeRequest
+	(*DescribeResponse)(nil),            // 107: quorate.kv.DescribeResponse
+	(*PeerProgress)(nil),                // 108: quorate.kv.PeerProgress
+	(*metapb.Epoch)(nil),                // 109: quorate.meta.Epoch
+	(*metapb.Peer)(nil),                 // 110: quorate.meta.Peer
+	(*metapb.Region)(nil),               // 111: quorate.meta.Region
+	(*metapb.Merging)(nil),              // 112: quorate.meta.Merging
 }
 var file_kvpb_kv_proto_depIdxs = []int32{
-	106, // 0: quorate.kv.Header.epoch:type_name -> quorate.meta.Epoch
+	109, // 0: quorate.kv.Header.epoch:type_name -> quorate.meta.Epoch
 	8,   // 1: quorate.kv.Request.header:type_name -> quorate.kv.Header
 	37,  // 2: quorate.kv.Request.get:type_name -> quorate.kv.GetRequest
 	39,  // 3: quorate.kv.Request.batch_get:type_name -> quorate.kv.BatchGetRequest
@@ -7987,10 +8262,10 @@ var file_kvpb_kv_proto_depIdxs = []int32{
 	67,  // 6: quorate.kv.Request.commit:type_name -> quorate.kv.CommitRequest
 	69,  // 7: quorate.kv.Request.rollback:type_name -> quorate.kv.RollbackRequest
 	71,  // 8: quorate.kv.Request.check_txn_status:type_name -> quorate.kv.CheckTxnStatusRequest
-	73,  // 9: quorate.kv.Request.resolve:type_name -> quorate.kv.ResolveRequest
-	75,  // 10: quorate.kv.Request.heartbeat:type_name -> quorate.kv.HeartbeatRequest
-	77,  // 11: quorate.kv.Request.scan_locks:type_name -> quorate.kv.ScanLocksRequest
-	79,  // 12: quorate.kv.Request.delete_range:type_name -> quorate.kv.DeleteRangeRequest
+	76,  // 9: quorate.kv.Request.resolve:type_name -> quorate.kv.ResolveRequest
+	78,  // 10: quorate.kv.Request.heartbeat:type_name -> quorate.kv.HeartbeatRequest
+	80,  // 11: quorate.kv.Request.scan_locks:type_name -> quorate.kv.ScanLocksRequest
+	82,  // 12: quorate.kv.Request.delete_range:type_name -> quorate.kv.DeleteRangeRequest
 	45,  // 13: quorate.kv.Request.lock:type_name -> quorate.kv.LockRequest
 	48,  // 14: quorate.kv.Request.release:type_name -> quorate.kv.ReleaseRequest
 	51,  // 15: quorate.kv.Request.keep:type_name -> quorate.kv.KeepRequest
@@ -7998,146 +8273,150 @@ var file_kvpb_kv_proto_depIdxs = []int32{
 	55,  // 17: quorate.kv.Request.locks:type_name -> quorate.kv.LocksRequest
 	57,  // 18: quorate.kv.Request.break_wait:type_name -> quorate.kv.BreakWaitRequest
 	59,  // 19: quorate.kv.Request.support:type_name -> quorate.kv.SupportRequest
-	81,  // 20: quorate.kv.Request.admin:type_name -> quorate.kv.AdminRequest
-	11,  // 21: quorate.kv.Response.region_error:type_name -> quorate.kv.RegionError
-	38,  // 22: quorate.kv.Response.get:type_name -> quorate.kv.GetResponse
-	41,  // 23: quorate.kv.Response.batch_get:type_name -> quorate.kv.BatchGetResponse
-	43,  // 24: quorate.kv.Response.scan:type_name -> quorate.kv.ScanResponse
-	66,  // 25: quorate.kv.Response.prewrite:type_name -> quorate.kv.PrewriteResponse
-	68,  // 26: quorate.kv.Response.commit:type_name -> quorate.kv.CommitResponse
-	70,  // 27: quorate.kv.Response.rollback:type_name -> quorate.kv.RollbackResponse
-	72,  // 28: quorate.kv.Response.check_txn_status:type_name -> quorate.kv.CheckTxnStatusResponse
-	74,  // 29: quorate.kv.Response.resolve:type_name -> quorate.kv.ResolveResponse
-	76,  // 30: quorate.kv.Response.heartbeat:type_name -> quorate.kv.HeartbeatResponse
-	78,  // 31: quorate.kv.Response.scan_locks:type_name -> quorate.kv.ScanLocksResponse
-	80,  // 32: quorate.kv.Response.delete_range:type_name -> quorate.kv.DeleteRangeResponse
-	47,  // 33: quorate.kv.Response.lock:type_name -> quorate.kv.LockResponse
-	49,  // 34: quorate.kv.Response.release:type_name -> quorate.kv.ReleaseResponse
-	52,  // 35: quorate.kv.Response.keep:type_name -> quorate.kv.KeepResponse
-	63,  // 36: quorate.kv.Response.validate:type_name -> quorate.kv.ValidateResponse
-	56,  // 37: quorate.kv.Response.locks:type_name -> quorate.kv.LocksResponse
-	58,  // 38: quorate.kv.Response.break_wait:type_name -> quorate.kv.BreakWaitResponse
-	60,  // 39: quorate.kv.Response.support:type_name -> quorate.kv.SupportResponse
-	82,  // 40: quorate.kv.Response.admin:type_name -> quorate.kv.AdminResponse
-	12,  // 41: quorate.kv.RegionError.not_leader:type_name -> quorate.kv.NotLeader
-	13,  // 42: quorate.kv.RegionError.epoch_not_match:type_name -> quorate.kv.EpochNotMatch
-	14,  // 43: quorate.kv.RegionError.region_not_found:type_name -> quorate.kv.RegionNotFound
-	15,  // 44: quorate.kv.RegionError.key_not_in_region:type_name -> quorate.kv.KeyNotInRegion
-	16,  // 45: quorate.kv.RegionError.server_busy:type_name -> quorate.kv.ServerBusy
-	17,  // 46: quorate.kv.RegionError.ambiguous:type_name -> quorate.kv.Ambiguous
-	18,  // 47: quorate.kv.RegionError.store_not_match:type_name -> quorate.kv.StoreNotMatch
-	19,  // 48: quorate.kv.RegionError.entry_too_large:type_name -> quorate.kv.EntryTooLarge
-	20,  // 49: quorate.kv.RegionError.unavailable:type_name -> quorate.kv.Unavailable
-	21,  // 50: quorate.kv.RegionError.disk_full:type_name -> quorate.kv.DiskFull
-	107, // 51: quorate.kv.NotLeader.leader:type_name -> quorate.meta.Peer
-	108, // 52: quorate.kv.EpochNotMatch.current:type_name -> quorate.meta.Region
-	108, // 53: quorate.kv.KeyNotInRegion.region:type_name -> quorate.meta.Region
-	4,   // 54: quorate.kv.LockInfo.op:type_name -> quorate.kv.MutationOp
-	23,  // 55: quorate.kv.LockInfo.gateway:type_name -> quorate.kv.Gateway
-	22,  // 56: quorate.kv.KeyError.locked:type_name -> quorate.kv.LockInfo
-	25,  // 57: quorate.kv.KeyError.conflict:type_name -> quorate.kv.WriteConflict
-	26,  // 58: quorate.kv.KeyError.already_exists:type_name -> quorate.kv.AlreadyExists
-	27,  // 59: quorate.kv.KeyError.aborted:type_name -> quorate.kv.TxnAborted
-	28,  // 60: quorate.kv.KeyError.committed:type_name -> quorate.kv.TxnCommitted
-	29,  // 61: quorate.kv.KeyError.commit_ts_too_small:type_name -> quorate.kv.CommitTsTooSmall
-	30,  // 62: quorate.kv.KeyError.commit_ts_too_large:type_name -> quorate.kv.CommitTsTooLarge
-	31,  // 63: quorate.kv.KeyError.txn_not_found:type_name -> quorate.kv.TxnNotFound
-	32,  // 64: quorate.kv.KeyError.read_below_gc:type_name -> quorate.kv.ReadBelowGC
-	33,  // 65: quorate.kv.KeyError.row_locked:type_name -> quorate.kv.RowLocked
-	34,  // 66: quorate.kv.KeyError.deadlock:type_name -> quorate.kv.Deadlock
-	35,  // 67: quorate.kv.KeyError.owner_ended:type_name -> quorate.kv.OwnerEnded
-	44,  // 68: quorate.kv.RowLocked.holder:type_name -> quorate.kv.LockOwner
-	0,   // 69: quorate.kv.RowLocked.mode:type_name -> quorate.kv.LockMode
-	54,  // 70: quorate.kv.Deadlock.circle:type_name -> quorate.kv.LockWaiting
-	36,  // 71: quorate.kv.GetRequest.read:type_name -> quorate.kv.ReadContext
-	24,  // 72: quorate.kv.GetResponse.error:type_name -> quorate.kv.KeyError
-	36,  // 73: quorate.kv.BatchGetRequest.read:type_name -> quorate.kv.ReadContext
-	24,  // 74: quorate.kv.Pair.error:type_name -> quorate.kv.KeyError
-	40,  // 75: quorate.kv.BatchGetResponse.pairs:type_name -> quorate.kv.Pair
-	36,  // 76: quorate.kv.ScanRequest.read:type_name -> quorate.kv.ReadContext
-	40,  // 77: quorate.kv.ScanResponse.pairs:type_name -> quorate.kv.Pair
-	24,  // 78: quorate.kv.ScanResponse.error:type_name -> quorate.kv.KeyError
-	23,  // 79: quorate.kv.LockOwner.gateway:type_name -> quorate.kv.Gateway
-	44,  // 80: quorate.kv.LockRequest.owner:type_name -> quorate.kv.LockOwner
-	0,   // 81: quorate.kv.LockRequest.mode:type_name -> quorate.kv.LockMode
-	1,   // 82: quorate.kv.LockRequest.policy:type_name -> quorate.kv.LockPolicy
-	2,   // 83: quorate.kv.LockRequest.demand:type_name -> quorate.kv.LockDemand
-	25,  // 84: quorate.kv.LockedKey.changed:type_name -> quorate.kv.WriteConflict
-	33,  // 85: quorate.kv.LockedKey.busy:type_name -> quorate.kv.RowLocked
-	46,  // 86: quorate.kv.LockResponse.keys:type_name -> quorate.kv.LockedKey
-	24,  // 87: quorate.kv.LockResponse.error:type_name -> quorate.kv.KeyError
-	0,   // 88: quorate.kv.HeldLock.mode:type_name -> quorate.kv.LockMode
-	44,  // 89: quorate.kv.HeldLock.owner:type_name -> quorate.kv.LockOwner
-	44,  // 90: quorate.kv.KeepRequest.owner:type_name -> quorate.kv.LockOwner
-	50,  // 91: quorate.kv.KeepRequest.locks:type_name -> quorate.kv.HeldLock
-	50,  // 92: quorate.kv.CarriedLocks.locks:type_name -> quorate.kv.HeldLock
-	44,  // 93: quorate.kv.LockWaiting.owner:type_name -> quorate.kv.LockOwner
-	0,   // 94: quorate.kv.LockWaiting.mode:type_name -> quorate.kv.LockMode
-	44,  // 95: quorate.kv.LockWaiting.blockers:type_name -> quorate.kv.LockOwner
-	54,  // 96: quorate.kv.LocksResponse.waiting:type_name -> quorate.kv.LockWaiting
-	50,  // 97: quorate.kv.LocksResponse.held:type_name -> quorate.kv.HeldLock
-	34,  // 98: quorate.kv.BreakWaitRequest.deadlock:type_name -> quorate.kv.Deadlock
-	23,  // 99: quorate.kv.SupportRequest.gateway:type_name -> quorate.kv.Gateway
-	3,   // 100: quorate.kv.SupportResponse.support:type_name -> quorate.kv.Support
-	61,  // 101: quorate.kv.ValidateRequest.spans:type_name -> quorate.kv.KeySpan
-	24,  // 102: quorate.kv.ValidateResponse.error:type_name -> quorate.kv.KeyError
-	4,   // 103: quorate.kv.Mutation.op:type_name -> quorate.kv.MutationOp
-	5,   // 104: quorate.kv.Mutation.existence:type_name -> quorate.kv.Existence
-	64,  // 105: quorate.kv.PrewriteRequest.mutations:type_name -> quorate.kv.Mutation
-	61,  // 106: quorate.kv.PrewriteRequest.reads:type_name -> quorate.kv.KeySpan
-	23,  // 107: quorate.kv.PrewriteRequest.gateway:type_name -> quorate.kv.Gateway
-	24,  // 108: quorate.kv.PrewriteResponse.errors:type_name -> quorate.kv.KeyError
-	24,  // 109: quorate.kv.CommitResponse.error:type_name -> quorate.kv.KeyError
-	24,  // 110: quorate.kv.RollbackResponse.error:type_name -> quorate.kv.KeyError
-	6,   // 111: quorate.kv.CheckTxnStatusResponse.state:type_name -> quorate.kv.TxnState
-	22,  // 112: quorate.kv.CheckTxnStatusResponse.lock:type_name -> quorate.kv.LockInfo
-	24,  // 113: quorate.kv.ResolveResponse.error:type_name -> quorate.kv.KeyError
-	24,  // 114: quorate.kv.HeartbeatResponse.error:type_name -> quorate.kv.KeyError
-	22,  // 115: quorate.kv.ScanLocksResponse.locks:type_name -> quorate.kv.LockInfo
-	83,  // 116: quorate.kv.AdminRequest.split:type_name -> quorate.kv.SplitRequest
-	96,  // 117: quorate.kv.AdminRequest.transfer_leader:type_name -> quorate.kv.TransferLeaderRequest
-	99,  // 118: quorate.kv.AdminRequest.change_peers:type_name -> quorate.kv.ChangePeersRequest
-	103, // 119: quorate.kv.AdminRequest.describe:type_name -> quorate.kv.DescribeRequest
-	101, // 120: quorate.kv.AdminRequest.checksum:type_name -> quorate.kv.ChecksumRequest
-	86,  // 121: quorate.kv.AdminRequest.merge:type_name -> quorate.kv.MergeRequest
-	88,  // 122: quorate.kv.AdminRequest.settle_merge:type_name -> quorate.kv.SettleMergeRequest
-	90,  // 123: quorate.kv.AdminRequest.rollback_merge:type_name -> quorate.kv.RollbackMergeRequest
-	92,  // 124: quorate.kv.AdminRequest.set_sticky:type_name -> quorate.kv.SetStickyRequest
-	85,  // 125: quorate.kv.AdminResponse.split:type_name -> quorate.kv.SplitResponse
-	97,  // 126: quorate.kv.AdminResponse.transfer_leader:type_name -> quorate.kv.TransferLeaderResponse
-	100, // 127: quorate.kv.AdminResponse.change_peers:type_name -> quorate.kv.ChangePeersResponse
-	104, // 128: quorate.kv.AdminResponse.describe:type_name -> quorate.kv.DescribeResponse
-	102, // 129: quorate.kv.AdminResponse.checksum:type_name -> quorate.kv.ChecksumResponse
-	87,  // 130: quorate.kv.AdminResponse.merge:type_name -> quorate.kv.MergeResponse
-	89,  // 131: quorate.kv.AdminResponse.settle_merge:type_name -> quorate.kv.SettleMergeResponse
-	91,  // 132: quorate.kv.AdminResponse.rollback_merge:type_name -> quorate.kv.RollbackMergeResponse
-	93,  // 133: quorate.kv.AdminResponse.set_sticky:type_name -> quorate.kv.SetStickyResponse
-	84,  // 134: quorate.kv.SplitRequest.new_regions:type_name -> quorate.kv.NewRegion
-	50,  // 135: quorate.kv.SplitRequest.locks:type_name -> quorate.kv.HeldLock
-	108, // 136: quorate.kv.SplitResponse.regions:type_name -> quorate.meta.Region
-	108, // 137: quorate.kv.MergeRequest.source:type_name -> quorate.meta.Region
-	108, // 138: quorate.kv.MergeResponse.region:type_name -> quorate.meta.Region
-	109, // 139: quorate.kv.SettleMergeRequest.merging:type_name -> quorate.meta.Merging
-	108, // 140: quorate.kv.RollbackMergeResponse.region:type_name -> quorate.meta.Region
-	108, // 141: quorate.kv.SetStickyResponse.region:type_name -> quorate.meta.Region
-	106, // 142: quorate.kv.PrepareMerge.target_epoch:type_name -> quorate.meta.Epoch
-	108, // 143: quorate.kv.CommitMerge.source:type_name -> quorate.meta.Region
-	50,  // 144: quorate.kv.CommitMerge.locks:type_name -> quorate.kv.HeldLock
-	7,   // 145: quorate.kv.Change.type:type_name -> quorate.kv.ChangeType
-	107, // 146: quorate.kv.Change.peer:type_name -> quorate.meta.Peer
-	98,  // 147: quorate.kv.ChangePeersRequest.changes:type_name -> quorate.kv.Change
-	108, // 148: quorate.kv.ChangePeersResponse.region:type_name -> quorate.meta.Region
-	108, // 149: quorate.kv.ChecksumResponse.region:type_name -> quorate.meta.Region
-	108, // 150: quorate.kv.DescribeResponse.region:type_name -> quorate.meta.Region
-	107, // 151: quorate.kv.DescribeResponse.leader:type_name -> quorate.meta.Peer
-	105, // 152: quorate.kv.DescribeResponse.progress:type_name -> quorate.kv.PeerProgress
-	9,   // 153: quorate.kv.KV.Send:input_type -> quorate.kv.Request
-	10,  // 154: quorate.kv.KV.Send:output_type -> quorate.kv.Response
-	154, // [154:155] is the sub-list for method output_type
-	153, // [153:154] is the sub-list for method input_type
-	153, // [153:153] is the sub-list for extension type_name
-	153, // [153:153] is the sub-list for extension extendee
-	0,   // [0:153] is the sub-list for field type_name
+	73,  // 20: quorate.kv.Request.check_secondary_locks:type_name -> quorate.kv.CheckSecondaryLocksRequest
+	84,  // 21: quorate.kv.Request.admin:type_name -> quorate.kv.AdminRequest
+	11,  // 22: quorate.kv.Response.region_error:type_name -> quorate.kv.RegionError
+	38,  // 23: quorate.kv.Response.get:type_name -> quorate.kv.GetResponse
+	41,  // 24: quorate.kv.Response.batch_get:type_name -> quorate.kv.BatchGetResponse
+	43,  // 25: quorate.kv.Response.scan:type_name -> quorate.kv.ScanResponse
+	66,  // 26: quorate.kv.Response.prewrite:type_name -> quorate.kv.PrewriteResponse
+	68,  // 27: quorate.kv.Response.commit:type_name -> quorate.kv.CommitResponse
+	70,  // 28: quorate.kv.Response.rollback:type_name -> quorate.kv.RollbackResponse
+	72,  // 29: quorate.kv.Response.check_txn_status:type_name -> quorate.kv.CheckTxnStatusResponse
+	77,  // 30: quorate.kv.Response.resolve:type_name -> quorate.kv.ResolveResponse
+	79,  // 31: quorate.kv.Response.heartbeat:type_name -> quorate.kv.HeartbeatResponse
+	81,  // 32: quorate.kv.Response.scan_locks:type_name -> quorate.kv.ScanLocksResponse
+	83,  // 33: quorate.kv.Response.delete_range:type_name -> quorate.kv.DeleteRangeResponse
+	47,  // 34: quorate.kv.Response.lock:type_name -> quorate.kv.LockResponse
+	49,  // 35: quorate.kv.Response.release:type_name -> quorate.kv.ReleaseResponse
+	52,  // 36: quorate.kv.Response.keep:type_name -> quorate.kv.KeepResponse
+	63,  // 37: quorate.kv.Response.validate:type_name -> quorate.kv.ValidateResponse
+	56,  // 38: quorate.kv.Response.locks:type_name -> quorate.kv.LocksResponse
+	58,  // 39: quorate.kv.Response.break_wait:type_name -> quorate.kv.BreakWaitResponse
+	60,  // 40: quorate.kv.Response.support:type_name -> quorate.kv.SupportResponse
+	75,  // 41: quorate.kv.Response.check_secondary_locks:type_name -> quorate.kv.CheckSecondaryLocksResponse
+	85,  // 42: quorate.kv.Response.admin:type_name -> quorate.kv.AdminResponse
+	12,  // 43: quorate.kv.RegionError.not_leader:type_name -> quorate.kv.NotLeader
+	13,  // 44: quorate.kv.RegionError.epoch_not_match:type_name -> quorate.kv.EpochNotMatch
+	14,  // 45: quorate.kv.RegionError.region_not_found:type_name -> quorate.kv.RegionNotFound
+	15,  // 46: quorate.kv.RegionError.key_not_in_region:type_name -> quorate.kv.KeyNotInRegion
+	16,  // 47: quorate.kv.RegionError.server_busy:type_name -> quorate.kv.ServerBusy
+	17,  // 48: quorate.kv.RegionError.ambiguous:type_name -> quorate.kv.Ambiguous
+	18,  // 49: quorate.kv.RegionError.store_not_match:type_name -> quorate.kv.StoreNotMatch
+	19,  // 50: quorate.kv.RegionError.entry_too_large:type_name -> quorate.kv.EntryTooLarge
+	20,  // 51: quorate.kv.RegionError.unavailable:type_name -> quorate.kv.Unavailable
+	21,  // 52: quorate.kv.RegionError.disk_full:type_name -> quorate.kv.DiskFull
+	110, // 53: quorate.kv.NotLeader.leader:type_name -> quorate.meta.Peer
+	111, // 54: quorate.kv.EpochNotMatch.current:type_name -> quorate.meta.Region
+	111, // 55: quorate.kv.KeyNotInRegion.region:type_name -> quorate.meta.Region
+	4,   // 56: quorate.kv.LockInfo.op:type_name -> quorate.kv.MutationOp
+	23,  // 57: quorate.kv.LockInfo.gateway:type_name -> quorate.kv.Gateway
+	22,  // 58: quorate.kv.KeyError.locked:type_name -> quorate.kv.LockInfo
+	25,  // 59: quorate.kv.KeyError.conflict:type_name -> quorate.kv.WriteConflict
+	26,  // 60: quorate.kv.KeyError.already_exists:type_name -> quorate.kv.AlreadyExists
+	27,  // 61: quorate.kv.KeyError.aborted:type_name -> quorate.kv.TxnAborted
+	28,  // 62: quorate.kv.KeyError.committed:type_name -> quorate.kv.TxnCommitted
+	29,  // 63: quorate.kv.KeyError.commit_ts_too_small:type_name -> quorate.kv.CommitTsTooSmall
+	30,  // 64: quorate.kv.KeyError.commit_ts_too_large:type_name -> quorate.kv.CommitTsTooLarge
+	31,  // 65: quorate.kv.KeyError.txn_not_found:type_name -> quorate.kv.TxnNotFound
+	32,  // 66: quorate.kv.KeyError.read_below_gc:type_name -> quorate.kv.ReadBelowGC
+	33,  // 67: quorate.kv.KeyError.row_locked:type_name -> quorate.kv.RowLocked
+	34,  // 68: quorate.kv.KeyError.deadlock:type_name -> quorate.kv.Deadlock
+	35,  // 69: quorate.kv.KeyError.owner_ended:type_name -> quorate.kv.OwnerEnded
+	44,  // 70: quorate.kv.RowLocked.holder:type_name -> quorate.kv.LockOwner
+	0,   // 71: quorate.kv.RowLocked.mode:type_name -> quorate.kv.LockMode
+	54,  // 72: quorate.kv.Deadlock.circle:type_name -> quorate.kv.LockWaiting
+	36,  // 73: quorate.kv.GetRequest.read:type_name -> quorate.kv.ReadContext
+	24,  // 74: quorate.kv.GetResponse.error:type_name -> quorate.kv.KeyError
+	36,  // 75: quorate.kv.BatchGetRequest.read:type_name -> quorate.kv.ReadContext
+	24,  // 76: quorate.kv.Pair.error:type_name -> quorate.kv.KeyError
+	40,  // 77: quorate.kv.BatchGetResponse.pairs:type_name -> quorate.kv.Pair
+	36,  // 78: quorate.kv.ScanRequest.read:type_name -> quorate.kv.ReadContext
+	40,  // 79: quorate.kv.ScanResponse.pairs:type_name -> quorate.kv.Pair
+	24,  // 80: quorate.kv.ScanResponse.error:type_name -> quorate.kv.KeyError
+	23,  // 81: quorate.kv.LockOwner.gateway:type_name -> quorate.kv.Gateway
+	44,  // 82: quorate.kv.LockRequest.owner:type_name -> quorate.kv.LockOwner
+	0,   // 83: quorate.kv.LockRequest.mode:type_name -> quorate.kv.LockMode
+	1,   // 84: quorate.kv.LockRequest.policy:type_name -> quorate.kv.LockPolicy
+	2,   // 85: quorate.kv.LockRequest.demand:type_name -> quorate.kv.LockDemand
+	25,  // 86: quorate.kv.LockedKey.changed:type_name -> quorate.kv.WriteConflict
+	33,  // 87: quorate.kv.LockedKey.busy:type_name -> quorate.kv.RowLocked
+	46,  // 88: quorate.kv.LockResponse.keys:type_name -> quorate.kv.LockedKey
+	24,  // 89: quorate.kv.LockResponse.error:type_name -> quorate.kv.KeyError
+	0,   // 90: quorate.kv.HeldLock.mode:type_name -> quorate.kv.LockMode
+	44,  // 91: quorate.kv.HeldLock.owner:type_name -> quorate.kv.LockOwner
+	44,  // 92: quorate.kv.KeepRequest.owner:type_name -> quorate.kv.LockOwner
+	50,  // 93: quorate.kv.KeepRequest.locks:type_name -> quorate.kv.HeldLock
+	50,  // 94: quorate.kv.CarriedLocks.locks:type_name -> quorate.kv.HeldLock
+	44,  // 95: quorate.kv.LockWaiting.owner:type_name -> quorate.kv.LockOwner
+	0,   // 96: quorate.kv.LockWaiting.mode:type_name -> quorate.kv.LockMode
+	44,  // 97: quorate.kv.LockWaiting.blockers:type_name -> quorate.kv.LockOwner
+	54,  // 98: quorate.kv.LocksResponse.waiting:type_name -> quorate.kv.LockWaiting
+	50,  // 99: quorate.kv.LocksResponse.held:type_name -> quorate.kv.HeldLock
+	34,  // 100: quorate.kv.BreakWaitRequest.deadlock:type_name -> quorate.kv.Deadlock
+	23,  // 101: quorate.kv.SupportRequest.gateway:type_name -> quorate.kv.Gateway
+	3,   // 102: quorate.kv.SupportResponse.support:type_name -> quorate.kv.Support
+	61,  // 103: quorate.kv.ValidateRequest.spans:type_name -> quorate.kv.KeySpan
+	24,  // 104: quorate.kv.ValidateResponse.error:type_name -> quorate.kv.KeyError
+	4,   // 105: quorate.kv.Mutation.op:type_name -> quorate.kv.MutationOp
+	5,   // 106: quorate.kv.Mutation.existence:type_name -> quorate.kv.Existence
+	64,  // 107: quorate.kv.PrewriteRequest.mutations:type_name -> quorate.kv.Mutation
+	61,  // 108: quorate.kv.PrewriteRequest.reads:type_name -> quorate.kv.KeySpan
+	23,  // 109: quorate.kv.PrewriteRequest.gateway:type_name -> quorate.kv.Gateway
+	24,  // 110: quorate.kv.PrewriteResponse.errors:type_name -> quorate.kv.KeyError
+	24,  // 111: quorate.kv.CommitResponse.error:type_name -> quorate.kv.KeyError
+	24,  // 112: quorate.kv.RollbackResponse.error:type_name -> quorate.kv.KeyError
+	6,   // 113: quorate.kv.CheckTxnStatusResponse.state:type_name -> quorate.kv.TxnState
+	22,  // 114: quorate.kv.CheckTxnStatusResponse.lock:type_name -> quorate.kv.LockInfo
+	6,   // 115: quorate.kv.SecondaryLock.state:type_name -> quorate.kv.TxnState
+	74,  // 116: quorate.kv.CheckSecondaryLocksResponse.locks:type_name -> quorate.kv.SecondaryLock
+	24,  // 117: quorate.kv.ResolveResponse.error:type_name -> quorate.kv.KeyError
+	24,  // 118: quorate.kv.HeartbeatResponse.error:type_name -> quorate.kv.KeyError
+	22,  // 119: quorate.kv.ScanLocksResponse.locks:type_name -> quorate.kv.LockInfo
+	86,  // 120: quorate.kv.AdminRequest.split:type_name -> quorate.kv.SplitRequest
+	99,  // 121: quorate.kv.AdminRequest.transfer_leader:type_name -> quorate.kv.TransferLeaderRequest
+	102, // 122: quorate.kv.AdminRequest.change_peers:type_name -> quorate.kv.ChangePeersRequest
+	106, // 123: quorate.kv.AdminRequest.describe:type_name -> quorate.kv.DescribeRequest
+	104, // 124: quorate.kv.AdminRequest.checksum:type_name -> quorate.kv.ChecksumRequest
+	89,  // 125: quorate.kv.AdminRequest.merge:type_name -> quorate.kv.MergeRequest
+	91,  // 126: quorate.kv.AdminRequest.settle_merge:type_name -> quorate.kv.SettleMergeRequest
+	93,  // 127: quorate.kv.AdminRequest.rollback_merge:type_name -> quorate.kv.RollbackMergeRequest
+	95,  // 128: quorate.kv.AdminRequest.set_sticky:type_name -> quorate.kv.SetStickyRequest
+	88,  // 129: quorate.kv.AdminResponse.split:type_name -> quorate.kv.SplitResponse
+	100, // 130: quorate.kv.AdminResponse.transfer_leader:type_name -> quorate.kv.TransferLeaderResponse
+	103, // 131: quorate.kv.AdminResponse.change_peers:type_name -> quorate.kv.ChangePeersResponse
+	107, // 132: quorate.kv.AdminResponse.describe:type_name -> quorate.kv.DescribeResponse
+	105, // 133: quorate.kv.AdminResponse.checksum:type_name -> quorate.kv.ChecksumResponse
+	90,  // 134: quorate.kv.AdminResponse.merge:type_name -> quorate.kv.MergeResponse
+	92,  // 135: quorate.kv.AdminResponse.settle_merge:type_name -> quorate.kv.SettleMergeResponse
+	94,  // 136: quorate.kv.AdminResponse.rollback_merge:type_name -> quorate.kv.RollbackMergeResponse
+	96,  // 137: quorate.kv.AdminResponse.set_sticky:type_name -> quorate.kv.SetStickyResponse
+	87,  // 138: quorate.kv.SplitRequest.new_regions:type_name -> quorate.kv.NewRegion
+	50,  // 139: quorate.kv.SplitRequest.locks:type_name -> quorate.kv.HeldLock
+	111, // 140: quorate.kv.SplitResponse.regions:type_name -> quorate.meta.Region
+	111, // 141: quorate.kv.MergeRequest.source:type_name -> quorate.meta.Region
+	111, // 142: quorate.kv.MergeResponse.region:type_name -> quorate.meta.Region
+	112, // 143: quorate.kv.SettleMergeRequest.merging:type_name -> quorate.meta.Merging
+	111, // 144: quorate.kv.RollbackMergeResponse.region:type_name -> quorate.meta.Region
+	111, // 145: quorate.kv.SetStickyResponse.region:type_name -> quorate.meta.Region
+	109, // 146: quorate.kv.PrepareMerge.target_epoch:type_name -> quorate.meta.Epoch
+	111, // 147: quorate.kv.CommitMerge.source:type_name -> quorate.meta.Region
+	50,  // 148: quorate.kv.CommitMerge.locks:type_name -> quorate.kv.HeldLock
+	7,   // 149: quorate.kv.Change.type:type_name -> quorate.kv.ChangeType
+	110, // 150: quorate.kv.Change.peer:type_name -> quorate.meta.Peer
+	101, // 151: quorate.kv.ChangePeersRequest.changes:type_name -> quorate.kv.Change
+	111, // 152: quorate.kv.ChangePeersResponse.region:type_name -> quorate.meta.Region
+	111, // 153: quorate.kv.ChecksumResponse.region:type_name -> quorate.meta.Region
+	111, // 154: quorate.kv.DescribeResponse.region:type_name -> quorate.meta.Region
+	110, // 155: quorate.kv.DescribeResponse.leader:type_name -> quorate.meta.Peer
+	108, // 156: quorate.kv.DescribeResponse.progress:type_name -> quorate.kv.PeerProgress
+	9,   // 157: quorate.kv.KV.Send:input_type -> quorate.kv.Request
+	10,  // 158: quorate.kv.KV.Send:output_type -> quorate.kv.Response
+	158, // [158:159] is the sub-list for method output_type
+	157, // [157:158] is the sub-list for method input_type
+	157, // [157:157] is the sub-list for extension type_name
+	157, // [157:157] is the sub-list for extension extendee
+	0,   // [0:157] is the sub-list for field type_name
 }
 
 func init() { file_kvpb_kv_proto_init() }
@@ -8164,6 +8443,7 @@ func file_kvpb_kv_proto_init() {
 		(*Request_Locks)(nil),
 		(*Request_BreakWait)(nil),
 		(*Request_Support)(nil),
+		(*Request_CheckSecondaryLocks)(nil),
 		(*Request_Admin)(nil),
 	}
 	file_kvpb_kv_proto_msgTypes[2].OneofWrappers = []any{
@@ -8185,6 +8465,7 @@ func file_kvpb_kv_proto_init() {
 		(*Response_Locks)(nil),
 		(*Response_BreakWait)(nil),
 		(*Response_Support)(nil),
+		(*Response_CheckSecondaryLocks)(nil),
 		(*Response_Admin)(nil),
 	}
 	file_kvpb_kv_proto_msgTypes[3].OneofWrappers = []any{
@@ -8213,7 +8494,7 @@ func file_kvpb_kv_proto_init() {
 		(*KeyError_Deadlock)(nil),
 		(*KeyError_OwnerEnded)(nil),
 	}
-	file_kvpb_kv_proto_msgTypes[73].OneofWrappers = []any{
+	file_kvpb_kv_proto_msgTypes[76].OneofWrappers = []any{
 		(*AdminRequest_Split)(nil),
 		(*AdminRequest_TransferLeader)(nil),
 		(*AdminRequest_ChangePeers)(nil),
@@ -8224,7 +8505,7 @@ func file_kvpb_kv_proto_init() {
 		(*AdminRequest_RollbackMerge)(nil),
 		(*AdminRequest_SetSticky)(nil),
 	}
-	file_kvpb_kv_proto_msgTypes[74].OneofWrappers = []any{
+	file_kvpb_kv_proto_msgTypes[77].OneofWrappers = []any{
 		(*AdminResponse_Split)(nil),
 		(*AdminResponse_TransferLeader)(nil),
 		(*AdminResponse_ChangePeers)(nil),
@@ -8241,7 +8522,7 @@ func file_kvpb_kv_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kvpb_kv_proto_rawDesc), len(file_kvpb_kv_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   98,
+			NumMessages:   101,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

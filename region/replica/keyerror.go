@@ -70,7 +70,7 @@ func committedError(key keys.User, start, commit timestamp.Timestamp) *kvpb.KeyE
 func lockInfo(key keys.User, l *mvcc.Lock) *kvpb.LockInfo {
 	info := &kvpb.LockInfo{
 		Key: key, Primary: l.Primary, StartTs: uint64(l.StartTS), TtlMs: l.TTLms,
-		MinCommitTs: uint64(l.MinCommitTS), Op: opOf(l.Kind), TxnSize: l.TxnSize,
+		MinCommitTs: uint64(l.MinCommitTS), Op: opOf(l.Kind), TxnSize: l.TxnSize, Async: l.Async,
 	}
 	if l.Gateway != (mvcc.Gateway{}) {
 		info.Gateway = &kvpb.Gateway{Store: l.Gateway.Store, Boot: l.Gateway.Boot}

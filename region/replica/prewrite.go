@@ -155,6 +155,13 @@ func evalPrewrite(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, erro
 		// oracle after the last prewrite, so max_ts has no say in it.
 		MinCommitTS: max(timestamp.Timestamp(q.GetMinCommitTs()), start.Next()),
 	}
+	if q.GetAsync() {
+		if !ev.tsReady() {
+			return nil, nil
+		}
+		p.Async, p.Secondaries = true, users(q.GetSecondaries())
+		p.MinCommitTS = ev.lockMemory(p.MinCommitTS, false)
+	}
 	resp := &kvpb.PrewriteResponse{}
 	locked, err := ev.rowLocks(start, writes)
 	if err != nil {
@@ -174,6 +181,9 @@ func evalPrewrite(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, erro
 		case res.CommitTS != 0:
 			ev.drop = true
 			resp.Errors = append(resp.Errors, committedError(keys.User(m.Key), start, res.CommitTS))
+		case !res.Repeated && q.GetAsync() && q.GetMaxCommitTs() != 0 && uint64(res.MinCommitTS) > q.GetMaxCommitTs():
+			ev.drop = true
+			resp.Errors = append(resp.Errors, tooLarge(res.MinCommitTS, q.GetMaxCommitTs()))
 		default:
 			resp.MinCommitTs = max(resp.MinCommitTs, uint64(res.MinCommitTS))
 		}
@@ -189,6 +199,48 @@ func evalPrewrite(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, erro
 	return prewriteAnswer(resp), nil
 }
 
+// tsReady reports whether max_ts covers what former leaders served (rule D5). If not
+// the request is refused for now.
+func (ev *evaluation) tsReady() bool {
+	ev.r.mu.Lock()
+	defer ev.r.mu.Unlock()
+	if !ev.l.tsReady {
+		ev.refused = region.ServerBusy("the new leader waits for a timestamp", 5)
+	}
+	return ev.l.tsReady
+}
+
+// lockMemory puts the memory lock on what is about to be written and then chooses a
+// timestamp above every read that was served, and not below least (rule E1: memory
+// lock first, then max_ts). It is a commit timestamp, which max_ts is raised to, or
+// the lower bound of one.
+func (ev *evaluation) lockMemory(least timestamp.Timestamp, raise bool) timestamp.Timestamp {
+	l := ev.l
+	return l.latches.Lock(ev.guard, func() timestamp.Timestamp {
+		for {
+			seen := l.maxTS.Load()
+			c := max(timestamp.Timestamp(seen).Next(), least)
+			if !raise || l.maxTS.CompareAndSwap(seen, uint64(c)) {
+				return c
+			}
+		}
+	})
+}
+
+func tooLarge(commit timestamp.Timestamp, limit uint64) *kvpb.KeyError {
+	return &kvpb.KeyError{Kind: &kvpb.KeyError_CommitTsTooLarge{CommitTsTooLarge: &kvpb.CommitTsTooLarge{
+		CommitTs: uint64(commit), MaxCommitTs: limit,
+	}}}
+}
+
+func users(list [][]byte) []keys.User {
+	out := make([]keys.User, len(list))
+	for i, k := range list {
+		out[i] = k
+	}
+	return out
+}
+
 // evalOnePC commits in one phase, in the order of rule E1: with the latches held,
 // memory lock first, then the commit timestamp above max_ts, which is raised to
 // it, then the checks.
@@ -198,32 +250,17 @@ func evalOnePC(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, error) 
 		ev.refused = e
 		return nil, nil
 	}
-	l := ev.l
-	ev.r.mu.Lock()
-	covered := l.tsReady
-	ev.r.mu.Unlock()
-	if !covered {
-		ev.refused = region.ServerBusy("the new leader waits for a timestamp", 5)
+	if !ev.tsReady() {
 		return nil, nil
 	}
 	start := timestamp.Timestamp(q.GetStartTs())
-	commit := l.latches.Lock(ev.guard, func() timestamp.Timestamp {
-		for {
-			seen := l.maxTS.Load()
-			c := max(timestamp.Timestamp(seen).Next(), timestamp.Timestamp(q.GetMinCommitTs()), start.Next())
-			if l.maxTS.CompareAndSwap(seen, uint64(c)) {
-				return c
-			}
-		}
-	})
+	commit := ev.lockMemory(max(timestamp.Timestamp(q.GetMinCommitTs()), start.Next()), true)
 	fail := func(kes ...*kvpb.KeyError) (*kvpb.Response, error) {
 		ev.drop = true
 		return prewriteAnswer(&kvpb.PrewriteResponse{Errors: kes}), nil
 	}
 	if limit := q.GetMaxCommitTs(); limit != 0 && uint64(commit) > limit {
-		return fail(&kvpb.KeyError{Kind: &kvpb.KeyError_CommitTsTooLarge{CommitTsTooLarge: &kvpb.CommitTsTooLarge{
-			CommitTs: uint64(commit), MaxCommitTs: limit,
-		}}})
+		return fail(tooLarge(commit, limit))
 	}
 	if kes, err := ev.rowLocks(start, writes); err != nil {
 		return nil, err

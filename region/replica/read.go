@@ -61,6 +61,20 @@ func (r *Replica) read(c *Call) {
 		rd.check = func(d *metapb.Region) errorAnswer { return checkRange(d, q.GetStartKey(), q.GetEndKey()) }
 		rd.eval = func(e engine.Reader) (*kvpb.Response, error) { return evalScanLocks(e, q) }
 	}
+	if q := c.req.GetCheckSecondaryLocks(); q != nil {
+		if len(q.GetKeys()) == 0 || len(q.GetKeys()) > requestKeysMax {
+			c.finish(region.Response(region.Refused("%d keys in one request, between 1 and %d are allowed", len(q.GetKeys()), requestKeysMax)))
+			return
+		}
+		// A read at the caller's timestamp: what is not locked yet can only be locked
+		// with a min_commit_ts above it.
+		rd.ts = timestamp.Timestamp(q.GetCallerTs())
+		for _, k := range q.GetKeys() {
+			rd.spans = append(rd.spans, latch.Point(k))
+		}
+		rd.check = func(d *metapb.Region) errorAnswer { return checkKeyList(d, q.GetKeys()) }
+		rd.eval = func(e engine.Reader) (*kvpb.Response, error) { return r.evalSecondaries(nil, e, q) }
+	}
 	if q := c.req.GetValidate(); q != nil {
 		if len(q.GetSpans()) == 0 || len(q.GetSpans()) > requestKeysMax || q.GetCommitTs() <= q.GetReadTs() {
 			c.finish(region.Response(region.Refused("validation of %d spans from %d to %d", len(q.GetSpans()), q.GetReadTs(), q.GetCommitTs())))

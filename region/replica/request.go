@@ -23,6 +23,12 @@ func (r *Replica) Send(req *kvpb.Request, exec func(func()), done func(*kvpb.Res
 	case *kvpb.Request_Prewrite, *kvpb.Request_Commit, *kvpb.Request_Rollback, *kvpb.Request_CheckTxnStatus,
 		*kvpb.Request_Resolve, *kvpb.Request_Heartbeat, *kvpb.Request_DeleteRange:
 		r.write(c)
+	case *kvpb.Request_CheckSecondaryLocks:
+		if cmd.CheckSecondaryLocks.GetRollbackIfMissing() {
+			r.write(c)
+		} else {
+			r.read(c)
+		}
 	case *kvpb.Request_Lock:
 		r.lockRows(c, cmd.Lock)
 	case *kvpb.Request_Release:

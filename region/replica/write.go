@@ -2,7 +2,6 @@ package replica
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/kvpb"
@@ -156,6 +155,11 @@ func planWrite(req *kvpb.Request) (*writing, errorAnswer) {
 	case *kvpb.Request_CheckTxnStatus:
 		q := cmd.CheckTxnStatus
 		return planKeys([][]byte{q.GetPrimary()}, func(ev *evaluation) (*kvpb.Response, error) { return evalCheckTxn(ev, q) })
+	case *kvpb.Request_CheckSecondaryLocks:
+		q := cmd.CheckSecondaryLocks
+		return planKeys(q.GetKeys(), func(ev *evaluation) (*kvpb.Response, error) {
+			return ev.r.evalSecondaries(ev.batch, ev.state, q)
+		})
 	case *kvpb.Request_Heartbeat:
 		q := cmd.Heartbeat
 		return planKeys([][]byte{q.GetPrimary()}, func(ev *evaluation) (*kvpb.Response, error) {
@@ -217,6 +221,8 @@ func (ev *evaluation) keyError(err error) (*kvpb.KeyError, error) {
 }
 
 func evalCheckTxn(ev *evaluation, q *kvpb.CheckTxnStatusRequest) (*kvpb.Response, error) {
+	// If the primary is not locked yet, its lock will not promise to commit below.
+	ev.l.raiseMaxTS(timestamp.Timestamp(q.GetCallerTs()))
 	forgotten := ev.r.forgotten(timestamp.Timestamp(q.GetStartTs()))
 	st, err := mvcc.CheckTxnStatus(ev.batch, ev.state, mvcc.CheckTxnParams{
 		Primary: q.GetPrimary(), StartTS: timestamp.Timestamp(q.GetStartTs()),
@@ -227,25 +233,23 @@ func evalCheckTxn(ev *evaluation, q *kvpb.CheckTxnStatusRequest) (*kvpb.Response
 		return nil, err
 	}
 	if forgotten && st.State == mvcc.TxnMissing {
-		ev.refused = region.Refused("transaction %d started below the safe point: what became of it is not known any more", q.GetStartTs())
+		ev.refused = unknownFate(q.GetStartTs())
 		return nil, nil
 	}
 	resp := &kvpb.CheckTxnStatusResponse{CommitTs: uint64(st.CommitTS), TtlMs: st.TTLLeftMs, Pushed: st.Pushed}
+	if resp.State, err = stateOf(st.State); err != nil {
+		return nil, err
+	}
 	switch st.State {
-	case mvcc.TxnCommitted:
-		resp.State = kvpb.TxnState_COMMITTED
 	case mvcc.TxnRolledBack:
-		resp.State = kvpb.TxnState_ROLLED_BACK
 		ev.decided = timestamp.Timestamp(q.GetStartTs())
 	case mvcc.TxnLocked:
-		resp.State = kvpb.TxnState_LOCKED
 		resp.Lock = lockInfo(q.GetPrimary(), st.Lock)
+		for _, k := range st.Lock.Secondaries {
+			resp.Lock.Secondaries = append(resp.Lock.Secondaries, k)
+		}
 		// Pushed tells that a read at caller_ts may pass, whoever pushed.
 		resp.Pushed = st.Pushed || (q.GetCallerTs() != 0 && st.Lock.MinCommitTS > timestamp.Timestamp(q.GetCallerTs()))
-	case mvcc.TxnMissing:
-		resp.State = kvpb.TxnState_MISSING
-	default:
-		return nil, fmt.Errorf("transaction state %v", st.State)
 	}
 	return &kvpb.Response{Cmd: &kvpb.Response_CheckTxnStatus{CheckTxnStatus: resp}}, nil
 }

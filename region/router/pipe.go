@@ -255,6 +255,8 @@ func fitsPipe(req *kvpb.Request) bool {
 	case *kvpb.Request_Scan:
 		n := cmd.Scan.GetLimitRows()
 		return n > 0 && n <= pipeKeysMax
+	case *kvpb.Request_CheckSecondaryLocks:
+		return len(cmd.CheckSecondaryLocks.GetKeys()) <= pipeKeysMax
 	case *kvpb.Request_Commit:
 		return len(cmd.Commit.GetKeys()) <= pipeKeysMax
 	case *kvpb.Request_Rollback:

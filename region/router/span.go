@@ -44,6 +44,8 @@ func requestSpan(req *kvpb.Request) (span, error) {
 		return keysSpan(c.Rollback.GetKeys())
 	case *kvpb.Request_CheckTxnStatus:
 		return pointSpan(c.CheckTxnStatus.GetPrimary()), nil
+	case *kvpb.Request_CheckSecondaryLocks:
+		return keysSpan(c.CheckSecondaryLocks.GetKeys())
 	case *kvpb.Request_Resolve:
 		if len(c.Resolve.GetKeys()) > 0 {
 			return keysSpan(c.Resolve.GetKeys())
@@ -129,6 +131,8 @@ func isRead(req *kvpb.Request) bool {
 		return true
 	case *kvpb.Request_Validate, *kvpb.Request_Lock, *kvpb.Request_Release, *kvpb.Request_Keep:
 		return true // what they change is in memory, and twice is as good as once
+	case *kvpb.Request_CheckSecondaryLocks:
+		return !c.CheckSecondaryLocks.GetRollbackIfMissing()
 	case *kvpb.Request_Admin:
 		_, ok := c.Admin.GetCmd().(*kvpb.AdminRequest_Describe)
 		return ok

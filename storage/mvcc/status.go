@@ -25,27 +25,7 @@ func CheckTxnStatus(b engine.Writer, r engine.Reader, p CheckTxnParams) (TxnStat
 	if l != nil && l.StartTS == p.StartTS {
 		return checkLocked(b, l, p)
 	}
-	commitTS, found, err := FindCommit(r, p.Primary, p.StartTS)
-	if err != nil {
-		return TxnStatus{}, err
-	}
-	if found {
-		return TxnStatus{State: TxnCommitted, CommitTS: commitTS}, nil
-	}
-	marked, err := hasMark(r, p.Primary, p.StartTS)
-	if err != nil {
-		return TxnStatus{}, err
-	}
-	if marked {
-		return TxnStatus{State: TxnRolledBack}, nil
-	}
-	if !p.RollbackIfMissing {
-		return TxnStatus{State: TxnMissing}, nil
-	}
-	if err := putMark(b, p.Primary, p.StartTS); err != nil {
-		return TxnStatus{}, err
-	}
-	return TxnStatus{State: TxnRolledBack}, nil
+	return withoutLock(b, r, p.Primary, p.StartTS, p.RollbackIfMissing)
 }
 
 // checkLocked decides about a transaction whose lock stands on the key.
@@ -77,6 +57,47 @@ func checkLocked(b engine.Writer, l *Lock, p CheckTxnParams) (TxnStatus, error) 
 		}
 	}
 	return st, nil
+}
+
+// CheckSecondary tells what became of one key of a transaction in async commit:
+// TxnLocked with the lock, TxnCommitted, TxnRolledBack or TxnMissing. With
+// rollbackIfMissing a missing key is marked, so that no prewrite of it can come any
+// more and the transaction is not committed ever; b may be nil without it. A lock is
+// left as it is, however old.
+func CheckSecondary(b engine.Writer, r engine.Reader, key keys.User, startTS timestamp.Timestamp, rollbackIfMissing bool) (TxnStatus, error) {
+	l, err := GetLock(r, key)
+	if err != nil {
+		return TxnStatus{}, err
+	}
+	if l != nil && l.StartTS == startTS {
+		return TxnStatus{State: TxnLocked, Lock: l}, nil
+	}
+	return withoutLock(b, r, key, startTS, rollbackIfMissing)
+}
+
+// withoutLock tells what became of a transaction by a key that it has not locked.
+func withoutLock(b engine.Writer, r engine.Reader, key keys.User, startTS timestamp.Timestamp, rollbackIfMissing bool) (TxnStatus, error) {
+	commitTS, found, err := FindCommit(r, key, startTS)
+	if err != nil {
+		return TxnStatus{}, err
+	}
+	if found {
+		return TxnStatus{State: TxnCommitted, CommitTS: commitTS}, nil
+	}
+	marked, err := hasMark(r, key, startTS)
+	if err != nil {
+		return TxnStatus{}, err
+	}
+	if marked {
+		return TxnStatus{State: TxnRolledBack}, nil
+	}
+	if !rollbackIfMissing {
+		return TxnStatus{State: TxnMissing}, nil
+	}
+	if err := putMark(b, key, startTS); err != nil {
+		return TxnStatus{}, err
+	}
+	return TxnStatus{State: TxnRolledBack}, nil
 }
 
 // Heartbeat raises the life of the primary's lock to ttlMs, counted from the
