@@ -80,6 +80,9 @@ type Options struct {
 	SettleTimeout time.Duration
 	// CleanupTimeout bounds one piece of background work: 30 s.
 	CleanupTimeout time.Duration
+	// AsyncKeysMax bounds the keys of a transaction in several regions that commits
+	// with its locks: 256. Negative: none does.
+	AsyncKeysMax int
 	// AutocommitAttempts bounds how often RunAutocommit runs a function: 20.
 	AutocommitAttempts int
 }
@@ -92,11 +95,14 @@ const (
 	defaultSettleTimeout      = 3 * time.Second
 	defaultCleanupTimeout     = 30 * time.Second
 	defaultAutocommitAttempts = 20
+	defaultAsyncKeysMax       = 256
 
 	backoffMin = 2 * time.Millisecond
 	backoffMax = 50 * time.Millisecond
 	// requestsInFlightMax bounds the parallel requests of one operation.
 	requestsInFlightMax = 8
+	// prewritesInFlightMax is that for an async commit, whose requests are small.
+	prewritesInFlightMax = 64
 )
 
 func (o *Options) validate() error {
@@ -117,6 +123,9 @@ func (o *Options) validate() error {
 	setDefault(&o.SettleTimeout, defaultSettleTimeout)
 	setDefault(&o.CleanupTimeout, defaultCleanupTimeout)
 	setDefault(&o.AutocommitAttempts, defaultAutocommitAttempts)
+	if o.AsyncKeysMax == 0 {
+		o.AsyncKeysMax = defaultAsyncKeysMax
+	}
 	return nil
 }
 

@@ -39,6 +39,9 @@ type cluster struct {
 
 	rows *locktable.Table
 
+	// asyncKeysMax is what its clients are told.
+	asyncKeysMax int
+
 	tso     fakeTSO
 	sent    atomic.Int64
 	maxOnly atomic.Uint64 // limit of an entry in bytes; 0: none
@@ -79,7 +82,10 @@ type fakeRegion struct {
 	leader uint64
 	term   uint64
 	maxTS  timestamp.Timestamp
+	ready  time.Time // when the leader has its timestamp (rule D5)
 }
+
+var errNotReady = errors.New("the leader has no timestamp yet")
 
 // fakeTSO issues timestamps from the clock of the bubble.
 type fakeTSO struct {
@@ -163,6 +169,14 @@ func (c *cluster) moveLeaders() {
 	defer c.mu.Unlock()
 	for _, r := range c.regions {
 		r.leader, r.term = r.leader%stores+1, r.term+1
+		// What the former leader served is known to nobody: a fresh timestamp covers
+		// it, and until it is there nothing commits by max_ts.
+		r.ready = time.Now().Add(3 * time.Millisecond)
+		ts, err := c.tso.AtLeast(context.Background(), 0)
+		if err != nil {
+			ts = r.maxTS
+		}
+		r.maxTS = ts
 	}
 }
 
@@ -192,7 +206,7 @@ func (c *cluster) client(change func(*Options)) *Client {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	opts := Options{Router: r, Timestamps: &c.tso, Clock: sys.Clock, Rand: env.SeededRand(2)}
+	opts := Options{Router: r, Timestamps: &c.tso, Clock: sys.Clock, Rand: env.SeededRand(2), AsyncKeysMax: c.asyncKeysMax}
 	if change != nil {
 		change(&opts)
 	}
@@ -275,6 +289,9 @@ func (c *cluster) serve(store uint64, req *kvpb.Request) *kvpb.Response {
 	ev := evaluation{c: c, r: r, b: c.eng.NewIndexedBatch()}
 	defer ev.b.Close()
 	resp, err := ev.run(req)
+	if errors.Is(err, errNotReady) {
+		return regionErr(&kvpb.RegionError{Kind: &kvpb.RegionError_ServerBusy{ServerBusy: &kvpb.ServerBusy{BackoffMs: 2}}})
+	}
 	if err != nil {
 		c.t.Errorf("evaluate %T: %v", req.GetCmd(), err)
 		return regionErr(&kvpb.RegionError{Message: err.Error()})
@@ -310,6 +327,19 @@ func withCluster(t *testing.T, cuts []string, f func(t *testing.T, c *cluster, c
 	})
 }
 
+// inTwoPhases is withCluster without async commits.
+func inTwoPhases(t *testing.T, cuts []string, f func(t *testing.T, c *cluster, cl *Client)) {
+	t.Helper()
+	inBubble(t, func(t *testing.T) {
+		c := newCluster(t, cuts...)
+		c.asyncKeysMax = -1
+		defer c.close()
+		cl := c.client(nil)
+		defer closeClient(t, cl)
+		f(t, c, cl)
+	})
+}
+
 func closeClient(t testing.TB, cl *Client) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -333,6 +363,9 @@ func (c *cluster) locks() int {
 	locks, _, err := mvcc.ScanLocks(c.eng, nil, nil, timestamp.Max-1, 10_000)
 	if err != nil {
 		c.t.Fatal(err)
+	}
+	for _, l := range locks {
+		c.t.Logf("lock on %v: %v", l.Key, &l.Lock)
 	}
 	return len(locks)
 }

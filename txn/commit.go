@@ -29,6 +29,12 @@ type committer struct {
 	bytes   int
 	primary []byte
 	reads   []*kvpb.KeySpan // SERIALIZABLE: to be validated
+
+	// async: the locks are those of an async commit, with a commit timestamp not
+	// below floor.
+	async bool
+	floor timestamp.Timestamp
+	sent  atomic.Bool // a prewrite of an async commit
 }
 
 // commit runs once, with finished already set.
@@ -66,9 +72,7 @@ func (t *Txn) commitWrites(ctx context.Context, opts CommitOptions) error {
 		}
 		return err
 	}
-	for _, s := range t.reads.spans() {
-		cm.reads = append(cm.reads, &kvpb.KeySpan{Start: s.start, End: s.end})
-	}
+	cm.collectReads(t.reads.spans())
 	cm.beat = heartbeat{primary: cm.primary, startTS: uint64(start), began: t.startedAt}
 	commitTS, err := cm.run(ctx)
 	t.c.count(err)
@@ -168,6 +172,29 @@ func (cm *committer) collect(t *Txn) {
 	}
 }
 
+// collectReads sets what has to be validated. A key that the commit locks by itself
+// need not: its prewrite finds every change since it was read, and then the lock
+// keeps it as it is (rule E2).
+func (cm *committer) collectReads(spans []keySpan) {
+	if len(spans) == 0 {
+		return
+	}
+	locked := make(map[string]struct{}, len(cm.muts))
+	for _, m := range cm.muts {
+		if bearsRecord(m) {
+			locked[string(m.GetKey())] = struct{}{}
+		}
+	}
+	for _, s := range spans {
+		if s.isKey() {
+			if _, ok := locked[string(s.start)]; ok {
+				continue
+			}
+		}
+		cm.reads = append(cm.reads, &kvpb.KeySpan{Start: s.start, End: s.end})
+	}
+}
+
 // addLocked adds the keys that are locked and not written.
 func (cm *committer) addLocked(held map[string]*heldLock) {
 	written := make(map[string]struct{}, len(cm.muts))
@@ -250,7 +277,30 @@ func (cm *committer) run(ctx context.Context) (timestamp.Timestamp, error) {
 			}
 		}
 	}
+	if cm.asyncPossible() {
+		return cm.asyncCommit(ctx)
+	}
 	return cm.twoPhases(ctx)
+}
+
+// lowerBound returns a timestamp that the commit must not be below: what a region
+// chooses by itself is only above what that region has seen.
+func (cm *committer) lowerBound(ctx context.Context) (timestamp.Timestamp, error) {
+	floor := cm.start
+	for _, m := range cm.muts {
+		// What a lock has shown to be committed lies below.
+		floor = max(floor, timestamp.Timestamp(m.GetForUpdateTs()).Next())
+	}
+	if cm.autocommit {
+		return floor, nil
+	}
+	// The transaction may be old. Its commit must come after every commit that was
+	// acknowledged before it asked for its own.
+	ts, err := cm.c.Timestamp(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("get lower bound of the commit timestamp: %w", err)
+	}
+	return max(floor, ts), nil
 }
 
 // overdue makes sure that the oracle has passed a commit timestamp which did not

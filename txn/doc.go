@@ -1,10 +1,10 @@
 // Package txn runs transactions over regions from the gateway's side: snapshot
-// reads, a write buffer, one- and two-phase commit, and the settlement of locks
+// reads, a write buffer, one-phase, async and two-phase commit, and the settlement of locks
 // that others left behind (Percolator, with a central timestamp oracle).
 //
 //	Client ── Begin ──> Txn: Get, Scan, LockRows, Put, Insert, Delete, savepoints
 //	  │                  │ reads: a snapshot + own buffer
-//	  │                  └ Commit: nothing | one phase | two phases
+//	  │                  └ Commit: nothing | one phase | locks alone | two phases
 //	  ├── TimestampSource (BatchingOracle over placement's Fetch)
 //	  ├── Sender (region/router)
 //	  └── background: secondaries, clean-up, heartbeats
@@ -15,7 +15,8 @@
 // above its start.
 //
 // What became of a transaction is decided at one place, the record of its
-// primary key. Invariants:
+// primary key; in an async commit by its locks: it is committed once all of them
+// stand. DESIGN.md has the argument for that. Invariants of the others:
 //
 //   - The commit record of the primary is asked for only when every lock stands,
 //     with a timestamp taken from the oracle after that.
@@ -88,6 +89,5 @@
 // (validate.go): within the one-phase commit if all of them lie in its region, else
 // after the last prewrite.
 //
-// Not here yet: async commit, and streaming of prewrites while a transaction is
-// still open.
+// Not here yet: streaming of prewrites while a transaction is still open.
 package txn

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/region/locktable"
 	"github.com/quorate-db/quorate/storage/engine"
+	"github.com/quorate-db/quorate/storage/keys"
 	"github.com/quorate-db/quorate/storage/mvcc"
 )
 
@@ -69,6 +70,9 @@ func (ev *evaluation) run(req *kvpb.Request) (*kvpb.Response, error) {
 	case *kvpb.Request_CheckTxnStatus:
 		r, err := ev.status(cmd.CheckTxnStatus)
 		return &kvpb.Response{Cmd: &kvpb.Response_CheckTxnStatus{CheckTxnStatus: r}}, err
+	case *kvpb.Request_CheckSecondaryLocks:
+		r, err := ev.secondaries(cmd.CheckSecondaryLocks)
+		return &kvpb.Response{Cmd: &kvpb.Response_CheckSecondaryLocks{CheckSecondaryLocks: r}}, err
 	case *kvpb.Request_Resolve:
 		r, err := ev.resolve(cmd.Resolve)
 		return &kvpb.Response{Cmd: &kvpb.Response_Resolve{Resolve: r}}, err
@@ -138,7 +142,7 @@ func (ev *evaluation) keyError(err error) (*kvpb.KeyError, error) {
 func lockInfo(key []byte, l *mvcc.Lock) *kvpb.LockInfo {
 	return &kvpb.LockInfo{
 		Key: key, Op: map[bool]kvpb.MutationOp{true: kvpb.MutationOp_LOCK_SHARED}[l.Kind == mvcc.Shared], Primary: l.Primary, StartTs: uint64(l.StartTS), TtlMs: l.TTLms,
-		MinCommitTs: uint64(l.MinCommitTS), TxnSize: l.TxnSize,
+		MinCommitTs: uint64(l.MinCommitTS), TxnSize: l.TxnSize, Async: l.Async,
 		Gateway: &kvpb.Gateway{Store: l.Gateway.Store, Boot: l.Gateway.Boot},
 	}
 }
@@ -236,6 +240,11 @@ func (ev *evaluation) prewrite(req *kvpb.PrewriteRequest) (*kvpb.PrewriteRespons
 		muts = append(muts, mm)
 	}
 	floor := max(ev.r.maxTS+1, timestamp.Timestamp(req.GetMinCommitTs()), start+1)
+	if req.GetAsync() || req.GetOnePc() {
+		if d := ev.r.ready; d.After(time.Now()) {
+			return nil, errNotReady
+		}
+	}
 	if limit := timestamp.Timestamp(req.GetMaxCommitTs()); limit != 0 && floor > limit {
 		ev.failed = true
 		resp.Errors = append(resp.Errors, &kvpb.KeyError{Kind: &kvpb.KeyError_CommitTsTooLarge{CommitTsTooLarge: &kvpb.CommitTsTooLarge{
@@ -268,6 +277,7 @@ func (ev *evaluation) prewrite(req *kvpb.PrewriteRequest) (*kvpb.PrewriteRespons
 		r, err := mvcc.Prewrite(ev.b, ev.b, m, mvcc.PrewriteParams{
 			Primary: req.GetPrimary(), StartTS: start, MinCommitTS: floor, TTLms: req.GetTtlMs(), TxnSize: req.GetTxnSize(),
 			Gateway: mvcc.Gateway{Store: req.GetGateway().GetStore(), Boot: req.GetGateway().GetBoot()},
+			Async:   req.GetAsync(), Secondaries: users(req.GetSecondaries()),
 		})
 		ke, err := ev.keyError(err)
 		if err != nil {
@@ -285,7 +295,37 @@ func (ev *evaluation) prewrite(req *kvpb.PrewriteRequest) (*kvpb.PrewriteRespons
 	return resp, nil
 }
 
+func users(list [][]byte) (out []keys.User) {
+	for _, k := range list {
+		out = append(out, k)
+	}
+	return out
+}
+
+func (ev *evaluation) secondaries(req *kvpb.CheckSecondaryLocksRequest) (*kvpb.CheckSecondaryLocksResponse, error) {
+	ev.raise(req.GetCallerTs())
+	resp := &kvpb.CheckSecondaryLocksResponse{}
+	for _, k := range req.GetKeys() {
+		st, err := mvcc.CheckSecondary(ev.b, ev.b, k, timestamp.Timestamp(req.GetStartTs()), req.GetRollbackIfMissing())
+		if err != nil {
+			return nil, err
+		}
+		l := &kvpb.SecondaryLock{State: states[st.State], CommitTs: uint64(st.CommitTS)}
+		if st.Lock != nil {
+			l.MinCommitTs, l.Async = uint64(st.Lock.MinCommitTS), st.Lock.Async
+		}
+		resp.Locks = append(resp.Locks, l)
+	}
+	return resp, nil
+}
+
+var states = map[mvcc.TxnState]kvpb.TxnState{
+	mvcc.TxnCommitted: kvpb.TxnState_COMMITTED, mvcc.TxnRolledBack: kvpb.TxnState_ROLLED_BACK,
+	mvcc.TxnLocked: kvpb.TxnState_LOCKED, mvcc.TxnMissing: kvpb.TxnState_MISSING,
+}
+
 func (ev *evaluation) status(req *kvpb.CheckTxnStatusRequest) (*kvpb.CheckTxnStatusResponse, error) {
+	ev.raise(req.GetCallerTs())
 	st, err := mvcc.CheckTxnStatus(ev.b, ev.b, mvcc.CheckTxnParams{
 		Primary: req.GetPrimary(), StartTS: timestamp.Timestamp(req.GetStartTs()), Now: timestamp.Timestamp(req.GetCurrentTs()),
 		CallerTS: timestamp.Timestamp(req.GetCallerTs()), RollbackIfMissing: req.GetRollbackIfMissing(),
@@ -294,37 +334,32 @@ func (ev *evaluation) status(req *kvpb.CheckTxnStatusRequest) (*kvpb.CheckTxnSta
 	if err != nil {
 		return nil, err
 	}
-	resp := &kvpb.CheckTxnStatusResponse{CommitTs: uint64(st.CommitTS), TtlMs: st.TTLLeftMs, Pushed: st.Pushed}
-	switch st.State {
-	case mvcc.TxnCommitted:
-		resp.State = kvpb.TxnState_COMMITTED
-	case mvcc.TxnRolledBack:
-		resp.State = kvpb.TxnState_ROLLED_BACK
-	case mvcc.TxnLocked:
-		resp.State = kvpb.TxnState_LOCKED
+	resp := &kvpb.CheckTxnStatusResponse{State: states[st.State], CommitTs: uint64(st.CommitTS), TtlMs: st.TTLLeftMs, Pushed: st.Pushed}
+	if st.Lock != nil {
 		resp.Lock = lockInfo(req.GetPrimary(), st.Lock)
-	case mvcc.TxnMissing:
-		resp.State = kvpb.TxnState_MISSING
+		for _, k := range st.Lock.Secondaries {
+			resp.Lock.Secondaries = append(resp.Lock.Secondaries, k)
+		}
 	}
 	return resp, nil
 }
 
 func (ev *evaluation) resolve(req *kvpb.ResolveRequest) (*kvpb.ResolveResponse, error) {
 	start := timestamp.Timestamp(req.GetStartTs())
-	keys := req.GetKeys()
-	if len(keys) == 0 {
+	list := req.GetKeys()
+	if len(list) == 0 {
 		locks, _, err := mvcc.ScanLocks(ev.b, req.GetStartKey(), req.GetEndKey(), start, 10_000)
 		if err != nil {
 			return nil, err
 		}
 		for _, l := range locks {
 			if l.Lock.StartTS == start {
-				keys = append(keys, l.Key)
+				list = append(list, l.Key)
 			}
 		}
 	}
-	ev.unlock(req.GetStartTs(), keys)
-	for _, k := range keys {
+	ev.unlock(req.GetStartTs(), list)
+	for _, k := range list {
 		var err error
 		if req.GetCommitTs() != 0 {
 			err = mvcc.Commit(ev.b, ev.b, k, start, timestamp.Timestamp(req.GetCommitTs()))

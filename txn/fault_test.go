@@ -47,7 +47,7 @@ func once(kind string, at phase, f fault, then func()) func(phase, uint64, *kvpb
 // Every single fault on the way of a commit leaves it either committed, with
 // success, or not committed at all, and never applied twice.
 func TestCommitThroughFaults(t *testing.T) {
-	kinds := map[string][]string{"onepc": {"onepc"}, "twopc": {"prewrite", "commit"}}
+	kinds := map[string][]string{"onepc": {"onepc"}, "twopc": {"prewrite", "commit"}, "async": {"prewrite", "commit"}}
 	for mode, steps := range kinds {
 		for _, step := range steps {
 			for _, at := range []phase{before, after} {
@@ -70,8 +70,13 @@ func commitThroughFault(t *testing.T, mode, step string, at phase, f fault, chan
 	if mode == "onepc" {
 		cuts = nil
 	}
-	withCluster(t, cuts, func(t *testing.T, c *cluster, cl *Client) {
+	run := withCluster
+	if mode == "twopc" {
+		run = inTwoPhases
+	}
+	run(t, cuts, func(t *testing.T, c *cluster, cl *Client) {
 		mustPut(t, cl, "a", "1", "z", "1")
+		synctestWait()
 		c.setHook(once(step, at, f, func() {
 			switch change {
 			case "split":
@@ -121,7 +126,7 @@ func TestCoordinatorCrash(t *testing.T) {
 		{"commit", after, 1, "a=2 h=2 z=2"},
 	} {
 		t.Run(fmt.Sprintf("%s/%d/%d", tc.step, tc.at, tc.nth), func(t *testing.T) {
-			withCluster(t, []string{"c", "m"}, func(t *testing.T, c *cluster, other *Client) {
+			inTwoPhases(t, []string{"c", "m"}, func(t *testing.T, c *cluster, other *Client) {
 				mustPut(t, other, "a", "1", "h", "1", "z", "1")
 				synctestWait()
 				cl := c.client(nil)
@@ -197,7 +202,7 @@ func reversed(s string) string {
 // A reader does not wait for a transaction that is committing: it pushes it, does
 // not see it, and the commit gets a timestamp above the reader's.
 func TestReaderPushesWriter(t *testing.T) {
-	withCluster(t, []string{"m"}, func(t *testing.T, c *cluster, cl *Client) {
+	inTwoPhases(t, []string{"m"}, func(t *testing.T, c *cluster, cl *Client) {
 		mustPut(t, cl, "a", "1", "z", "1")
 		synctestWait()
 		reader := c.client(nil)
@@ -282,7 +287,7 @@ func TestLatePrewriteIsRefused(t *testing.T) {
 
 // A long commit keeps its locks alive by heartbeats, though it began long ago.
 func TestHeartbeatsKeepLocksAlive(t *testing.T) {
-	withCluster(t, []string{"m"}, func(t *testing.T, c *cluster, cl *Client) {
+	inTwoPhases(t, []string{"m"}, func(t *testing.T, c *cluster, cl *Client) {
 		other := c.client(nil)
 		defer closeClient(t, other)
 		first := true
@@ -323,7 +328,7 @@ func TestHeartbeatsKeepLocksAlive(t *testing.T) {
 func TestUnknownOutcome(t *testing.T) {
 	for _, cuts := range [][]string{nil, {"m"}} {
 		for _, ran := range []bool{true, false} {
-			withCluster(t, cuts, func(t *testing.T, c *cluster, cl *Client) {
+			inTwoPhases(t, cuts, func(t *testing.T, c *cluster, cl *Client) {
 				deciding := "onepc"
 				if cuts != nil {
 					deciding = "commit"
@@ -372,7 +377,7 @@ func TestUnknownOutcome(t *testing.T) {
 func TestCancelDuringCommitIsSettled(t *testing.T) {
 	for _, cuts := range [][]string{nil, {"m"}} {
 		for _, ran := range []bool{true, false} {
-			withCluster(t, cuts, func(t *testing.T, c *cluster, cl *Client) {
+			inTwoPhases(t, cuts, func(t *testing.T, c *cluster, cl *Client) {
 				deciding := "onepc"
 				if cuts != nil {
 					deciding = "commit"

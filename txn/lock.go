@@ -106,8 +106,17 @@ func (c *Client) inspect(ctx context.Context, l *kvpb.LockInfo, callerTS timesta
 	case kvpb.TxnState_ROLLED_BACK:
 		f = fate{decided: true}
 	case kvpb.TxnState_LOCKED:
+		if resp.GetLock().GetAsync() {
+			if f, err = c.inspectAsync(ctx, resp.GetLock(), callerTS, resp.GetTtlMs() == 0); err != nil {
+				return fate{}, err
+			}
+			break
+		}
 		f.pushed = callerTS != 0 && (resp.GetPushed() || resp.GetLock().GetMinCommitTs() > uint64(callerTS))
 	case kvpb.TxnState_MISSING:
+		// Whenever the primary is locked after this, the commit comes above: in two
+		// phases its timestamp is taken later, in an async commit max_ts was raised.
+		f.pushed = callerTS != 0
 	default:
 		return fate{}, fmt.Errorf("find out about transaction %s: unknown state %v", start, resp.GetState())
 	}
@@ -150,6 +159,11 @@ func (c *Client) resolve(ctx context.Context, locks []*kvpb.LockInfo, f fate) er
 			return fmt.Errorf("resolve locks of transaction %d: %w", start, err)
 		}
 	}
+	return c.resolveKeys(ctx, start, keys, f)
+}
+
+// resolveKeys is resolve for keys that may or may not be locked.
+func (c *Client) resolveKeys(ctx context.Context, start uint64, keys [][]byte, f fate) error {
 	err := c.perRegion(ctx, keys, limits{keys: c.opts.BatchKeysMax}, func(ctx context.Context, keys [][]byte) error {
 		resp, err := c.sendIdempotent(ctx, &kvpb.Request{Cmd: &kvpb.Request_Resolve{Resolve: &kvpb.ResolveRequest{
 			StartTs: start, CommitTs: uint64(f.commitTS), Keys: keys,
@@ -159,7 +173,7 @@ func (c *Client) resolve(ctx context.Context, locks []*kvpb.LockInfo, f fate) er
 	if err != nil {
 		return fmt.Errorf("resolve locks of transaction %d: %w", start, err)
 	}
-	c.stats.locksResolved.Add(uint64(len(locks)))
+	c.stats.locksResolved.Add(uint64(len(keys)))
 	return nil
 }
 

@@ -18,19 +18,9 @@ import (
 // Whatever else ends the attempts then is reported only after the primary was
 // looked up and, if it has no record, marked.
 func (cm *committer) onePhase(ctx context.Context) (timestamp.Timestamp, error) {
-	floor := cm.start
-	for _, m := range cm.muts {
-		// What a lock has shown to be committed lies below.
-		floor = max(floor, timestamp.Timestamp(m.GetForUpdateTs()).Next())
-	}
-	if !cm.autocommit {
-		// The transaction may be old. Its commit must come after every commit that
-		// was acknowledged before it asked for its own.
-		ts, err := cm.c.Timestamp(ctx)
-		if err != nil {
-			return 0, fmt.Errorf("get lower bound of the commit timestamp: %w", err)
-		}
-		floor = max(floor, ts)
+	floor, err := cm.lowerBound(ctx)
+	if err != nil {
+		return 0, err
 	}
 	var lost bool // a request was sent that may have committed
 	end := func(err error) (timestamp.Timestamp, error) {
@@ -119,19 +109,23 @@ func (cm *committer) committedOnce(ctx context.Context, ts timestamp.Timestamp) 
 	return ts, err
 }
 
+// prewriteRequest returns the request for some of the mutations.
 func (cm *committer) prewriteRequest(muts []*kvpb.Mutation, floor timestamp.Timestamp, onePhase bool) *kvpb.Request {
-	var bound timestamp.Timestamp
-	var reads []*kvpb.KeySpan
-	if onePhase {
-		reads = cm.reads
-		// In two phases the coordinator chooses the timestamp and checks the bound
-		// then: it may rise while the locks are written.
-		bound = cm.bound.max()
-	}
-	return &kvpb.Request{Cmd: &kvpb.Request_Prewrite{Prewrite: &kvpb.PrewriteRequest{
+	q := &kvpb.PrewriteRequest{
 		StartTs: uint64(cm.start), Primary: cm.primary, Mutations: muts,
-		TtlMs: cm.c.lockLifeMs(cm.beat.began), Gateway: cm.c.opts.Gateway,
-		MinCommitTs: uint64(floor), MaxCommitTs: uint64(bound),
-		OnePc: onePhase, TxnSize: uint64(len(cm.muts)), Reads: reads, ReadTs: uint64(cm.start),
-	}}}
+		TtlMs: cm.c.lockLifeMs(cm.beat.began), Gateway: cm.c.opts.Gateway, MinCommitTs: uint64(floor),
+		OnePc: onePhase, TxnSize: uint64(len(cm.muts)), ReadTs: uint64(cm.start),
+	}
+	switch {
+	case onePhase:
+		q.Reads, q.MaxCommitTs = cm.reads, uint64(cm.bound.max())
+	case cm.async:
+		q.Async, q.MaxCommitTs = true, uint64(cm.bound.max())
+		if cm.hasPrimary(muts) {
+			q.Secondaries = cm.secondaries()
+		}
+	}
+	// In two phases the coordinator chooses the timestamp and checks the bound then:
+	// it may rise while the locks are written.
+	return &kvpb.Request{Cmd: &kvpb.Request_Prewrite{Prewrite: q}}
 }

@@ -150,11 +150,16 @@ func (c *Client) lookup(ctx context.Context, key []byte, before bool) (router.Ro
 // parallel calls f(0…n-1), a bounded number at a time, and returns the first
 // error after all have ended. The context given to f ends with the first error.
 func parallel(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+	return parallelUpTo(ctx, requestsInFlightMax, n, f)
+}
+
+// parallelUpTo is parallel with another bound.
+func parallelUpTo(ctx context.Context, most, n int, f func(ctx context.Context, i int) error) error {
 	if n == 1 {
 		return f(ctx, 0)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(requestsInFlightMax)
+	g.SetLimit(most)
 	for i := range n {
 		g.Go(func() error { return f(ctx, i) })
 	}

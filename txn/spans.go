@@ -13,6 +13,12 @@ const readBytesMax = 1 << 20
 // keySpan is [start, end); an empty end is infinity.
 type keySpan struct{ start, end []byte }
 
+// isKey reports whether the span is one key.
+func (s keySpan) isKey() bool {
+	n := len(s.start)
+	return len(s.end) == n+1 && s.end[n] == 0 && bytes.Equal(s.end[:n], s.start)
+}
+
 // spanSet is the keys that a SERIALIZABLE transaction has looked at, whether
 // something was there or not.
 type spanSet struct {

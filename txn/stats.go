@@ -6,6 +6,7 @@ import "sync/atomic"
 type Stats struct {
 	OnePhase       uint64 // transactions committed in one phase
 	TwoPhase       uint64 // transactions committed in two phases
+	Async          uint64 // transactions in several regions that committed with their locks
 	ReadOnly       uint64 // transactions that committed without writes
 	RolledBack     uint64
 	Conflicts      uint64 // ended by a write conflict
@@ -20,13 +21,13 @@ type Stats struct {
 }
 
 type counters struct {
-	onePhase, twoPhase, readOnly, rolledBack, conflicts, aborted, unknown, settled,
+	onePhase, twoPhase, async, readOnly, rolledBack, conflicts, aborted, unknown, settled,
 	retries, locksMet, locksResolved, regionChanges, backgroundLost atomic.Uint64
 }
 
 func (c *counters) load() Stats {
 	return Stats{
-		OnePhase: c.onePhase.Load(), TwoPhase: c.twoPhase.Load(), ReadOnly: c.readOnly.Load(),
+		OnePhase: c.onePhase.Load(), TwoPhase: c.twoPhase.Load(), Async: c.async.Load(), ReadOnly: c.readOnly.Load(),
 		RolledBack: c.rolledBack.Load(), Conflicts: c.conflicts.Load(), Aborted: c.aborted.Load(),
 		Unknown: c.unknown.Load(), Settled: c.settled.Load(), Retries: c.retries.Load(),
 		LocksMet: c.locksMet.Load(), LocksResolved: c.locksResolved.Load(),

@@ -25,14 +25,8 @@ const commitRounds = 50
 // twoPhases locks all keys, then commits the primary, then answers; the other
 // keys follow in the background.
 func (cm *committer) twoPhases(ctx context.Context) (timestamp.Timestamp, error) {
-	cm.beat.since = cm.c.opts.Clock.Now()
-	cm.c.beats.add(&cm.beat)
-	defer cm.c.beats.remove(&cm.beat)
-	cm.byKey = make(map[string]*kvpb.Mutation, len(cm.muts))
-	for _, m := range cm.muts {
-		cm.byKey[string(m.GetKey())] = m
-	}
-
+	cm.floor = cm.start
+	defer cm.startPrewrites()()
 	atLeast, err := cm.prewriteAll(ctx)
 	if err != nil {
 		cm.cleanUp()
@@ -64,6 +58,18 @@ func (cm *committer) twoPhases(ctx context.Context) (timestamp.Timestamp, error)
 
 // ---- first phase ----
 
+// startPrewrites prepares the first phase and has the primary's lock kept alive until
+// the returned function is called.
+func (cm *committer) startPrewrites() (end func()) {
+	cm.beat.since = cm.c.opts.Clock.Now()
+	cm.c.beats.add(&cm.beat)
+	cm.byKey = make(map[string]*kvpb.Mutation, len(cm.muts))
+	for _, m := range cm.muts {
+		cm.byKey[string(m.GetKey())] = m
+	}
+	return func() { cm.c.beats.remove(&cm.beat) }
+}
+
 // prewriteAll locks all keys and returns a lower bound of the commit timestamp.
 // On error some locks may stand.
 func (cm *committer) prewriteAll(ctx context.Context) (timestamp.Timestamp, error) {
@@ -73,7 +79,7 @@ func (cm *committer) prewriteAll(ctx context.Context) (timestamp.Timestamp, erro
 		return 0, err
 	}
 	batches := cm.batches(groups)
-	if len(batches) > requestsInFlightMax {
+	if len(batches) > requestsInFlightMax && !cm.async {
 		// It will take a while: with the primary first, heartbeats have something
 		// to renew, and whoever meets a lock finds the primary.
 		for i, b := range batches {
@@ -87,7 +93,11 @@ func (cm *committer) prewriteAll(ctx context.Context) (timestamp.Timestamp, erro
 		}
 		batches = batches[1:]
 	}
-	err = parallel(ctx, len(batches), func(ctx context.Context, i int) error {
+	inFlight := requestsInFlightMax
+	if cm.async {
+		inFlight = prewritesInFlightMax
+	}
+	err = parallelUpTo(ctx, inFlight, len(batches), func(ctx context.Context, i int) error {
 		return cm.prewriteBatch(ctx, batches[i], 0, &atLeast)
 	})
 	return timestamp.Timestamp(atLeast.Load()), err
@@ -126,7 +136,8 @@ func (cm *committer) hasPrimary(batch []*kvpb.Mutation) bool {
 func (cm *committer) prewriteBatch(ctx context.Context, batch []*kvpb.Mutation, depth int, atLeast *atomic.Uint64) error {
 	var waitUntil time.Time
 	for attempt := 0; ; attempt++ {
-		resp, err := cm.c.sendIdempotent(ctx, cm.prewriteRequest(batch, cm.start, false))
+		cm.sent.Store(true)
+		resp, err := cm.c.sendIdempotent(ctx, cm.prewriteRequest(batch, cm.floor, false))
 		var tooLarge *router.EntryTooLargeError
 		switch {
 		case errors.Is(err, router.ErrRegionChanged):
@@ -152,7 +163,14 @@ func (cm *committer) prewriteBatch(ctx context.Context, batch []*kvpb.Mutation, 
 			return nil
 		}
 		committed, locks, fatal := cm.verdict(r.GetErrors())
+		var late *CommitTSTooLargeError
 		switch {
+		case committed != 0 && cm.async:
+			// All locks stood, and somebody who met one has settled this key.
+			raise(atLeast, uint64(committed))
+			return nil
+		case errors.As(fatal, &late) && cm.boundReaches(ctx, late.CommitTS):
+			continue // nothing was written
 		case committed != 0:
 			// Only this coordinator commits, and it has not begun to.
 			return fmt.Errorf("transaction %s is committed at %s before its second phase", cm.start, committed)

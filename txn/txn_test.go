@@ -94,7 +94,7 @@ func TestSnapshotAndOwnWrites(t *testing.T) {
 				t.Errorf("newer snapshot sees %q, want %q", got, want)
 			}
 			st := cl.Stats()
-			if cuts == nil && (st.OnePhase != 2 || st.TwoPhase != 0) || cuts != nil && (st.OnePhase != 0 || st.TwoPhase != 2) {
+			if cuts == nil && (st.OnePhase != 2 || st.Async != 0) || cuts != nil && (st.OnePhase != 0 || st.Async != 2) {
 				t.Errorf("wrong kind of commit: %+v", st)
 			}
 		})
