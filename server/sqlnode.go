@@ -24,7 +24,7 @@ func (n *Node) buildSQL() error {
 	var err error
 	n.sql, err = sql.New(sql.Options{
 		Store: sql.TxnStore(n.txn), Clock: n.cfg.Env.Clock, NewRand: env.SystemRand, Logger: n.log,
-		NodeID: uint32(n.ident.NodeID), Lease: n.lease, IDs: objectIDs{n}, Admin: sqlAdmin{n}, Version: Version,
+		NodeID: uint32(n.ident.NodeID), Lease: n.lease, IDs: objectIDs{n}, Observed: n.txn.Observed, Admin: sqlAdmin{n}, Version: Version,
 	})
 	if err != nil {
 		return fmt.Errorf("make the SQL engine: %w", err)

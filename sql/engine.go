@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/pgwire"
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/expr"
@@ -30,6 +31,8 @@ type Options struct {
 	IDs   catalog.IDs
 	// Entropy gives salts; nil is crypto/rand.Reader. Safe for concurrent use.
 	Entropy io.Reader
+	// Observed returns a timestamp that the oracle has reached; may be nil.
+	Observed func() timestamp.Timestamp
 	// Admin reaches the regions; nil refuses what needs it.
 	Admin Admin
 	// Version is the version of the program.
@@ -126,7 +129,7 @@ func New(o Options) (*Engine, error) {
 		tables = append(tables, t)
 		e.virtual[t.ID] = v
 	}
-	e.catalog = catalog.New(catalog.Options{Lease: o.Lease, IDs: o.IDs, Virtual: tables})
+	e.catalog = catalog.New(catalog.Options{Lease: o.Lease, IDs: o.IDs, Virtual: tables, Observed: o.Observed})
 	e.mu.sessions = map[*Session]struct{}{}
 	return e, nil
 }

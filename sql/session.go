@@ -290,9 +290,10 @@ func (s *Session) commit(ctx context.Context) error {
 	// locks for longer than a lease lasts. A transaction whose schema turns out to
 	// be too old then commits at no timestamp.
 	bound := func() timestamp.Timestamp { return 0 }
+	var c *catalog.Commit
 	if snap != nil && t.tx.HasWrites() {
-		c, err := s.e.catalog.BeginCommit(t.base)
-		if err != nil {
+		var err error
+		if c, err = s.e.catalog.BeginCommit(t.base); err != nil {
 			t.tx.Rollback(ctx)
 			s.setSettings(t.before)
 			s.finish()
@@ -303,6 +304,10 @@ func (s *Session) commit(ctx context.Context) error {
 	}
 	err := t.tx.Commit(ctx, bound)
 	if err != nil {
+		var unknown *txn.UnknownOutcomeError
+		if c != nil && errors.As(err, &unknown) {
+			c.EndUnknown()
+		}
 		err = s.mapErr(err)
 		s.setSettings(t.before)
 		s.finish()

@@ -58,6 +58,8 @@ type Options struct {
 	// Virtual tables are part of every snapshot. Their Schema must be one of the
 	// built-in ones.
 	Virtual []*Table
+	// Observed returns a timestamp that the oracle has reached. Nil: none is known.
+	Observed func() timestamp.Timestamp
 }
 
 // cachedVersions bounds the cache: the present version, the one before it that
@@ -74,7 +76,15 @@ type Catalog struct {
 		cache []cached // newest use last
 		// commits counts commits under way by the version they began with.
 		commits map[uint64]int
+		// doubts are commits of which nobody knows the end: it may still come.
+		doubts []doubt
 	}
+}
+
+// doubt is a commit that may yet happen, at a timestamp up to until.
+type doubt struct {
+	version uint64
+	until   timestamp.Timestamp
 }
 
 type cached struct {
@@ -230,6 +240,8 @@ type Commit struct {
 	c       *Catalog
 	version uint64
 	counted bool
+	// bound is the highest that was given.
+	bound timestamp.Timestamp
 }
 
 // Stale is the bound of a commit that can never happen: unlike one that lies low
@@ -248,7 +260,23 @@ func (m *Commit) Bound() timestamp.Timestamp {
 	if m.c.opts.Lease.Version() > m.version+1 {
 		return Stale
 	}
-	return max(until, Stale+1)
+	b := max(until, Stale+1)
+	m.c.mu.Lock()
+	m.bound = max(m.bound, b)
+	m.c.mu.Unlock()
+	return b
+}
+
+// EndUnknown is End for a commit of which it is not known whether it has happened: a
+// request of it may still be under way, and takes effect at a timestamp up to the
+// bound. Until the oracle has passed that the commit counts as under way.
+func (m *Commit) EndUnknown() {
+	if m.counted {
+		m.c.mu.Lock()
+		m.c.mu.doubts = append(m.c.mu.doubts, doubt{m.version, m.bound})
+		m.c.mu.Unlock()
+	}
+	m.End()
 }
 
 // End says that the commit has ended, well or not.
@@ -273,8 +301,16 @@ type InUser interface {
 
 // InUse returns the newest version up to latest that this node may confirm.
 func (c *Catalog) InUse(latest uint64) uint64 {
+	var now timestamp.Timestamp
+	if c.opts.Observed != nil {
+		now = c.opts.Observed()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.mu.doubts = slices.DeleteFunc(c.mu.doubts, func(d doubt) bool { return d.until < now })
+	for _, d := range c.mu.doubts {
+		latest = min(latest, d.version+1)
+	}
 	for v := range c.mu.commits {
 		latest = min(latest, v+1)
 	}
