@@ -73,13 +73,16 @@ func cutFault(in, out bool) gapFault {
 type gapLoad struct {
 	setup []string
 	write func(ctx context.Context, conn *pgx.Conn, n int) error
-	// around starts what works beside the prober; the result ends it. beside may be
-	// nil.
-	around func(c *cluster.Cluster) (stop func())
+	// around starts what works beside the prober; the result ends it, and returns how
+	// many writes were acknowledged. It may be nil.
+	around func(c *cluster.Cluster) (stop func() int)
 	// before is called right before a fault; the result ends what it began.
 	before func(ctx context.Context, victim *cluster.Node) (end func(), err error)
-	// check looks at the end state through one node.
-	check func(ctx context.Context, conn *pgx.Conn, acked []int) error
+	// check looks at the end state through one node. beside were acknowledged to
+	// others than the prober.
+	check func(ctx context.Context, conn *pgx.Conn, acked []int, beside int) error
+	// follower: not the node that leads the written region is hurt, but another one.
+	follower bool
 }
 
 // freeRows writes a new row each time: nothing but the region's leader is in its
@@ -90,7 +93,7 @@ var freeRows = gapLoad{
 		_, err := conn.Exec(ctx, "INSERT INTO gap_rows VALUES ($1)", n)
 		return err
 	},
-	check: func(ctx context.Context, conn *pgx.Conn, acked []int) error {
+	check: func(ctx context.Context, conn *pgx.Conn, acked []int, _ int) error {
 		have := map[int]bool{}
 		rows, err := conn.Query(ctx, "SELECT id FROM gap_rows")
 		if err != nil {
@@ -127,8 +130,10 @@ func gaps(t *testing.T, opts cluster.Options, load gapLoad, fault gapFault, boun
 	must(t, err)
 	must(t, executeAll(ctx, conn, load.setup...))
 	must(t, conn.Close(ctx))
+	stop := func() int { return 0 }
 	if load.around != nil {
-		defer load.around(c)()
+		stop = load.around(c)
+		defer stop()
 	}
 	p := startProber(c.Nodes()[0], load.write)
 	defer p.close()
@@ -138,6 +143,7 @@ func gaps(t *testing.T, opts cluster.Options, load gapLoad, fault gapFault, boun
 		during, after, calm = append(during, g.during), append(after, g.after), append(calm, g.calm)
 	}
 	p.close()
+	beside := stop()
 	report(t, "undisturbed", calm, gapBounds{})
 	report(t, "gaps", during, bounds)
 	report(t, "gaps when it was mended", after, gapBounds{max: bounds.max})
@@ -145,7 +151,7 @@ func gaps(t *testing.T, opts cluster.Options, load gapLoad, fault gapFault, boun
 	for _, n := range c.Nodes() {
 		conn, err := n.Connect(ctx)
 		must(t, err)
-		if err := load.check(ctx, conn, p.numbers()); err != nil {
+		if err := load.check(ctx, conn, p.numbers(), beside); err != nil {
 			t.Errorf("as node %d reads it: %v", n.ID, err)
 		}
 		must(t, conn.Close(ctx))
@@ -167,6 +173,9 @@ func oneGap(t *testing.T, c *cluster.Cluster, p *prober, load gapLoad, fault gap
 	}
 	leads, err := leaderships(ctx, c)
 	must(t, err)
+	if load.follower {
+		victim = c.Nodes()[int(victim.ID)%3]
+	}
 	at := c.Nodes()[int(victim.ID)%3] // the one after the victim, or
 	if round%4 >= 2 {
 		at = c.Nodes()[int(victim.ID+1)%3] // the one before it
@@ -195,8 +204,8 @@ func oneGap(t *testing.T, c *cluster.Cluster, p *prober, load gapLoad, fault gap
 	must(t, p.await(ctx, time.Now().Add(restPeriod)))
 	end()
 	g.after = p.longest(mendAt, time.Now())
-	t.Logf("round %d: node %d led region %d (its node leads %v), client on node %d: gap %v (before %v, mended %v, load %s) %v",
-		round+1, victim.ID, region.ID, leads[victim.ID], at.ID, ms(g.during), ms(g.calm), ms(g.after), loadAverage(), p.errors())
+	t.Logf("round %d: node %d, which leads %v, is hurt, region %d is written through node %d: gap %v (before %v, mended %v, load %s) %v",
+		round+1, victim.ID, leads[victim.ID], region.ID, at.ID, ms(g.during), ms(g.calm), ms(g.after), loadAverage(), p.errors())
 	return g
 }
 
