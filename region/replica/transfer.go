@@ -1,9 +1,12 @@
 package replica
 
 import (
+	"time"
+
 	"go.etcd.io/raft/v3"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quorate-db/quorate/multiraft/liveness"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region"
@@ -33,6 +36,10 @@ func (r *Replica) transferLeader(c *Call, toStore uint64) {
 		c.finish(region.Response(region.Refused("region %d has no voter on store %d", desc.GetId(), toStore)))
 		return
 	}
+	if r.silentFor(toStore) > transferSilenceMax {
+		c.finish(region.Response(region.ServerBusy("the store that is to take over is not heard of", 100)))
+		return
+	}
 	r.mu.Lock()
 	underWay := r.mu.lead == l && l.transferTo != 0
 	r.mu.Unlock()
@@ -53,6 +60,19 @@ func (r *Replica) transferLeader(c *Call, toStore uint64) {
 		p.then = func() { r.startTransfer(c, l, to, g) }
 		r.propose(l, desc, p)
 	})
+}
+
+// transferSilenceMax is how long a store may be silent that a leadership is handed
+// to: two messages may be late. A region takes no writes during a transfer.
+const transferSilenceMax = 2*liveness.Heartbeat + liveness.Heartbeat/2
+
+// silentFor returns how long nothing was heard of a store; 0 if nothing ever was.
+func (r *Replica) silentFor(store uint64) time.Duration {
+	v, now, _ := r.cfg.Host.Liveness()
+	if p := v.Peer(store); p.HeardAt >= 0 {
+		return now - p.HeardAt
+	}
+	return 0
 }
 
 // startTransfer hands the leadership over. The call is proposed, the locks are in

@@ -150,3 +150,36 @@ func TestVerdictEnds(t *testing.T) {
 		t.Error("a process that nobody knows is lost")
 	}
 }
+
+// A transfer to a store that falls silent ends soon, and none to a store that is
+// silent begins: nothing is written meanwhile.
+func TestTransferToASilentStore(t *testing.T) {
+	c, lead, others := resting(t)
+	to := others[0]
+	transfer := func() **kvpb.Response {
+		return lead.begin(lead.request(user, func(r *kvpb.Request) {
+			r.Cmd = &kvpb.Request_Admin{Admin: &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_TransferLeader{
+				TransferLeader: &kvpb.TransferLeaderRequest{ToStore: to.id},
+			}}}
+		}))
+	}
+	c.cut = func(e *multiraft.Envelope) bool { return e.FromStore == to.id || e.ToStore == to.id }
+	began := transfer()
+	c.settle()
+	if *began != nil {
+		t.Fatalf("the transfer is over at once: %v", *began)
+	}
+	put := lead.begin(lead.putReq(user, c.timestamp(), "tb", "1"))
+	took := c.within(600*time.Millisecond, "a write goes on", func() bool { return *put != nil })
+	if (*put).GetPrewrite().GetOnePcCommitTs() == 0 || *began == nil {
+		t.Errorf("after %v: the write %v, the transfer %v", took, *put, *began)
+	}
+	if again := transfer(); *again == nil || (*again).GetRegionError().GetServerBusy() == nil {
+		t.Errorf("a transfer to a silent store: %v", *again)
+	}
+	c.cut = nil
+	c.pass(time.Second)
+	last := transfer()
+	c.within(time.Second, "it takes over when it is heard again", func() bool { return *last != nil && to.leads(user) })
+	to.wantGet(user, "tb", "1")
+}
