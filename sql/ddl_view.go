@@ -18,12 +18,15 @@ func (d *ddl) createView(ctx context.Context, st *ast.CreateView) error {
 		return sqlerr.Unsupported("a temporary view")
 	case st.CheckOption != "":
 		return sqlerr.Unsupported("WITH CHECK OPTION")
-	case st.Recursive:
-		return sqlerr.Unsupported("CREATE RECURSIVE VIEW")
 	}
 	sc, err := d.newIn(st.View)
 	if err != nil {
 		return err
+	}
+	if st.Recursive {
+		if st, err = recursiveView(st); err != nil {
+			return err
+		}
 	}
 	old, exists := d.snap().Relation(sc.ID, st.View.Name)
 	switch {
@@ -59,6 +62,21 @@ func (d *ddl) createView(ctx context.Context, st *ast.CreateView) error {
 		}
 		return ch.PutTable(ctx, t)
 	})
+}
+
+// recursiveView is CREATE RECURSIVE VIEW v (c) AS q as PostgreSQL keeps it: WITH
+// RECURSIVE v (c) AS (q) SELECT c FROM v.
+func recursiveView(st *ast.CreateView) (*ast.CreateView, error) {
+	cols := make([]string, len(st.Columns))
+	for i, c := range st.Columns {
+		cols[i] = plan.QuoteIdent(c)
+	}
+	name, list := plan.QuoteIdent(st.View.Name), strings.Join(cols, ", ")
+	c := *st
+	c.QueryText = "WITH RECURSIVE " + name + " (" + list + ") AS (" + strings.TrimSpace(st.QueryText) + ") SELECT " + list + " FROM " + name
+	var err error
+	c.Query, err = parseQuery(c.QueryText)
+	return &c, err
 }
 
 func viewColumns(t *catalog.Table, cols []plan.Column) {

@@ -291,7 +291,21 @@ type insertOp struct {
 	touched map[string]struct{}
 }
 
-func (o *insertOp) next(ctx context.Context, b *Batch) error { return o.run(ctx, b, o.insert) }
+func (o *insertOp) next(ctx context.Context, b *Batch) error {
+	if o.done || o.rt.overlay != nil || !o.n.Reads {
+		return o.run(ctx, b, o.insert)
+	}
+	// What is computed of the new rows reads tables, which must not show them yet.
+	return o.run(ctx, b, func(ctx context.Context) error {
+		o.rt.overlay = newOverlay(o.rt)
+		if err := o.insert(ctx); err != nil {
+			return err
+		}
+		over := o.rt.overlay
+		o.rt.overlay = nil
+		return over.flush(ctx)
+	})
+}
 
 func (o *insertOp) insert(ctx context.Context) error {
 	t := o.n.Table

@@ -203,7 +203,7 @@ func VolatilityOf(e Expr) Volatility {
 
 func ownVolatility(n Expr) Volatility {
 	switch x := n.(type) {
-	case *Param, *OuterParam:
+	case *Param, *OuterParam, *Sample:
 		return Stable
 	case *SubqueryExpr, *AggCall, *WindowCall, *SetCall:
 		return Volatile

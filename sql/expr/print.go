@@ -159,6 +159,10 @@ func (p *printer) expr(e Expr) {
 			p.expr(a)
 		}
 		p.s(")")
+	case *Sample:
+		p.s("sample(")
+		p.list(x.Children())
+		p.s(")")
 	case *Not:
 		p.s("(NOT ")
 		p.expr(x.Arg)

@@ -194,6 +194,9 @@ func (p *parser) createView(at ast.At, persistence ast.Persistence, replace bool
 	start := p.i
 	p.queryTo(&s.Query)
 	s.QueryText = p.textFrom(start)
+	if s.Recursive && len(s.Columns) == 0 {
+		p.syntaxErrorAt(start - 1)
+	}
 	if p.acceptKw(kwWith) {
 		s.CheckOption = "cascaded"
 		if p.acceptKw(kwLocal) {

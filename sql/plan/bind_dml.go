@@ -284,8 +284,25 @@ func (b *binder) bindInsert(s *ast.Insert) (Node, []Column, error) {
 			return nil, nil, err
 		}
 	}
-	n.Returning, n.Cols, err = b.returning(s.Returning, w.scope)
-	return n, n.Cols, err
+	if n.Returning, n.Cols, err = b.returning(s.Returning, w.scope); err != nil {
+		return nil, nil, err
+	}
+	for _, x := range n.computed() {
+		n.Reads = n.Reads || hasSubquery(x)
+	}
+	return n, n.Cols, nil
+}
+
+// computed are the expressions over rows that were written before.
+func (n *Insert) computed() []expr.Expr {
+	out := append([]expr.Expr{}, n.Returning...)
+	if c := n.Conflict; c != nil {
+		out = append(out, c.Set...)
+		if c.Where != nil {
+			out = append(out, c.Where)
+		}
+	}
+	return out
 }
 
 func (b *binder) insertColumns(w *target, s *ast.Insert) ([]int, error) {

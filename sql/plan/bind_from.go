@@ -124,9 +124,6 @@ func (b *binder) bindTable(t ast.TableExpr, e env) (Node, *scope, error) {
 }
 
 func (b *binder) bindTableRef(t *ast.TableRef, e env) (Node, *scope, error) {
-	if t.Sample != nil {
-		return nil, nil, b.errAt(unsupported("TABLESAMPLE"), t)
-	}
 	alias := t.Alias
 	if alias == "" {
 		alias = t.Table.Name
@@ -135,6 +132,9 @@ func (b *binder) bindTableRef(t *ast.TableRef, e env) (Node, *scope, error) {
 		if n, ok, err := b.cteRef(t.Table.Name, alias); err != nil || ok {
 			if err != nil {
 				return nil, nil, b.errAt(err, t)
+			}
+			if t.Sample != nil {
+				return nil, nil, b.errAt(errSampled(), t)
 			}
 			_, recursive := n.(*WorkScan)
 			s, err := b.relScope(n.Columns(), scopeRel{name: alias, recursive: recursive}, t.Columns, e, t)
@@ -145,7 +145,17 @@ func (b *binder) bindTableRef(t *ast.TableRef, e env) (Node, *scope, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	n, err := b.relation(table, alias, t.Table)
+	var n Node
+	switch {
+	case t.Sample == nil:
+		n, err = b.relation(table, alias, t.Table)
+	case table.View != nil || table.Sequence != nil:
+		err = errSampled()
+	case b.view != nil || b.recording != nil:
+		err = unsupported("TABLESAMPLE in a view")
+	default:
+		n, err = b.sample(table, alias, t.Sample, e)
+	}
 	if err != nil {
 		return nil, nil, b.errAt(err, t)
 	}

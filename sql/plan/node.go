@@ -299,6 +299,8 @@ type Insert struct {
 	Checks    []CheckExpr
 	Conflict  *Conflict
 	Returning []expr.Expr // over the row; nil for no rows
+	// Reads says that Returning or Conflict have subqueries.
+	Reads bool
 }
 
 // CheckExpr is a CHECK constraint over a table's row.
