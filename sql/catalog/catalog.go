@@ -342,6 +342,8 @@ func (c *Catalog) load(ctx context.Context, r Reader, version uint64) (*Snapshot
 		switch {
 		case d.Schema != nil:
 			s.addSchema(d.Schema)
+		case d.Type != nil:
+			s.addType(d.Type)
 		case d.Table != nil:
 			s.addTable(d.Table)
 		case d.Role != nil:
@@ -356,6 +358,8 @@ func (c *Catalog) load(ctx context.Context, r Reader, version uint64) (*Snapshot
 	if err != nil {
 		return nil, sqlerr.Wrap(err, "load the catalog at version %d", version)
 	}
+	s.nameTypes()
+	s.link()
 	return s, nil
 }
 

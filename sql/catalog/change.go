@@ -112,7 +112,15 @@ func (ch *Change) PutTable(ctx context.Context, t *Table) error {
 			}
 		}
 	}
+	for i := range t.Columns {
+		t.Columns[i].Type = ch.snap.attached(t.Columns[i].Type)
+	}
 	ch.snap.addTable(t)
+	if ch.snap.rowInUse(t) {
+		ch.snap.link()
+	} else {
+		ch.snap.linkTable(t)
+	}
 	return nil
 }
 

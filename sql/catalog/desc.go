@@ -164,9 +164,13 @@ type Table struct {
 	SchemaName string `json:"-"`
 	Version    uint64 `json:"version"` // raised by every change
 	// StorageID is the table id in keys.
-	StorageID uint64   `json:"storage_id"`
-	TypeID    ID       `json:"type_id,omitempty"` // OID of the row type
-	Columns   []Column `json:"columns"`
+	StorageID uint64 `json:"storage_id"`
+	TypeID    ID     `json:"type_id,omitempty"` // OID of the row type
+	// ArrayTypeID and ArrayTypeName are those of the array type over the row type; a
+	// table of an old version of the program has none.
+	ArrayTypeID   ID       `json:"array_type_id,omitempty"`
+	ArrayTypeName string   `json:"array_type_name,omitempty"`
+	Columns       []Column `json:"columns"`
 	// Indexes[0] is the primary index and public.
 	Indexes    []Index           `json:"indexes"`
 	Checks     []Check           `json:"checks,omitempty"`
@@ -336,6 +340,7 @@ type descriptor struct {
 	Schema     *Schema       `json:"schema,omitempty"`
 	Table      *Table        `json:"table,omitempty"`
 	Role       *Role         `json:"role,omitempty"`
+	Type       *UserType     `json:"type,omitempty"`
 	DefaultACL *DefaultACL   `json:"default_acl,omitempty"`
 	Database   *DatabaseInfo `json:"database,omitempty"`
 }
@@ -343,7 +348,7 @@ type descriptor struct {
 // kinds counts what is described: one thing.
 func (d *descriptor) kinds() int {
 	n := 0
-	for _, set := range []bool{d.Schema != nil, d.Table != nil, d.Role != nil, d.DefaultACL != nil, d.Database != nil} {
+	for _, set := range []bool{d.Schema != nil, d.Table != nil, d.Type != nil, d.Role != nil, d.DefaultACL != nil, d.Database != nil} {
 		if set {
 			n++
 		}
@@ -369,6 +374,9 @@ func decodeDesc(b []byte) (descriptor, error) {
 	}
 	if n := d.kinds(); n != 1 {
 		return d, fmt.Errorf("descriptor describes %d objects: a newer version of the program wrote it", n)
+	}
+	if d.Type != nil {
+		return d, d.Type.Validate()
 	}
 	if d.Table != nil {
 		return d, d.Table.Validate()

@@ -7,7 +7,7 @@
 //
 //	\x02 v        schema version, raised once by every transaction with DDL
 //	\x02 i        next object id (only when no other source of ids is given)
-//	\x02 d <id>   descriptor of a schema, table or sequence
+//	\x02 d <id>   descriptor of a schema, table, view, sequence or type
 //	\x02 s <id>   state of a sequence, written by transactions of its own
 //	\x02 g <id>   storage that no descriptor refers to any more, with its reason
 //
@@ -15,6 +15,12 @@
 // keeps the last few of them by version, so a transaction whose version is
 // known needs no read. A Change is a snapshot under modification by one
 // transaction; it is not safe for concurrent use, everything else here is.
+//
+// Types of users are descriptors like tables are. A snapshot makes a types.Def of each,
+// of each table's row type and of the arrays over them, and hangs it into the types of
+// columns; a type that changes makes new definitions of everything that is made of it.
+// A label that was added to an enum may be written from the version after the one that
+// brought it (EnumLabel.Since): every node can read it then.
 //
 // Invariants
 //

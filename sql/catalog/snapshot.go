@@ -1,9 +1,11 @@
 package catalog
 
 import (
+	"maps"
 	"sort"
 
 	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/sql/types"
 )
 
 // Snapshot is all descriptors at one version. It is immutable; so are the
@@ -23,6 +25,13 @@ type Snapshot struct {
 	roleByName   map[string]*Role
 	defaultACLs  map[ID]*DefaultACL
 	database     *DatabaseInfo
+
+	// types are the descriptors of users' types; typeNames and typeRefs also have
+	// tables' row types and all array types. defs holds what they define.
+	types     map[ID]*UserType
+	typeNames map[relName]ID
+	typeRefs  map[ID]typeRef
+	defs      map[ID]*types.Def
 }
 
 type relName struct {
@@ -124,6 +133,10 @@ func newSnapshot(version uint64) *Snapshot {
 		roles:        map[ID]*Role{},
 		roleByName:   map[string]*Role{},
 		defaultACLs:  map[ID]*DefaultACL{},
+		types:        map[ID]*UserType{},
+		typeNames:    map[relName]ID{},
+		typeRefs:     map[ID]typeRef{},
+		defs:         map[ID]*types.Def{},
 	}
 }
 
@@ -143,6 +156,10 @@ func (s *Snapshot) clone() *Snapshot {
 		c.defaultACLs[id] = d
 	}
 	c.database = s.database
+	for _, t := range s.types {
+		c.addType(t)
+	}
+	maps.Copy(c.defs, s.defs)
 	return c
 }
 
@@ -187,6 +204,12 @@ func (s *Snapshot) addTable(t *Table) {
 	}
 	s.tables[t.ID] = t
 	s.relations[relName{t.Schema, t.Name}] = Relation{Table: t}
+	if t.TypeID != 0 {
+		s.nameType(t.Schema, t.Name, t.TypeID, typeRef{table: t})
+	}
+	if t.ArrayTypeID != 0 {
+		s.nameType(t.Schema, t.ArrayTypeName, t.ArrayTypeID, typeRef{table: t, array: true})
+	}
 	for i := range t.Indexes {
 		ix := &t.Indexes[i]
 		if ix.ID == 0 {
@@ -200,6 +223,12 @@ func (s *Snapshot) addTable(t *Table) {
 func (s *Snapshot) removeTable(t *Table) {
 	delete(s.tables, t.ID)
 	delete(s.relations, relName{t.Schema, t.Name})
+	if t.TypeID != 0 {
+		s.forgetType(t.Schema, t.Name, t.TypeID)
+	}
+	if t.ArrayTypeID != 0 {
+		s.forgetType(t.Schema, t.ArrayTypeName, t.ArrayTypeID)
+	}
 	for i := range t.Indexes {
 		if ix := &t.Indexes[i]; ix.ID != 0 {
 			delete(s.indexes, ix.ID)

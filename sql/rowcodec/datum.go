@@ -17,10 +17,11 @@ const (
 	kindBytes   = 3 // uvarint length, bytes
 	kindFalse   = 4
 	kindTrue    = 5
-	kindNumeric = 6 // uvarint scale, zigzag varint coefficient
-	kindBig     = 7 // numeric as text: uvarint length, bytes
-	kindInterv  = 8 // three zigzag varints: months, days, microseconds
-	kindArray   = 9 // uvarint length, then the array; see appendArray
+	kindNumeric = 6  // uvarint scale, zigzag varint coefficient
+	kindBig     = 7  // numeric as text: uvarint length, bytes
+	kindInterv  = 8  // three zigzag varints: months, days, microseconds
+	kindArray   = 9  // uvarint length, then the array; see appendArray
+	kindRecord  = 10 // uvarint length, then the row value; see appendRecord
 )
 
 const maxArrayDims = 6
@@ -61,6 +62,13 @@ func appendPayload(dst []byte, d types.Datum) (kind byte, out []byte, err error)
 		}
 		dst = binary.AppendUvarint(dst, uint64(len(body)))
 		return kindArray, append(dst, body...), nil
+	case types.KindRecord:
+		body, err := appendRecord(nil, d.Record())
+		if err != nil {
+			return 0, nil, err
+		}
+		dst = binary.AppendUvarint(dst, uint64(len(body)))
+		return kindRecord, append(dst, body...), nil
 	}
 	return 0, nil, fmt.Errorf("no row encoding for a value stored as %v", d.Kind())
 }
@@ -89,6 +97,49 @@ func appendArray(dst []byte, a *types.Array) ([]byte, error) {
 		dst = out
 	}
 	return dst, nil
+}
+
+// appendRecord writes a value of a composite type: for each attribute that is not
+// NULL its number as uvarint, its kind and its payload. Attributes can thus be added
+// to the type, and dropped, without touching a row.
+func appendRecord(dst []byte, r *types.Record) ([]byte, error) {
+	if len(r.Nums) != len(r.Fields) {
+		return nil, fmt.Errorf("no row encoding for a record of no known type")
+	}
+	for i, f := range r.Fields {
+		if f.IsNull() {
+			continue
+		}
+		dst = binary.AppendUvarint(dst, uint64(r.Nums[i]))
+		at := len(dst)
+		kind, out, err := appendPayload(append(dst, 0), f)
+		if err != nil {
+			return nil, err
+		}
+		out[at] = kind
+		dst = out
+	}
+	return dst, nil
+}
+
+// decodeRecord reads a row value. Types and names are left to types.Conform.
+func decodeRecord(b []byte) (*types.Record, error) {
+	r := &types.Record{}
+	for len(b) > 0 {
+		num, n := binary.Uvarint(b)
+		if n <= 0 || num > math.MaxInt16 || len(b) <= n {
+			return nil, errCorrupt
+		}
+		d, rest, err := decodePayload(b[n], b[n+1:])
+		if err != nil {
+			return nil, err
+		}
+		r.Nums, r.Fields = append(r.Nums, int16(num)), append(r.Fields, d)
+		// The types are not known here; a value must have as many as it has fields.
+		r.Types = append(r.Types, types.Unknown)
+		b = rest
+	}
+	return r, nil
 }
 
 var errCorrupt = fmt.Errorf("malformed row value")
@@ -157,6 +208,16 @@ func decodePayload(kind byte, b []byte) (d types.Datum, rest []byte, err error) 
 			return d, nil, err
 		}
 		return types.NewArray(a), rest, nil
+	case kindRecord:
+		v, rest, ok := cutBytes(b)
+		if !ok {
+			return d, nil, errCorrupt
+		}
+		r, err := decodeRecord(v)
+		if err != nil {
+			return d, nil, err
+		}
+		return types.NewRecord(r), rest, nil
 	}
 	return d, nil, fmt.Errorf("%w: kind %d", errCorrupt, kind)
 }
@@ -171,7 +232,7 @@ func skipPayload(kind byte, b []byte) ([]byte, error) {
 			return nil, errCorrupt
 		}
 		return b[8:], nil
-	case kindBytes, kindBig, kindArray:
+	case kindBytes, kindBig, kindArray, kindRecord:
 		_, rest, ok := cutBytes(b)
 		if !ok {
 			return nil, errCorrupt

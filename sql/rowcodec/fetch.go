@@ -23,6 +23,13 @@ type Fetcher struct {
 	// valueSlot gives the place of a column by its number, -1 for nowhere.
 	valueSlot []int16
 	wantValue bool
+	// conform has the places of values that types.Conform completes.
+	conform []conformed
+}
+
+type conformed struct {
+	slot int
+	typ  types.Type
 }
 
 // Covers reports whether the pairs of the index hold the exact values of all the
@@ -92,6 +99,9 @@ func (x *Index) NewFetcher(columns []int) (*Fetcher, error) {
 		if pos >= 0 && x.stored[pos] {
 			f.valueSlot[x.Table.Columns[pos].ID] = int16(i)
 			f.wantValue = true
+			if t := x.Table.Columns[pos].Type; t.Conforms() {
+				f.conform = append(f.conform, conformed{i, t})
+			}
 		}
 	}
 	return f, nil
@@ -111,6 +121,9 @@ func (f *Fetcher) Decode(key, value []byte, out []types.Datum) error {
 	}
 	if err := f.decodeValue(value[1:], out); err != nil {
 		return fmt.Errorf("row of table %q at key %x: %w", f.x.Table.Name, key, err)
+	}
+	for _, c := range f.conform {
+		out[c.slot] = types.Conform(out[c.slot], c.typ)
 	}
 	return nil
 }

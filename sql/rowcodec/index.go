@@ -61,7 +61,7 @@ func keyCols(t *catalog.Table, ix *catalog.Index) ([]keyCol, error) {
 		if err := CheckKeyType(t.Columns[pos].Type); err != nil {
 			return nil, err
 		}
-		out[i] = keyCol{pos, formOf(t.Columns[pos].Type.OID), keys.Direction(c.Desc)}
+		out[i] = keyCol{pos, formOf(t.Columns[pos].Type), keys.Direction(c.Desc)}
 	}
 	return out, nil
 }
@@ -187,6 +187,8 @@ func kindFor(d types.Datum) byte {
 		return kindInterv
 	case types.KindArray:
 		return kindArray
+	case types.KindRecord:
+		return kindRecord
 	}
 	return 0
 }

@@ -25,8 +25,12 @@ const (
 	formJSON
 )
 
-func formOf(oid types.OID) keyForm {
-	switch oid {
+func formOf(t types.Type) keyForm {
+	t = t.Base()
+	if t.IsEnum() {
+		return formBytes // what is stored is ordered as the labels are
+	}
+	switch t.OID {
 	case types.OIDBool:
 		return formBool
 	case types.OIDInt2, types.OIDInt4, types.OIDInt8, types.OIDOid, types.OIDXid, types.OIDCid, types.OIDDate, types.OIDTime, types.OIDTimetz,
@@ -60,7 +64,7 @@ func (f keyForm) exact() bool {
 
 // CheckKeyType returns 0A000 if values of a type cannot be part of a key.
 func CheckKeyType(t types.Type) error {
-	if formOf(t.OID) == formNone {
+	if formOf(t) == formNone {
 		return sqlerr.Unsupported("an index over a column of type %s", t)
 	}
 	return nil
@@ -68,7 +72,7 @@ func CheckKeyType(t types.Type) error {
 
 // AppendKeyDatum appends a value of type t in its order-preserving encoding.
 func AppendKeyDatum(dst []byte, d types.Datum, t types.Type, desc bool) ([]byte, error) {
-	return appendKeyForm(dst, d, formOf(t.OID), keys.Direction(desc))
+	return appendKeyForm(dst, d, formOf(t), keys.Direction(desc))
 }
 
 func appendKeyForm(dst []byte, d types.Datum, form keyForm, dir keys.Direction) ([]byte, error) {

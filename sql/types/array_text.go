@@ -10,7 +10,7 @@ import (
 )
 
 func delimOf(elem Type) byte {
-	if i, ok := Lookup(elem.OID); ok {
+	if i, ok := elem.Info(); ok {
 		return i.Delim
 	}
 	return ','
@@ -378,7 +378,7 @@ func (r *arrayReader) element() error {
 		}
 		if !escaped && strings.EqualFold(string(buf), "null") {
 			r.elems = append(r.elems, Null)
-			return nil
+			return CheckDomain(Null, r.elem, r.ctx)
 		}
 	}
 	_ = quoted
@@ -478,6 +478,9 @@ func decodeArrayBinary(b []byte, t Type, ctx *FormatContext, depth int) (Datum, 
 		if n == -1 {
 			if isVector(t.OID) {
 				return Null, sqlerr.New(sqlerr.InvalidBinaryRepresentation, "invalid %s data", t.Bare())
+			}
+			if err := CheckDomain(Null, elem, ctx); err != nil {
+				return Null, err
 			}
 			a.Elems = append(a.Elems, Null)
 			continue

@@ -14,6 +14,11 @@ import (
 // EncodeText appends the text form of d, a value of type t, to dst. NULL has no
 // text form: nothing is appended and the caller says NULL its own way.
 func EncodeText(dst []byte, d Datum, t Type, ctx *FormatContext) []byte {
+	if t.def != nil {
+		if t = t.Base(); t.IsEnum() && d.kind == KindString {
+			return appendEnum(dst, d, t)
+		}
+	}
 	switch d.kind {
 	case KindNull:
 		return dst
@@ -54,7 +59,7 @@ func EncodeText(dst []byte, d Datum, t Type, ctx *FormatContext) []byte {
 		}
 		return append(dst, d.Str()...)
 	}
-	switch storageOf(t.OID) {
+	switch t.storage() {
 	case storeDate:
 		return appendDate(dst, d.num, ctx.orDefault())
 	case storeTimestamp:
@@ -73,7 +78,7 @@ func EncodeText(dst []byte, d Datum, t Type, ctx *FormatContext) []byte {
 
 // TextOf is EncodeText into a string.
 func TextOf(d Datum, t Type, ctx *FormatContext) string {
-	if d.kind == KindString && t.OID != OIDBytea && t.OID != OIDUUID && t.OID != OIDChar && t.OID != OIDJSONB {
+	if d.kind == KindString && t.def == nil && t.OID != OIDBytea && t.OID != OIDUUID && t.OID != OIDChar && t.OID != OIDJSONB {
 		return d.Str()
 	}
 	var buf [64]byte
@@ -85,7 +90,8 @@ func TextOf(d Datum, t Type, ctx *FormatContext) string {
 // for a type without binary form, and with an internal error when d is not
 // stored as t is.
 func EncodeBinary(dst []byte, d Datum, t Type, ctx *FormatContext) ([]byte, error) {
-	s := storageOf(t.OID)
+	t = t.Base()
+	s := t.storage()
 	if want := s.kind(); want != d.kind {
 		if s == storeNone {
 			return dst, t.CheckBuilt()
@@ -128,6 +134,8 @@ func EncodeBinary(dst []byte, d Datum, t Type, ctx *FormatContext) ([]byte, erro
 		return appendTimetzBinary(dst, d), nil
 	case storeBit:
 		return appendBitBinary(dst, d.Str()), nil
+	case storeEnum:
+		return appendEnum(dst, d, t), nil
 	case storeInterval:
 		v := d.Interval()
 		dst = binary.BigEndian.AppendUint64(dst, uint64(v.Micros))
@@ -162,7 +170,7 @@ func (s storage) kind() Kind {
 	case storeNumeric:
 		return KindNumeric
 	case storeText, storeBpchar, storeName, storeChar, storeBytea, storeUUID, storeVoid,
-		storeJSON, storeJSONB, storeJSONPath, storeBit:
+		storeJSON, storeJSONB, storeJSONPath, storeBit, storeEnum:
 		return KindString
 	case storeInterval:
 		return KindInterval
@@ -176,7 +184,7 @@ func (s storage) kind() Kind {
 
 // KindOf returns how values of a type are stored, KindNull for one that is not
 // built.
-func KindOf(t Type) Kind { return storageOf(t.OID).kind() }
+func KindOf(t Type) Kind { return t.storage().kind() }
 
 // appendItemBinary writes an element with its length, -1 for NULL.
 func appendItemBinary(dst []byte, d Datum, t Type, ctx *FormatContext) ([]byte, error) {
@@ -207,9 +215,12 @@ func DecodeText(s string, t Type, ctx *FormatContext) (Datum, error) {
 }
 
 func decodeText(s string, t Type, ctx *FormatContext) (Datum, error) {
+	if t.IsDomain() {
+		return decodeDomain(t, ctx, func(base Type) (Datum, error) { return decodeText(s, base, ctx) })
+	}
 	var n int64
 	var err error
-	switch storageOf(t.OID) {
+	switch t.storage() {
 	case storeBool:
 		b, err := parseBool(s)
 		if err != nil {
@@ -274,8 +285,10 @@ func decodeText(s string, t Type, ctx *FormatContext) (Datum, error) {
 		return parseVector(s, t, ctx)
 	case storeArray:
 		return parseArray(s, t, ctx)
+	case storeEnum:
+		return parseEnum(s, t)
 	case storeRecord:
-		return Null, sqlerr.New(sqlerr.FeatureNotSupported, "input of anonymous composite types is not implemented")
+		return parseRecord(s, t, ctx)
 	default:
 		return Null, sqlerr.Unsupported("type %s", t.Bare())
 	}
@@ -351,7 +364,10 @@ func DecodeBinary(b []byte, t Type, ctx *FormatContext) (Datum, error) {
 }
 
 func decodeBinary(b []byte, t Type, ctx *FormatContext, depth int) (Datum, error) {
-	s := storageOf(t.OID)
+	if t.IsDomain() {
+		return decodeDomain(t, ctx, func(base Type) (Datum, error) { return decodeBinary(b, base, ctx, depth) })
+	}
+	s := t.storage()
 	size := -1
 	switch s {
 	case storeBool, storeChar:
@@ -452,8 +468,14 @@ func decodeBinary(b []byte, t Type, ctx *FormatContext, depth int) (Datum, error
 		return NewString(""), nil
 	case storeVector, storeArray:
 		return decodeArrayBinary(b, t, ctx, depth)
+	case storeEnum:
+		v := string(b)
+		if err := checkText(v); err != nil {
+			return Null, err
+		}
+		return parseEnum(v, t)
 	case storeRecord:
-		return Null, sqlerr.New(sqlerr.FeatureNotSupported, "input of anonymous composite types is not implemented")
+		return decodeRecordBinary(b, t, ctx, depth)
 	}
 	return Null, sqlerr.Unsupported("type %s", t.Bare())
 }
@@ -465,7 +487,7 @@ func ApplyTypmod(d Datum, t Type, explicit bool) (Datum, error) {
 	if d.IsNull() || t.Typmod < 0 {
 		return d, nil
 	}
-	switch storageOf(t.OID) {
+	switch t.storage() {
 	case storeBpchar:
 		return fitText(d, t, explicit, true)
 	case storeText:

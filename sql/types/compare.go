@@ -14,6 +14,9 @@ import (
 // everything else, the default of ORDER BY. NaN is greater than all numbers and
 // equal to itself; bpchar ignores blanks at the end; text is ordered by bytes.
 func Compare(a, b Datum, t Type) int {
+	if t.def != nil {
+		t = t.Base()
+	}
 	if a.kind != b.kind {
 		switch {
 		case a.kind == KindNull:
@@ -51,6 +54,9 @@ func Compare(a, b Datum, t Type) int {
 
 // Equal reports whether Compare is 0, possibly faster.
 func Equal(a, b Datum, t Type) bool {
+	if t.def != nil {
+		t = t.Base()
+	}
 	if a.kind == b.kind && (a.kind == KindInt || a.kind == KindBool) {
 		return a.num == b.num
 	}
@@ -125,6 +131,9 @@ func compareRecords(a, b *Record) int {
 // type give equal hashes. It is neither stable across versions nor secret, and
 // not for disk.
 func Hash(h uint64, d Datum, t Type) uint64 {
+	if t.def != nil {
+		t = t.Base()
+	}
 	switch d.kind {
 	case KindNull:
 		return mix(h, 0x9e3779b97f4a7c15)
@@ -252,6 +261,11 @@ func CheckEqual(t Type) error {
 	if err := t.CheckBuilt(); err != nil {
 		return err
 	}
+	if b := t.Base(); b.def != nil {
+		return checkParts(b, CheckEqual)
+	} else if b != t {
+		return CheckEqual(b)
+	}
 	if t.IsArray() {
 		return CheckEqual(t.Elem())
 	}
@@ -268,12 +282,31 @@ func CheckOrdered(t Type) error {
 	if err := t.CheckBuilt(); err != nil {
 		return err
 	}
+	if b := t.Base(); b.def != nil {
+		return checkParts(b, CheckOrdered)
+	} else if b != t {
+		return CheckOrdered(b)
+	}
 	if t.IsArray() {
 		return CheckOrdered(t.Elem())
 	}
-	if storageOf(t.OID) == storeVoid || t.OID == OIDXid || t.OID == OIDCid || t.OID == OIDPgNodeTree || t.OID == OIDJSON || t.OID == OIDJSONPath {
+	if t.storage() == storeVoid || t.OID == OIDXid || t.OID == OIDCid || t.OID == OIDPgNodeTree || t.OID == OIDJSON || t.OID == OIDJSONPath {
 		return sqlerr.New(sqlerr.UndefinedFunction, "could not identify an ordering operator for type %s", t).
 			WithHint("Use an explicit ordering operator or modify the query.")
+	}
+	return nil
+}
+
+// checkParts applies a check to the elements of an array and the attributes of a
+// composite type.
+func checkParts(t Type, check func(Type) error) error {
+	if t.IsArray() {
+		return check(t.Elem())
+	}
+	for _, f := range t.def.Fields {
+		if err := check(f.Type); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -229,6 +229,9 @@ type Record struct {
 	Fields []Datum
 	// Names are the names of the fields, nil for a row constructor's.
 	Names []string
+	// Nums are the numbers of the attributes of a composite type, nil for a record
+	// of no such type. Only values that have them can be stored.
+	Nums []int16
 }
 
 // Name returns the name of a field; without names they are f1, f2, ….

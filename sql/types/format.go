@@ -56,6 +56,9 @@ type FormatContext struct {
 	// Names resolves the names of regclass and its relatives. While nil, they
 	// print as numbers, and names cannot be read (except of types).
 	Names ObjectNames
+	// Domains tests the CHECK constraints of domains. While nil, no value of a domain
+	// that has some can be made.
+	Domains DomainChecker
 }
 
 // ObjectNames turns names of catalogue objects into numbers and back, for the

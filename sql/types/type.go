@@ -103,6 +103,9 @@ type Type struct {
 	// and bpchar; (precision<<16 | scale)+4 for numeric; the number of
 	// fractional digits for the times; fields<<16 | digits for interval.
 	Typmod int32
+	// def is what a user's type is, nil for a built-in one. The catalogue puts it
+	// there; a type of one snapshot has one definition, so that == goes on to hold.
+	def *Def
 }
 
 // The built-in types without modifier. They are constants in all but syntax.
@@ -169,10 +172,10 @@ func Of(oid OID) Type { return Type{OID: oid, Typmod: -1} }
 func (t Type) IsZero() bool { return t.OID == 0 }
 
 // Bare returns t without its modifier.
-func (t Type) Bare() Type { return Type{OID: t.OID, Typmod: -1} }
+func (t Type) Bare() Type { return Type{OID: t.OID, Typmod: -1, def: t.def} }
 
 // WithTypmod returns t with the given modifier.
-func (t Type) WithTypmod(typmod int32) Type { return Type{OID: t.OID, Typmod: typmod} }
+func (t Type) WithTypmod(typmod int32) Type { return Type{OID: t.OID, Typmod: typmod, def: t.def} }
 
 // Info is what pg_type says about a type.
 type Info struct {
@@ -241,7 +244,7 @@ func isVector(oid OID) bool { return oid == OIDInt2Vector || oid == OIDOidVector
 
 // Name returns the name in pg_type, or the number for a type that is unknown.
 func (t Type) Name() string {
-	if i, ok := Lookup(t.OID); ok {
+	if i, ok := t.Info(); ok {
 		return i.Name
 	}
 	return strconv.FormatUint(uint64(t.OID), 10)
@@ -249,7 +252,7 @@ func (t Type) Name() string {
 
 // Category returns typcategory, or 0 for a type that is unknown.
 func (t Type) Category() byte {
-	if i, ok := Lookup(t.OID); ok {
+	if i, ok := t.Info(); ok {
 		return i.Category
 	}
 	return 0
@@ -257,13 +260,13 @@ func (t Type) Category() byte {
 
 // IsPreferred reports whether t is the preferred type of its category.
 func (t Type) IsPreferred() bool {
-	i, ok := Lookup(t.OID)
+	i, ok := t.Info()
 	return ok && i.Preferred
 }
 
 // Len returns typlen as RowDescription carries it; -1 for a type that is unknown.
 func (t Type) Len() int16 {
-	if i, ok := Lookup(t.OID); ok {
+	if i, ok := t.Info(); ok {
 		return i.Len
 	}
 	return -1
@@ -271,6 +274,9 @@ func (t Type) Len() int16 {
 
 // IsArray reports whether t is a true array type.
 func (t Type) IsArray() bool {
+	if t.def != nil {
+		return !t.def.elem.IsZero()
+	}
 	i, ok := Lookup(t.OID)
 	return ok && i.IsArray()
 }
@@ -278,6 +284,9 @@ func (t Type) IsArray() bool {
 // Elem returns the element type of an array, int2vector or oidvector, carrying
 // the array's modifier; the zero Type for anything else.
 func (t Type) Elem() Type {
+	if t.def != nil {
+		return t.def.elem
+	}
 	if isVector(t.OID) || t.IsArray() {
 		i, _ := Lookup(t.OID)
 		return Type{OID: i.Elem, Typmod: t.Typmod}
@@ -290,6 +299,10 @@ func (t Type) Elem() Type {
 func (t Type) ArrayOf() (Type, bool) {
 	if t.IsArray() {
 		return t, true
+	}
+	if t.def != nil {
+		a := t.def.ArrayType()
+		return a, !a.IsZero()
 	}
 	if i, ok := Lookup(t.OID); ok && i.Array != 0 {
 		return Type{OID: i.Array, Typmod: t.Typmod}, true
@@ -309,7 +322,7 @@ func (t Type) IsPolymorphic() bool {
 }
 
 // IsBuilt reports whether values of the type can exist.
-func (t Type) IsBuilt() bool { return storageOf(t.OID) != storeNone }
+func (t Type) IsBuilt() bool { return t.storage() != storeNone }
 
 // CheckBuilt returns feature_not_supported naming the type when values of it
 // cannot exist.
@@ -355,7 +368,27 @@ const (
 	storeJSONPath
 	storeTimetz
 	storeBit
+	storeEnum
 )
+
+// storage is storageOf for any type: a domain's values are stored as its base's.
+func (t Type) storage() storage {
+	if t.def == nil {
+		return storageOf(t.OID)
+	}
+	switch t.def.Kind {
+	case KindOfEnum:
+		return storeEnum
+	case KindOfDomain:
+		return t.def.Base.storage()
+	case KindOfComposite:
+		return storeRecord
+	}
+	if t.def.elem.storage() == storeNone {
+		return storeNone
+	}
+	return storeArray
+}
 
 func storageOf(oid OID) storage {
 	switch oid {

@@ -348,6 +348,12 @@ func MakeTypmod(oid OID, args []int64) (int32, error) {
 // String returns the name as format_type gives it: "integer",
 // "character varying(10)", "numeric(10,2)[]".
 func (t Type) String() string {
+	if t.def != nil {
+		if e := t.def.elem; !e.IsZero() {
+			return e.String() + "[]"
+		}
+		return t.def.typeName()
+	}
 	info, ok := Lookup(t.OID)
 	if !ok {
 		if t.OID == 0 {
