@@ -39,7 +39,7 @@ func (a *answer) fail(code, message, detail, hint string) {
 	}
 }
 
-func (a *answer) columns(names []string, ts []types.Type) {
+func (a *answer) columns(names, ts []string) {
 	for i, n := range names {
 		if i > 0 {
 			a.WriteString(" | ")
@@ -136,11 +136,18 @@ func recordAnswer(ctx context.Context, conn *pgconn.PgConn, out *answer, sql str
 		out.WriteString(r.CommandTag.String() + "\n")
 		return
 	}
-	var names []string
-	var ts []types.Type
+	var names, ts []string
 	for _, f := range r.FieldDescriptions {
 		names = append(names, f.Name)
-		ts = append(ts, types.Type{OID: types.OID(f.DataTypeOID), Typmod: f.TypeModifier})
+		t := types.Of(types.OID(f.DataTypeOID)).WithTypmod(f.TypeModifier)
+		ts = append(ts, t.String())
+		if _, ok := types.Lookup(t.OID); !ok {
+			// A user's type: its name is the same on both sides, its number is not.
+			q := conn.ExecParams(ctx, "select format_type($1, -1)", [][]byte{[]byte(fmt.Sprint(f.DataTypeOID))}, []uint32{26}, nil, nil).Read()
+			if q.Err == nil {
+				ts[len(ts)-1] = string(q.Rows[0][0])
+			}
+		}
 	}
 	out.columns(names, ts)
 	rows := func(r *pgconn.Result, binary bool) {
@@ -238,10 +245,9 @@ func giveAnswer(s *testSession, out *answer, sql string, binary bool) {
 		out.WriteString(strings.Join(w.tags, "\n") + "\n")
 		return
 	}
-	var names []string
-	var ts []types.Type
+	var names, ts []string
 	for _, c := range w.cols {
-		names, ts = append(names, c.Name), append(ts, c.Type)
+		names, ts = append(names, c.Name), append(ts, c.Type.String())
 	}
 	out.columns(names, ts)
 	out.WriteString(w.text.String())

@@ -242,6 +242,9 @@ func (s *Session) copyRows(ctx context.Context, r *copyReader, f *copyFormat, t 
 			}
 			if fields[i].null {
 				vals[i] = types.Null
+				if err := types.CheckDomain(types.Null, col.Type, format); err != nil {
+					return 0, where(err, col.Name+": null input")
+				}
 				continue
 			}
 			if vals[i], err = types.DecodeText(fields[i].text, col.Type, format); err != nil {

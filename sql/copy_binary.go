@@ -146,7 +146,7 @@ func (r *binaryReader) value(t types.Type, format *types.FormatContext) (types.D
 	case err != nil:
 		return types.Null, err
 	case n == -1:
-		return types.Null, nil
+		return types.Null, types.CheckDomain(types.Null, t, format)
 	case n < 0:
 		return types.Null, badCopy("invalid field size")
 	case n >= copyLineMax:

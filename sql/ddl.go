@@ -16,6 +16,9 @@ func (s *Session) ddl(ctx context.Context, st ast.Statement, text string) (ok bo
 		return false, err
 	}
 	d := &ddl{s: s, text: text}
+	if ok, err := d.typeDDL(ctx, st); ok {
+		return true, err
+	}
 	if ok, err := d.roleStatement(ctx, st); ok {
 		return true, err
 	}
@@ -185,6 +188,8 @@ func (d *ddl) drop(ctx context.Context, st *ast.Drop) error {
 		return d.dropSchemas(ctx, st)
 	case ast.ObjRole:
 		return d.dropRoles(ctx, st)
+	case ast.ObjType, ast.ObjDomain:
+		return d.dropTypes(ctx, st)
 	}
 	if st.IfExists {
 		// None of the other kinds can exist.
@@ -199,6 +204,7 @@ func (d *ddl) drop(ctx context.Context, st *ast.Drop) error {
 // emptySchemas drops what is in schemas and what depends on that.
 func (d *ddl) emptySchemas(ctx context.Context, st *ast.Drop) error {
 	var inside []*catalog.Table
+	var list []*catalog.UserType
 	for _, n := range st.Names {
 		sc := d.snap().Schema(n.Name)
 		if sc == nil || sc.Virtual {
@@ -209,8 +215,13 @@ func (d *ddl) emptySchemas(ctx context.Context, st *ast.Drop) error {
 				inside = append(inside, t)
 			}
 		}
+		for _, t := range d.snap().UserTypes() {
+			if t.Schema == sc.ID {
+				list = append(list, t)
+			}
+		}
 	}
-	if len(inside) == 0 {
+	if len(inside)+len(list) == 0 {
 		return nil
 	}
 	for _, t := range inside {
@@ -218,7 +229,10 @@ func (d *ddl) emptySchemas(ctx context.Context, st *ast.Drop) error {
 			d.cascaded = append(d.cascaded, dependent{what: t.Kind() + " " + d.relName(t)})
 		}
 	}
-	return d.dropAll(ctx, inside, true)
+	for _, t := range list {
+		d.cascaded = append(d.cascaded, dependent{what: "type " + d.typeName(t.ID)})
+	}
+	return d.dropAll(ctx, inside, list, true)
 }
 
 func (d *ddl) dropSchemas(ctx context.Context, st *ast.Drop) error {
@@ -247,15 +261,21 @@ func (d *ddl) dropSchemas(ctx context.Context, st *ast.Drop) error {
 			if sc.Virtual {
 				return sqlerr.Unsupported("dropping schema %q", sc.Name)
 			}
-			var inside []*catalog.Table
-			for _, t := range d.snap().Tables() {
+			first := ""
+			for _, t := range d.snap().UserTypes() {
 				if t.Schema == sc.ID {
-					inside = append(inside, t)
+					first = "type " + d.typeName(t.ID)
 				}
 			}
-			if len(inside) > 0 && !st.Cascade {
+			for _, t := range d.snap().Tables() {
+				if t.Schema == sc.ID {
+					first = "table " + sc.Name + "." + t.Name
+					break
+				}
+			}
+			if first != "" && !st.Cascade {
 				return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop schema %s because other objects depend on it", sc.Name).
-					WithDetail("table %s.%s depends on schema %s", sc.Name, inside[0].Name, sc.Name).
+					WithDetail("%s depends on schema %s", first, sc.Name).
 					WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
 			}
 			if err := ch.DropSchema(ctx, sc); err != nil {

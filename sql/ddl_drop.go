@@ -27,7 +27,7 @@ func (d *ddl) dropRelations(ctx context.Context, st *ast.Drop) error {
 	if len(list) == 0 {
 		return nil
 	}
-	return d.dropAll(ctx, list, st.Cascade)
+	return d.dropAll(ctx, list, nil, st.Cascade)
 }
 
 // toDrop finds a relation that is to be dropped; nil if it may be missing and is.
@@ -94,6 +94,12 @@ type dependent struct {
 	view     *catalog.Table // to be dropped too
 	table    *catalog.Table // whose column loses its default
 	column   int16
+	// whole: it is the column that goes, of table or of the composite type typ; a typ
+	// without column is to be dropped too.
+	whole bool
+	typ   *catalog.UserType
+	// Objects are listed by oid, parts of one from the last.
+	oid catalog.ID
 }
 
 // dependents lists what depends directly on a relation, but for what goes with it.
@@ -134,60 +140,113 @@ func (d *ddl) copyView(n ast.Name, from bool) error {
 	return sqlerr.New(sqlerr.WrongObjectType, "cannot copy from view %q", n.Name).WithHint("Try the COPY (SELECT ...) TO variant.")
 }
 
-// dropAll drops relations with what belongs to them and, with cascade, what
+// removal is what a DROP takes away.
+type removal struct {
+	d      *ddl
+	gone   map[catalog.ID]bool
+	tables []*catalog.Table
+	types  []*catalog.UserType
+	found  []dependent
+}
+
+func (r *removal) addTable(t *catalog.Table) bool {
+	if r.gone[t.ID] {
+		return false
+	}
+	r.gone[t.ID] = true
+	r.tables = append(r.tables, t)
+	return true
+}
+
+func (r *removal) addType(t *catalog.UserType) bool {
+	if r.gone[t.ID] {
+		return false
+	}
+	r.gone[t.ID] = true
+	r.types = append(r.types, t)
+	return true
+}
+
+// note remembers what depends on something that goes, and follows it.
+func (r *removal) note(list []dependent) {
+	for _, x := range list {
+		if x.view != nil && r.gone[x.view.ID] || x.table != nil && r.gone[x.table.ID] || x.typ != nil && r.gone[x.typ.ID] || r.has(x) {
+			continue
+		}
+		r.found = append(r.found, x)
+		switch {
+		case x.view != nil:
+			r.addTable(x.view)
+			r.followTable(x.view)
+		case x.typ != nil && !x.whole:
+			r.addType(x.typ)
+			r.note(r.d.typeDependents(x.typ.ID, x.typ.ArrayID))
+		}
+	}
+}
+
+// has reports whether the column goes already.
+func (r *removal) has(x dependent) bool {
+	for _, y := range r.found {
+		if y.table != nil && x.table != nil && y.table.ID == x.table.ID && y.column == x.column && y.whole {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *removal) followTable(t *catalog.Table) {
+	for _, q := range sequencesOf(r.d.snap(), t.ID) {
+		if r.addTable(q) {
+			r.followTable(q)
+		}
+	}
+	r.note(r.d.dependents(t))
+	if t.TypeID != 0 {
+		r.note(r.d.typeDependents(t.TypeID, t.ArrayTypeID))
+	}
+}
+
+// dropAll drops relations and types with what belongs to them and, with cascade, what
 // depends on them.
-func (d *ddl) dropAll(ctx context.Context, list []*catalog.Table, cascade bool) error {
-	gone := map[catalog.ID]bool{}
-	var order []*catalog.Table
-	add := func(t *catalog.Table) {
-		if !gone[t.ID] {
-			gone[t.ID] = true
-			order = append(order, t)
-		}
+func (d *ddl) dropAll(ctx context.Context, tables []*catalog.Table, list []*catalog.UserType, cascade bool) error {
+	r := &removal{d: d, gone: map[catalog.ID]bool{}}
+	for _, t := range tables {
+		r.addTable(t)
 	}
 	for _, t := range list {
-		add(t)
+		r.addType(t)
 	}
-	var found []dependent
-	var follow func(t *catalog.Table)
-	follow = func(t *catalog.Table) {
-		for _, q := range sequencesOf(d.snap(), t.ID) {
-			if !gone[q.ID] {
-				add(q)
-				follow(q)
-			}
-		}
-		for _, x := range d.dependents(t) {
-			if x.view != nil && gone[x.view.ID] || x.table != nil && gone[x.table.ID] {
-				continue
-			}
-			found = append(found, x)
-			if x.view != nil {
-				add(x.view)
-				follow(x.view)
-			}
-		}
+	for _, t := range tables {
+		r.followTable(t)
 	}
 	for _, t := range list {
-		follow(t)
+		r.note(d.typeDependents(t.ID, t.ArrayID))
 	}
-	if len(found) > 0 && !cascade {
-		return d.errDependents(list, found)
+	if len(r.found) > 0 && !cascade {
+		return d.errDependents(tables, list, r.found)
 	}
-	d.noticeCascade(append(d.cascaded, found...))
-	return d.change(ctx, func(ch *catalog.Change) error {
-		for _, x := range found {
-			if x.table == nil {
-				continue
-			}
-			c := ch.Snapshot().Table(x.table.ID).Clone()
-			c.Column(x.column).Default = ""
-			if err := ch.PutTable(ctx, c); err != nil {
+	for _, x := range r.found {
+		if x.whole && x.table != nil && !r.gone[x.table.ID] {
+			if err := d.canDropColumn(x.table, x.column); err != nil {
 				return err
 			}
 		}
-		for _, t := range order {
+	}
+	d.noticeCascade(append(d.cascaded, r.found...))
+	return d.change(ctx, func(ch *catalog.Change) error {
+		for _, x := range r.found {
+			if err := x.loosen(ctx, ch, r.gone); err != nil {
+				return err
+			}
+		}
+		for _, t := range r.tables {
 			if err := ch.DropTable(ctx, t); err != nil {
+				return err
+			}
+		}
+		for _, t := range r.types {
+			if err := ch.DropType(ctx, t); err != nil {
 				return err
 			}
 		}
@@ -195,14 +254,45 @@ func (d *ddl) dropAll(ctx context.Context, list []*catalog.Table, cascade bool) 
 	})
 }
 
-func (d *ddl) errDependents(list []*catalog.Table, found []dependent) error {
+// loosen takes away what depends on something that is dropped: a default, a column, an
+// attribute. What goes as a whole is dropped by itself.
+func (x dependent) loosen(ctx context.Context, ch *catalog.Change, gone map[catalog.ID]bool) error {
+	switch {
+	case x.table != nil && !gone[x.table.ID]:
+		c := ch.Current().Table(x.table.ID).Clone()
+		col := c.Column(x.column)
+		col.Default = ""
+		if x.whole {
+			// Its number is never used again: what rows have of it stays and is not read.
+			col.Dropped, col.NotNull = true, false
+		}
+		return ch.PutTable(ctx, c)
+	case x.typ != nil && x.whole && !gone[x.typ.ID]:
+		c := ch.Current().UserType(x.typ.ID).Clone()
+		for i := range c.Composite.Columns {
+			if c.Composite.Columns[i].ID == x.column {
+				c.Composite.Columns[i].Dropped = true
+			}
+		}
+		return ch.PutType(ctx, c)
+	}
+	return nil
+}
+
+func (d *ddl) errDependents(tables []*catalog.Table, list []*catalog.UserType, found []dependent) error {
 	var lines []string
 	for _, x := range found {
 		lines = append(lines, x.what+" depends on "+x.on)
 	}
 	msg := "cannot drop desired object(s) because other objects depend on them"
-	if len(list) == 1 {
-		msg = fmt.Sprintf("cannot drop %s %s because other objects depend on it", list[0].Kind(), d.relName(list[0]))
+	if len(tables)+len(list) == 1 {
+		what := ""
+		if len(list) == 1 {
+			what = "type " + d.typeName(list[0].ID)
+		} else {
+			what = tables[0].Kind() + " " + d.relName(tables[0])
+		}
+		msg = fmt.Sprintf("cannot drop %s because other objects depend on it", what)
 	}
 	return sqlerr.New(sqlerr.DependentObjectsStillExist, "%s", msg).WithDetail("%s", strings.Join(lines, "\n")).
 		WithHint("Use DROP ... CASCADE to drop the dependent objects too.")

@@ -70,7 +70,7 @@ func (d *ddl) sequenceOptions(q *catalog.Sequence, list []ast.SequenceOption, fr
 	}
 	resetMin, resetMax := fresh, fresh
 	if o := set["as"]; o != nil {
-		t, err := plan.ResolveType(o.Type)
+		t, err := plan.ResolveType(o.Type, d.s.planOptions(d.text, nil))
 		if err != nil {
 			return nil, d.at(err, o)
 		}

@@ -40,6 +40,9 @@ func (d *ddl) createTable(ctx context.Context, st *ast.CreateTable) error {
 		}
 		return sqlerr.New(sqlerr.DuplicateTable, "relation %q already exists", st.Table.Name)
 	}
+	if err := d.freeRowType(sc, st.Table.Name); err != nil {
+		return err
+	}
 	return d.change(ctx, func(ch *catalog.Change) error {
 		b := &tableBuilder{d: d, ch: ch, taken: map[string]bool{st.Table.Name: true}, constraints: map[string]bool{}}
 		t, err := b.build(ctx, sc, st)
@@ -73,7 +76,11 @@ func (b *tableBuilder) build(ctx context.Context, sc *catalog.Schema, st *ast.Cr
 	if err != nil {
 		return nil, err
 	}
-	b.t = &catalog.Table{ID: id, Schema: sc.ID, Name: st.Table.Name, StorageID: uint64(id), TypeID: typeID, NextColumn: 1, NextIndex: 1}
+	arrayID, err := b.ch.NewID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b.t = &catalog.Table{ArrayTypeID: arrayID, ArrayTypeName: arrayName(b.ch.Current(), sc.ID, st.Table.Name), ID: id, Schema: sc.ID, Name: st.Table.Name, StorageID: uint64(id), TypeID: typeID, NextColumn: 1, NextIndex: 1}
 	for _, p := range st.Params {
 		if b.t.Options == nil {
 			b.t.Options = map[string]string{}
@@ -151,7 +158,7 @@ func (b *tableBuilder) column(ctx context.Context, c *ast.ColumnDef) ([]*ast.Con
 		}
 		typeName.Name = serial
 	}
-	typ, err := plan.ResolveType(typeName)
+	typ, err := plan.ResolveType(typeName, d.s.planOptions(d.text, nil))
 	if err != nil {
 		return nil, d.at(err, c.Type)
 	}

@@ -35,6 +35,11 @@ func (d *ddl) createView(ctx context.Context, st *ast.CreateView) error {
 	case exists && (old.Index != nil || old.Table.View == nil):
 		return sqlerr.New(sqlerr.WrongObjectType, "%q is not a view", st.View.Name)
 	}
+	if !exists {
+		if err := d.freeRowType(sc, st.View.Name); err != nil {
+			return err
+		}
+	}
 	cols, refs, err := plan.NewView(d.s.planOptions(d.text, nil), st.Query)
 	if err != nil {
 		return err
@@ -55,7 +60,11 @@ func (d *ddl) createView(ctx context.Context, st *ast.CreateView) error {
 		if err != nil {
 			return err
 		}
-		t := &catalog.Table{ID: id, Schema: sc.ID, Name: st.View.Name, TypeID: typeID, View: v}
+		arrayID, err := ch.NewID(ctx)
+		if err != nil {
+			return err
+		}
+		t := &catalog.Table{ArrayTypeID: arrayID, ArrayTypeName: arrayName(ch.Current(), sc.ID, st.View.Name), ID: id, Schema: sc.ID, Name: st.View.Name, TypeID: typeID, View: v}
 		viewColumns(t, cols)
 		if err := d.giveTo(t); err != nil {
 			return err
@@ -99,7 +108,7 @@ func (d *ddl) replaceView(ctx context.Context, t *catalog.Table, v *catalog.View
 		case c.Name != cols[i].Name:
 			return sqlerr.New(sqlerr.InvalidTableDefinition, "cannot change name of view column %q to %q", c.Name, cols[i].Name).
 				WithHint("Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead.")
-		case c.Type != cols[i].Type:
+		case c.Type.OID != cols[i].Type.OID || c.Type.Typmod != cols[i].Type.Typmod:
 			return sqlerr.New(sqlerr.InvalidTableDefinition, "cannot change data type of view column %q from %s to %s", c.Name, c.Type, cols[i].Type)
 		}
 	}

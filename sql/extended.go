@@ -69,13 +69,33 @@ func (s *Session) prepare(ctx context.Context, name, text string, oids []uint32)
 		if oid == 0 || types.OID(oid) == types.OIDUnknown {
 			continue
 		}
-		t := types.Of(types.OID(oid))
-		if _, ok := types.Lookup(t.OID); !ok {
+		t, ok := types.Of(types.OID(oid)), false
+		if _, ok = types.Lookup(t.OID); !ok {
+			if t, ok, err = s.typeByOID(ctx, t.OID); err != nil {
+				return nil, err
+			}
+		}
+		if !ok {
 			return nil, sqlerr.New(sqlerr.UndefinedObject, "type with OID %d does not exist", oid)
 		}
 		p.declared[i] = t
 	}
 	return p, s.analyze(ctx, p)
+}
+
+// typeByOID finds a user's type, for which the catalogue has to be asked.
+func (s *Session) typeByOID(ctx context.Context, oid types.OID) (types.Type, bool, error) {
+	if s.status == pgwire.TxFailed {
+		return types.Type{}, false, errFailedBlock()
+	}
+	if err := s.begin(ctx, TxnOptions{Autocommit: true}, false); err != nil {
+		return types.Type{}, false, err
+	}
+	if err := s.open(ctx); err != nil {
+		return types.Type{}, false, err
+	}
+	t, ok := s.tx.snap.TypeByOID(oid)
+	return t, ok, nil
 }
 
 // analyze finds out parameter types and result columns of a statement.
@@ -209,6 +229,9 @@ func (s *Session) decodeParams(p *prepared, b *pgwire.BindRequest) ([]types.Datu
 	}
 	for i, v := range b.Params {
 		if v.Value == nil {
+			if err := types.CheckDomain(types.Null, p.params[i], f); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		var err error

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate-db/quorate/sql/parse"
 	"github.com/quorate-db/quorate/sql/rowcodec"
 	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/sql/types"
 	"github.com/quorate-db/quorate/storage/keys"
 	"github.com/quorate-db/quorate/txn"
 )
@@ -43,8 +44,10 @@ type Session struct {
 	tx       *txnState
 
 	prepared map[string]*prepared
-	portals  map[string]*portal
-	cursors  map[string]*portal // of DECLARE
+	// domains are the bound conditions of domains that were tested.
+	domains map[*types.Def][]expr.Expr
+	portals map[string]*portal
+	cursors map[string]*portal // of DECLARE
 
 	seqs sessionSeqs
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/quorate-db/quorate/pgwire"
 	"github.com/quorate-db/quorate/sql/ast"
+	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/exec"
 	"github.com/quorate-db/quorate/sql/expr"
 	"github.com/quorate-db/quorate/sql/parse"
@@ -230,6 +231,7 @@ func (s *Session) preparePlan(p *prepared) error {
 	if p.known {
 		declared = p.params
 	}
+	declared = attachTypes(snap, declared)
 	pl, err := plan.New(p.stmt, s.planOptions(p.text, declared))
 	if err != nil {
 		return err
@@ -238,6 +240,13 @@ func (s *Session) preparePlan(p *prepared) error {
 		return sqlerr.New(sqlerr.FeatureNotSupported, "cached plan must not change result type").WithRoutine("RevalidateCachedQuery")
 	}
 	p.plan, p.planKey = pl, key
+	if p.known {
+		// The same types, in their present definitions.
+		p.params = pl.Params
+		for i := range p.cols {
+			p.cols[i].Type = pl.Columns[i].Type.Base()
+		}
+	}
 	if !p.known {
 		p.params = pl.Params
 		p.cols = portalColumns(pl.Columns, nil)
@@ -246,12 +255,27 @@ func (s *Session) preparePlan(p *prepared) error {
 	return nil
 }
 
+// attachTypes gives types the definitions that they have now.
+func attachTypes(snap *catalog.Snapshot, ts []types.Type) []types.Type {
+	for i, t := range ts {
+		if now := snap.Attach(t); now != t {
+			out := append([]types.Type(nil), ts...)
+			for j := i; j < len(out); j++ {
+				out[j] = snap.Attach(out[j])
+			}
+			return out
+		}
+	}
+	return ts
+}
+
 func sameColumns(a []pgwire.Column, b []plan.Column) bool {
 	if len(a) != len(b) || (a == nil) != (b == nil) {
 		return false
 	}
 	for i := range a {
-		if a[i].Name != b[i].Name || a[i].Type != b[i].Type {
+		// A type may have another definition by now: an enum, say, a label more.
+		if t := b[i].Type.Base(); a[i].Name != b[i].Name || a[i].Type.OID != t.OID || a[i].Type.Typmod != t.Typmod {
 			return false
 		}
 	}
@@ -264,7 +288,8 @@ func portalColumns(cs []plan.Column, formats []int16) []pgwire.Column {
 	}
 	out := make([]pgwire.Column, len(cs))
 	for i, c := range cs {
-		out[i] = pgwire.Column{Name: c.Name, Type: c.Type, TableOID: uint32(c.TableOID), AttNum: c.AttNum, Format: pgwire.ResultFormat(formats, i)}
+		// Clients see the type under a domain, as from PostgreSQL.
+		out[i] = pgwire.Column{Name: c.Name, Type: c.Type.Base(), TableOID: uint32(c.TableOID), AttNum: c.AttNum, Format: pgwire.ResultFormat(formats, i)}
 	}
 	return out
 }
@@ -290,7 +315,7 @@ func (s *Session) formatContext() *types.FormatContext {
 	if s.tx != nil {
 		f.Now = s.tx.start
 	}
-	f.Names = objectNames{s}
+	f.Names, f.Domains = objectNames{s}, domainChecks{s}
 	return &f
 }
 

@@ -2,12 +2,15 @@ package sql
 
 import (
 	"context"
+	"slices"
 	"strings"
 
+	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/exec"
 	"github.com/quorate-db/quorate/sql/expr"
 	"github.com/quorate-db/quorate/sql/parse"
+	"github.com/quorate-db/quorate/sql/plan"
 	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
 )
@@ -68,7 +71,12 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 	switch name {
 	case "pg_table_is_visible":
 		return s.relVisible(snap, args[0].OID()), nil
-	case "pg_type_is_visible", "pg_function_is_visible", "pg_operator_is_visible", "pg_opclass_is_visible", "pg_opfamily_is_visible",
+	case "pg_type_is_visible":
+		if _, ok := snap.TypeByOID(args[0].OID()); !ok {
+			return types.Null, nil
+		}
+		return types.NewBool(s.typeVisible(snap, args[0].OID())), nil
+	case "pg_function_is_visible", "pg_operator_is_visible", "pg_opclass_is_visible", "pg_opfamily_is_visible",
 		"pg_collation_is_visible", "pg_conversion_is_visible", "pg_ts_config_is_visible", "pg_statistics_obj_is_visible":
 		return types.True, nil
 	case "pg_get_userbyid":
@@ -124,7 +132,7 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 		return types.NewInt(0), nil
 	case "pg_relation_is_publishable":
 		return types.False, nil
-	case "to_regclass", "to_regtype", "to_regnamespace", "to_regrole", "to_regproc":
+	case "to_regclass", "to_regtype", "to_regnamespace", "to_regrole", "to_regproc", "to_regprocedure", "to_regoper", "to_regoperator", "to_regcollation":
 		info, _ := types.LookupName(strings.TrimPrefix(name, "to_"))
 		d, err := types.DecodeText(args[0].Str(), types.Of(info.OID), ctx.Format)
 		switch sqlerr.CodeOf(err) {
@@ -145,6 +153,10 @@ func (s *Session) relVisible(snap *catalog.Snapshot, oid types.OID) types.Datum 
 		return types.Null
 	}
 	r, ok, err := snap.Resolve("", name, s.path(snap, true))
+	if err == nil && !ok {
+		rel, found := compositeRel(snap, "", name, s.path(snap, true))
+		return types.NewBool(found && rel == oid)
+	}
 	if err != nil || !ok {
 		return types.False
 	}
@@ -164,7 +176,29 @@ func relationName(snap *catalog.Snapshot, oid types.OID) (schema *catalog.Schema
 	if r, ok := snap.IndexByID(oid); ok {
 		return snap.SchemaByID(r.Table.Schema), r.Index.Name, true
 	}
+	for _, u := range snap.UserTypes() {
+		if u.Composite != nil && u.Composite.Rel == oid {
+			return snap.SchemaByID(u.Schema), u.Name, true
+		}
+	}
 	return nil, "", false
+}
+
+// compositeRel finds the relation of a composite type by its name.
+func compositeRel(snap *catalog.Snapshot, schema, name string, path []string) (types.OID, bool) {
+	if schema != "" {
+		path = []string{schema}
+	}
+	for _, p := range path {
+		sc := snap.Schema(p)
+		if sc == nil {
+			continue
+		}
+		if t, ok := snap.TypeNamed(sc.ID, name); ok && t.IsComposite() {
+			return t.Def().Rel, true
+		}
+	}
+	return 0, false
 }
 
 // indexDef is pg_get_indexdef(oid [, column, pretty]).
@@ -229,6 +263,22 @@ func closes(text string) int {
 // constraintDef is pg_get_constraintdef. Pretty leaves out the outer parentheses
 // of a condition.
 func (s *Session) constraintDef(snap *catalog.Snapshot, oid types.OID, pretty bool) types.Datum {
+	for _, u := range snap.UserTypes() {
+		for i := 0; u.Domain != nil && i < len(u.Domain.Checks); i++ {
+			if c := &u.Domain.Checks[i]; c.ID == oid {
+				t, _ := snap.TypeByOID(u.ID)
+				text := s.domainCheckText(t.Def(), c.Expr)
+				if pretty && strings.HasPrefix(text, "(") && closes(text) == len(text)-1 {
+					text = text[1 : len(text)-1]
+				}
+				def := "CHECK (" + text + ")"
+				if c.Unvalidated {
+					def += " NOT VALID"
+				}
+				return types.NewString(def)
+			}
+		}
+	}
 	for _, t := range snap.Tables() {
 		for i := range t.Indexes {
 			if ix := &t.Indexes[i]; ix.ConstraintID == oid && oid != 0 {
@@ -284,12 +334,69 @@ func (n objectNames) ObjectName(reg, object types.OID) (string, bool) {
 		if r := snap.Role(object); r != nil {
 			return exec.QuoteIdent(r.Name), true
 		}
-	case types.OIDRegProc, types.OIDRegProcedure:
+	case types.OIDRegType:
+		if t, ok := snap.TypeByOID(object); ok && t.IsUser() {
+			return n.s.typeText(snap, t), true
+		}
+	case types.OIDRegProc:
 		if f, ok := n.s.e.exprs.FuncByOID(object); ok {
-			return f.Name, true
+			if len(n.s.e.exprs.FuncsNamed(f.Name)) > 1 {
+				return "pg_catalog." + exec.QuoteIdent(f.Name), true // the bare name would not do
+			}
+			return exec.QuoteIdent(f.Name), true
+		}
+	case types.OIDRegProcedure:
+		if f, ok := n.s.e.exprs.FuncByOID(object); ok {
+			args := make([]string, len(f.Args))
+			for i, a := range f.Args {
+				args[i] = types.Of(a).String()
+			}
+			return exec.QuoteIdent(f.Name) + "(" + strings.Join(args, ",") + ")", true
+		}
+	case types.OIDRegOper, types.OIDRegOperator:
+		return n.operatorName(reg, object)
+	case types.OIDRegCollation:
+		if name, ok := collationNames[object]; ok {
+			return exec.QuoteIdent(name), true
 		}
 	}
 	return "", false
+}
+
+// collationNames are those of pg_collation.
+var collationNames = map[types.OID]string{100: "default", 950: "C", 951: "POSIX"}
+
+// operatorName prints an operator: as regoperator with its operands, as regoper with
+// its schema where the bare name would not find it.
+func (n objectNames) operatorName(reg, object types.OID) (string, bool) {
+	same := 0
+	var found *expr.Op
+	for _, o := range n.s.e.exprs.Ops() {
+		if o.OID == object {
+			found = o
+		}
+	}
+	if found == nil {
+		return "", false
+	}
+	for _, o := range n.s.e.exprs.Ops() {
+		if o.Name == found.Name {
+			same++
+		}
+	}
+	if reg == types.OIDRegOper {
+		if same > 1 {
+			return "pg_catalog." + found.Name, true
+		}
+		return found.Name, true
+	}
+	operand := func(o types.OID) string {
+		if o == 0 {
+			return "NONE"
+		}
+		return types.Of(o).String()
+	}
+	return found.Name + "(" + operand(found.Left) + "," + operand(found.Right) + ")", true
 }
 
 // ObjectOID reads a name.
@@ -308,6 +415,11 @@ func (n objectNames) ObjectOID(reg types.OID, name string) (types.OID, error) {
 		r, ok, err := snap.Resolve(schema, obj, n.s.path(snap, true))
 		if err != nil {
 			return 0, err
+		}
+		if !ok {
+			if rel, found := compositeRel(snap, schema, obj, n.s.path(snap, true)); found {
+				return rel, nil
+			}
 		}
 		switch {
 		case !ok:
@@ -328,6 +440,9 @@ func (n objectNames) ObjectOID(reg types.OID, name string) (types.OID, error) {
 		return 0, sqlerr.New(sqlerr.UndefinedObject, "role %q does not exist", obj)
 	case types.OIDRegProc:
 		fs := n.s.e.exprs.FuncsNamed(obj)
+		if schema != "" && schema != "pg_catalog" {
+			fs = nil
+		}
 		switch len(fs) {
 		case 0:
 			return 0, sqlerr.New(sqlerr.UndefinedFunction, "function %q does not exist", name)
@@ -336,20 +451,130 @@ func (n objectNames) ObjectOID(reg types.OID, name string) (types.OID, error) {
 		}
 		return 0, sqlerr.New(sqlerr.AmbiguousFunction, "more than one function named %q", name)
 	case types.OIDRegType:
-		t, err := parse.ParseType(name)
-		if err != nil {
-			return 0, err
+		return n.typeOID(name)
+	case types.OIDRegProcedure:
+		return n.procedureOID(name)
+	case types.OIDRegOper, types.OIDRegOperator:
+		return n.operatorOID(reg, name)
+	case types.OIDRegCollation:
+		for oid, c := range collationNames {
+			if c == obj && (schema == "" || schema == "pg_catalog") {
+				return oid, nil
+			}
 		}
-		info, ok := types.LookupName(t.Name)
-		if !ok {
-			return 0, sqlerr.New(sqlerr.UndefinedObject, "type %q does not exist", name)
-		}
-		if t.ArrayDims > 0 {
-			return info.Array, nil
-		}
-		return info.OID, nil
+		return 0, sqlerr.New(sqlerr.UndefinedObject, "collation %q for encoding \"UTF8\" does not exist", name)
 	}
 	return 0, sqlerr.Unsupported("reading a name of this kind")
+}
+
+func (n objectNames) resolve(t ast.TypeName) (types.Type, error) {
+	snap := n.s.snapshotForErrors()
+	return plan.ResolveType(t, plan.Options{Catalog: snap, Path: n.s.path(snap, true)})
+}
+
+func (n objectNames) typeOID(name string) (types.OID, error) {
+	t, err := parse.ParseType(name)
+	if err != nil {
+		return 0, err
+	}
+	typ, err := n.resolve(t)
+	return typ.OID, err
+}
+
+// operands reads the types in the parentheses of name(type, …).
+func (n objectNames) operands(name string) (head string, args []types.OID, err error) {
+	open := strings.IndexByte(name, '(')
+	if open < 0 {
+		return "", nil, sqlerr.New(sqlerr.InvalidTextRepresentation, "expected a left parenthesis")
+	}
+	list, ok := strings.CutSuffix(strings.TrimSpace(name[open+1:]), ")")
+	if !ok {
+		return "", nil, sqlerr.New(sqlerr.InvalidTextRepresentation, "expected a right parenthesis")
+	}
+	if strings.TrimSpace(list) == "" {
+		return strings.TrimSpace(name[:open]), nil, nil
+	}
+	for _, a := range splitTypes(list) {
+		if strings.EqualFold(strings.TrimSpace(a), "none") {
+			args = append(args, 0)
+			continue
+		}
+		oid, err := n.typeOID(strings.TrimSpace(a))
+		if err != nil {
+			return "", nil, err
+		}
+		args = append(args, oid)
+	}
+	return strings.TrimSpace(name[:open]), args, nil
+}
+
+// splitTypes cuts a list of types at its commas, but not inside of parentheses.
+func splitTypes(list string) []string {
+	var out []string
+	depth, from := 0, 0
+	for i := 0; i < len(list); i++ {
+		switch list[i] {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		case ',':
+			if depth == 0 {
+				out = append(out, list[from:i])
+				from = i + 1
+			}
+		}
+	}
+	return append(out, list[from:])
+}
+
+func (n objectNames) procedureOID(name string) (types.OID, error) {
+	head, args, err := n.operands(name)
+	if err != nil {
+		return 0, err
+	}
+	parts := splitName(head)
+	if len(parts) == 1 || parts[0] == "pg_catalog" {
+		for _, f := range n.s.e.exprs.FuncsNamed(parts[len(parts)-1]) {
+			if slices.Equal(f.Args, args) {
+				return f.OID, nil
+			}
+		}
+	}
+	return 0, sqlerr.New(sqlerr.UndefinedFunction, "function %q does not exist", name)
+}
+
+func (n objectNames) operatorOID(reg types.OID, name string) (types.OID, error) {
+	head := name
+	var args []types.OID
+	if reg == types.OIDRegOperator {
+		var err error
+		if head, args, err = n.operands(name); err != nil {
+			return 0, err
+		}
+		switch len(args) {
+		case 1:
+			return 0, sqlerr.New(sqlerr.UndefinedParameter, "missing argument").WithHint("Use NONE to denote the missing argument of a unary operator.")
+		case 2:
+		default:
+			return 0, sqlerr.New(sqlerr.TooManyArguments, "too many arguments").WithHint("Provide two argument types for operator.")
+		}
+	}
+	found, count := types.OID(0), 0
+	for _, o := range n.s.e.exprs.Ops() {
+		if o.Name != strings.TrimPrefix(head, "pg_catalog.") || args != nil && (o.Left != args[0] || o.Right != args[1]) {
+			continue
+		}
+		found = o.OID
+		count++
+	}
+	switch {
+	case count == 0:
+		return 0, sqlerr.New(sqlerr.UndefinedFunction, "operator does not exist: %s", name)
+	case count > 1:
+		return 0, sqlerr.New(sqlerr.AmbiguousFunction, "more than one operator named %s", name)
+	}
+	return found, nil
 }
 
 // splitName takes a dotted name apart, quotes removed.

@@ -102,7 +102,9 @@ func (s *Session) utility(ctx context.Context, p *portal, w pgwire.ResultWriter)
 func writes(st ast.Statement) bool {
 	switch st := st.(type) {
 	case *ast.CreateTable, *ast.CreateTableAs, *ast.CreateIndex, *ast.Drop, *ast.Truncate, *ast.AlterTable, *ast.CreateSchema,
-		*ast.CreateEnum, *ast.CreateRole, *ast.Comment, *ast.Grant, *ast.AlterRole, *ast.DefaultPrivileges, *ast.OwnedBy, *ast.AlterSchema:
+		*ast.CreateEnum, *ast.CreateComposite, *ast.CreateDomain, *ast.AlterEnum, *ast.AlterType, *ast.AlterDomain,
+		*ast.CreateView, *ast.CreateSequence, *ast.CreateRole, *ast.Comment, *ast.Grant, *ast.AlterRole, *ast.DefaultPrivileges,
+		*ast.OwnedBy, *ast.AlterSchema:
 		return true
 	case *ast.Copy:
 		return st.From
@@ -323,16 +325,16 @@ func (s *Session) prepareSQL(ctx context.Context, st *ast.Prepare, text string) 
 	if len(s.prepared) >= maxPrepared {
 		return sqlerr.New(sqlerr.ProgramLimitExceeded, "too many prepared statements (%d)", maxPrepared)
 	}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
 	q := &prepared{name: st.Name, stmt: st.Statement, text: text, made: s.e.o.Clock.Now()}
 	for _, t := range st.Types {
-		rt, err := plan.ResolveType(t)
+		rt, err := plan.ResolveType(t, s.planOptions(text, nil))
 		if err != nil {
 			return err
 		}
 		q.declared = append(q.declared, rt)
-	}
-	if err := s.open(ctx); err != nil {
-		return err
 	}
 	if err := s.preparePlan(q); err != nil {
 		return err

@@ -25,7 +25,6 @@ func emptyTables() []*virtualTable {
 		t(6106, "pg_publication_rel", "oid", types.Oid, "prpubid", types.Oid, "prrelid", types.Oid, "prqual", types.PgNodeTree,
 			"prattrs", types.Int2Vector),
 		t(6237, "pg_publication_namespace", "oid", types.Oid, "pnpubid", types.Oid, "pnnspid", types.Oid),
-		t(3501, "pg_enum", "oid", types.Oid, "enumtypid", types.Oid, "enumsortorder", types.Float4, "enumlabel", types.Name),
 		t(3541, "pg_range", "rngtypid", types.Oid, "rngsubtype", types.Oid, "rngmultitypid", types.Oid, "rngcollation", types.Oid,
 			"rngsubopc", types.Oid, "rngcanonical", types.RegProc, "rngsubdiff", types.RegProc),
 		t(2618, "pg_rewrite", "oid", types.Oid, "rulename", types.Name, "ev_class", types.Oid, "ev_type", types.Char, "ev_enabled", types.Char,

@@ -58,7 +58,11 @@ func infoColumns(s *Session, yield func(fields) error) error {
 				row["identity_maximum"], row["identity_minimum"] = dText(itoa64(q.Sequence.Max)), dText(itoa64(q.Sequence.Min))
 				row["identity_cycle"] = dYes(q.Sequence.Cycle)
 			}
-			describeType(row, c.Type)
+			s.describeUDT(row, c.Type.Base())
+			if c.Type.IsDomain() {
+				d := c.Type.Def()
+				row["domain_catalog"], row["domain_schema"], row["domain_name"] = dText(s.database()), dText(d.Schema), dText(d.Name)
+			}
 			if err := yield(row); err != nil {
 				return err
 			}
@@ -69,7 +73,7 @@ func infoColumns(s *Session, yield func(fields) error) error {
 
 // describeType fills in what information_schema.columns says of a type.
 func describeType(row fields, t types.Type) {
-	if info, ok := types.Lookup(t.OID); ok {
+	if info, ok := t.Info(); ok {
 		row["udt_name"] = dText(info.Name)
 	}
 	row["data_type"] = dText(t.Bare().String())

@@ -76,6 +76,7 @@ func pgOpclass(_ *Session, yield func(fields) error) error {
 // defaultOpclass is the class that CREATE INDEX takes for a column of type t, 0 if
 // there is none.
 func defaultOpclass(t types.Type) types.OID {
+	t = t.Base()
 	oid := t.OID
 	switch {
 	case oid == types.OIDVarchar:
@@ -88,7 +89,7 @@ func defaultOpclass(t types.Type) types.OID {
 			return c.oid
 		}
 	}
-	if info, ok := types.Lookup(t.OID); ok && info.Kind == 'e' {
+	if t.IsEnum() {
 		return 10069
 	}
 	return 0

@@ -82,7 +82,7 @@ func pgClass(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldR
 			}
 		}
 	}
-	return nil
+	return compositeClass(s, oid, byOID, yield)
 }
 
 func classRow(oid types.OID, name string, schema types.OID, kind byte, natts int, typ, am, file types.OID) []types.Datum {
@@ -104,14 +104,7 @@ func pgAttribute(_ context.Context, s *Session, eq map[int]types.Datum, yield yi
 			if c.Hidden {
 				continue
 			}
-			row := attributeRow(t.ID, c.Name, c.Type, c.ID)
-			row[13], row[14] = dBool(c.NotNull), dBool(c.Default != "")
-			row[16], row[22] = dChar(c.Identity), dACL(s, c.ACL)
-			if c.Dropped {
-				row[1] = dText("........pg.dropped." + itoa(int(c.ID)) + "........")
-				row[2], row[18] = dOID(0), dBool(true)
-			}
-			if err := yield(row); err != nil {
+			if err := yield(columnRow(s, t.ID, c, c.Type)); err != nil {
 				return err
 			}
 		}
@@ -128,11 +121,11 @@ func pgAttribute(_ context.Context, s *Session, eq map[int]types.Datum, yield yi
 			}
 		}
 	}
-	return nil
+	return compositeAttributes(s, rel, byRel, yield)
 }
 
 func attributeRow(rel types.OID, name string, t types.Type, num int16) []types.Datum {
-	info, ok := types.Lookup(t.OID)
+	info, ok := t.Info()
 	if !ok {
 		info = &types.Info{}
 	}
@@ -143,31 +136,6 @@ func attributeRow(rel types.OID, name string, t types.Type, num int16) []types.D
 	return []types.Datum{dOID(rel), dText(name), dOID(t.OID), dInt(-1), dInt(int64(info.Len)), dInt(int64(num)), dInt(dims), dInt(-1),
 		dInt(int64(t.Typmod)), dBool(info.ByVal), dChar(info.Align), dChar(info.Storage), dChar(0), dBool(false), dBool(false),
 		dBool(false), dChar(0), dChar(0), dBool(false), dBool(true), dInt(0), dOID(info.Collation), types.Null, types.Null, types.Null, types.Null}
-}
-
-func pgType(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldRow) error {
-	for i := range types.All() {
-		if want, ok := eq[0]; ok && want.OID() != i.OID {
-			continue
-		}
-		if want, ok := eq[1]; ok && want.Str() != i.Name {
-			continue
-		}
-		if err := yield(typeRow(i, catalog.SchemaPgCatalog, 0)); err != nil {
-			return err
-		}
-	}
-	for _, t := range s.tx.snap.Tables() {
-		if t.TypeID == 0 {
-			continue
-		}
-		i := &types.Info{OID: t.TypeID, Name: t.Name, Len: -1, Kind: 'c', Category: 'C', Delim: ',', Align: 'd', Storage: 'x',
-			Input: 2290, Output: 2291, Receive: 2402, Send: 2403}
-		if err := yield(typeRow(i, t.Schema, t.ID)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func typeRow(i *types.Info, schema, rel types.OID) []types.Datum {
@@ -200,7 +168,7 @@ func pgIndex(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldR
 			for j, c := range ix.Columns {
 				key[j] = int64(c.Column)
 				class[j] = int64(defaultOpclass(t.Column(c.Column).Type))
-				if info, ok := types.Lookup(t.Column(c.Column).Type.OID); ok {
+				if info, ok := t.Column(c.Column).Type.Info(); ok {
 					coll[j] = int64(info.Collation)
 				}
 				if c.Desc {
@@ -248,7 +216,10 @@ func pgConstraint(_ context.Context, s *Session, eq map[int]types.Datum, yield y
 			}
 		}
 	}
-	return nil
+	if byRel && rel.OID() != 0 {
+		return nil
+	}
+	return domainConstraints(s, yield)
 }
 
 func constraintRow(oid types.OID, name string, t *catalog.Table, kind byte, index types.OID, cols []types.Datum, bin types.Datum) []types.Datum {

@@ -261,6 +261,13 @@ func (o *funcScan) next(ctx context.Context, b *Batch) error {
 			}
 			if row != nil {
 				any = true
+				if o.sets[i].e.Type().Base().IsComposite() {
+					// A row value becomes its columns; NULL is a row of NULLs.
+					v := row[0]
+					if row = nil; !v.IsNull() {
+						row = v.Record().Fields
+					}
+				}
 				copy(out[at:at+o.n.Widths[i]], row)
 			}
 			at += o.n.Widths[i]

@@ -44,7 +44,7 @@ func (k kernels) aggregates() {
 	k.agg("avg(float4) avg(float8)", func(*Signature) AggState { return &floatSum{avg: true} })
 	k.agg("sum(interval)", func(*Signature) AggState { return &intervalSum{} })
 	k.agg("avg(interval)", func(*Signature) AggState { return &intervalSum{avg: true} })
-	for _, t := range strings.Fields("int2 int4 int8 float4 float8 numeric text bpchar oid date time timetz timestamp timestamptz interval anyarray") {
+	for _, t := range strings.Fields("int2 int4 int8 float4 float8 numeric text bpchar oid date time timetz timestamp timestamptz interval anyarray anyenum") {
 		k.agg("min("+t+")", func(sig *Signature) AggState { return &extreme{typ: sig.Result, sign: -1} })
 		k.agg("max("+t+")", func(sig *Signature) AggState { return &extreme{typ: sig.Result, sign: 1} })
 	}

@@ -64,7 +64,7 @@ func (e *JSONAssign) WithChildren(c []Expr) Expr {
 // AssignElement makes what a column holds after the assignment of value to its
 // part [index…] or, with slice, [index:upper, …].
 func (b *Builder) AssignElement(column string, old Expr, index, upper []Expr, slice bool, value Expr) (Expr, error) {
-	t := old.Type()
+	t := old.Type().Base()
 	if t.OID == types.OIDJSONB {
 		if slice {
 			return nil, sqlerr.New(sqlerr.DatatypeMismatch, "jsonb subscript does not support slices")

@@ -22,6 +22,8 @@ type Builder struct {
 	// Place gives an error about a literal's text the literal's place (Const.At).
 	// May be nil.
 	Place func(err error, at int32) error
+	// TypeNamed finds a user's type by its name, for type(x). May be nil.
+	TypeNamed func(schema, name string) (types.Type, bool)
 }
 
 // Known gives e the type text if its type is still unknown.
@@ -36,7 +38,7 @@ func (b *Builder) Known(e Expr) (Expr, error) {
 // or AND, whose name the message carries: "argument of WHERE must be type
 // boolean, not type integer" (42804).
 func (b *Builder) Condition(e Expr, clause string) (Expr, error) {
-	if t := e.Type(); t.OID != types.OIDBool && !isUnknown(t) {
+	if t := e.Type(); t.Base().OID != types.OIDBool && !isUnknown(t) {
 		return nil, sqlerr.New(sqlerr.DatatypeMismatch, "argument of %s must be type boolean, not type %s", clause, t.Bare())
 	}
 	return b.Cast(e, types.Bool, CastImplicit)
@@ -59,8 +61,8 @@ func (b *Builder) Binary(op string, left, right Expr) (Expr, error) {
 	if op == "!=" {
 		op = "<>"
 	}
-	lr, ok1 := left.(*RowExpr)
-	rr, ok2 := right.(*RowExpr)
+	lr, ok1 := constructed(left)
+	rr, ok2 := constructed(right)
 	if ok1 && ok2 && isComparison(op) {
 		return b.rows(op, lr.Items, rr.Items)
 	}
@@ -75,6 +77,13 @@ func (b *Builder) Binary(op string, left, right Expr) (Expr, error) {
 		return nil, err
 	}
 	return &OpCall{Op: r.Op, Left: left, Right: right, Sig: Signature{Args: []types.Type{r.Left, r.Right}, Result: r.Result}}, nil
+}
+
+// constructed returns a row that is written as ROW(…), which is compared field by
+// field. A table's row and one of a composite type are single values.
+func constructed(e Expr) (*RowExpr, bool) {
+	r, ok := e.(*RowExpr)
+	return r, ok && r.Names == nil
 }
 
 func isComparison(op string) bool {
@@ -319,11 +328,10 @@ func (b *Builder) functionalCast(schema, name string, args []Expr, cause error) 
 	if len(args) != 1 || !sqlerr.Is(cause, sqlerr.UndefinedFunction) && !sqlerr.Is(cause, sqlerr.FeatureNotSupported) {
 		return nil, false
 	}
-	info, ok := types.LookupName(name)
-	if !ok || info.Kind == 'p' {
+	to, ok := b.typeNamed(schema, name)
+	if !ok {
 		return nil, false
 	}
-	to := types.Of(info.OID)
 	if !isUnknown(args[0].Type()) {
 		if _, _, ok := b.Catalog.pathway(args[0].Type(), to, CastExplicit); !ok {
 			return nil, false
@@ -337,14 +345,27 @@ func (b *Builder) functionalCast(schema, name string, args []Expr, cause error) 
 // one.
 func (b *Builder) literalCast(schema, name string, arg Expr) (func() (Expr, error), bool) {
 	c, lit := arg.(*Const)
-	if schema != "" && schema != "pg_catalog" || !lit || c.Typ.OID != types.OIDUnknown {
+	if !lit || c.Typ.OID != types.OIDUnknown {
 		return nil, false
 	}
-	info, ok := types.LookupName(name)
-	if !ok || info.Kind == 'p' || !types.Of(info.OID).IsBuilt() {
+	to, ok := b.typeNamed(schema, name)
+	if !ok || !to.IsBuilt() {
 		return nil, false
 	}
-	return func() (Expr, error) { return b.Cast(arg, types.Of(info.OID), CastExplicit) }, true
+	return func() (Expr, error) { return b.Cast(arg, to, CastExplicit) }, true
+}
+
+// typeNamed finds the type that a function's name may mean.
+func (b *Builder) typeNamed(schema, name string) (types.Type, bool) {
+	if schema == "" || schema == "pg_catalog" {
+		if info, ok := types.LookupName(name); ok {
+			return types.Of(info.OID), info.Kind != 'p'
+		}
+	}
+	if b.TypeNamed == nil {
+		return types.Type{}, false
+	}
+	return b.TypeNamed(schema, name)
 }
 
 // CallStar calls an aggregate with a star: count(*).

@@ -77,8 +77,8 @@ func (b *Builder) IsBool(arg Expr, want types.Datum, negate bool) (Expr, error) 
 
 // IsDistinct makes left IS [NOT] DISTINCT FROM right.
 func (b *Builder) IsDistinct(left, right Expr, negate bool) (Expr, error) {
-	lr, ok1 := left.(*RowExpr)
-	rr, ok2 := right.(*RowExpr)
+	lr, ok1 := constructed(left)
+	rr, ok2 := constructed(right)
 	if ok1 && ok2 {
 		if len(lr.Items) != len(rr.Items) {
 			return nil, sqlerr.New(sqlerr.SyntaxError, "unequal number of entries in row expressions")
@@ -152,7 +152,7 @@ func (b *Builder) In(arg Expr, list []Expr, negate bool) (Expr, error) {
 		}
 		return b.logic(!negate, "IN", parts)
 	}
-	if _, row := arg.(*RowExpr); row || len(list) == 1 {
+	if _, row := constructed(arg); row || len(list) == 1 {
 		return each()
 	}
 	// As PostgreSQL does: items of a common type are compared as one list, if the
@@ -195,7 +195,7 @@ func typesOf(list []Expr) []types.Type {
 
 // AnyAll makes left op ANY (array) or left op ALL (array).
 func (b *Builder) AnyAll(op string, left, array Expr, all bool) (Expr, error) {
-	at := array.Type()
+	at := array.Type().Base()
 	elem := types.Unknown
 	if !isUnknown(at) {
 		if elem = at.Elem().Bare(); at.Elem().IsZero() {
@@ -373,10 +373,10 @@ func (b *Builder) EmptyArray(t types.Type) (Expr, error) {
 
 // Subscript makes array[index…].
 func (b *Builder) Subscript(array Expr, index []Expr) (Expr, error) {
-	if array.Type().OID == types.OIDJSONB {
+	if array.Type().Base().OID == types.OIDJSONB {
 		return b.jsonSubscript(array, index)
 	}
-	elem := array.Type().Elem()
+	elem := array.Type().Base().Elem()
 	if elem.IsZero() {
 		return nil, sqlerr.New(sqlerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", array.Type().Bare())
 	}
@@ -389,10 +389,10 @@ func (b *Builder) Subscript(array Expr, index []Expr) (Expr, error) {
 
 // Slice makes array[lower:upper, …]; a nil bound is left open.
 func (b *Builder) Slice(array Expr, lower, upper []Expr) (Expr, error) {
-	if array.Type().OID == types.OIDJSONB {
+	if array.Type().Base().OID == types.OIDJSONB {
 		return nil, sqlerr.New(sqlerr.DatatypeMismatch, "jsonb subscript does not support slices")
 	}
-	if !array.Type().IsArray() {
+	if !array.Type().Base().IsArray() {
 		return nil, sqlerr.New(sqlerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", array.Type().Bare())
 	}
 	if len(lower) != len(upper) {
@@ -406,7 +406,7 @@ func (b *Builder) Slice(array Expr, lower, upper []Expr) (Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Subscript{Array: array, Index: lo, Upper: up, Slice: true, Typ: array.Type()}, nil
+	return &Subscript{Array: array, Index: lo, Upper: up, Slice: true, Typ: array.Type().Base()}, nil
 }
 
 func (b *Builder) indexes(list []Expr) ([]Expr, error) {
@@ -440,7 +440,9 @@ func (b *Builder) Field(row Expr, name string) (Expr, error) {
 				return b.Known(x.Items[i])
 			}
 		}
-		return nil, sqlerr.New(sqlerr.UndefinedColumn, "could not identify column \"%s\" in record data type", name)
+		if !x.Typ.IsComposite() {
+			return nil, sqlerr.New(sqlerr.UndefinedColumn, "could not identify column \"%s\" in record data type", name)
+		}
 	case *SetCall:
 		names, ts := x.Columns()
 		if x.Sig.Result.OID == types.OIDRecord {
@@ -450,6 +452,14 @@ func (b *Builder) Field(row Expr, name string) (Expr, error) {
 				}
 			}
 		}
+	}
+	if t := row.Type().Base(); t.IsComposite() {
+		for i, f := range t.Def().Fields {
+			if f.Name == name {
+				return &Field{Arg: row, Index: i, Name: name, Typ: f.Type}, nil
+			}
+		}
+		return nil, sqlerr.New(sqlerr.UndefinedColumn, "column \"%s\" not found in data type %s", name, row.Type().Bare())
 	}
 	if row.Type().OID == types.OIDRecord {
 		return nil, sqlerr.New(sqlerr.UndefinedColumn, "could not identify column \"%s\" in record data type", name)

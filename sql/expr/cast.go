@@ -18,6 +18,7 @@ const (
 	castTextOut                // write as text
 	castTextIn                 // read from text
 	castElems                  // cast each element of an array
+	castFields                 // make a row of a composite type of a row constructor's
 )
 
 // FindCast returns the cast between two types if it is allowed in the context.
@@ -45,6 +46,15 @@ func (c *Catalog) CanCoerce(from, to types.Type, context CastContext) bool {
 
 // pathway is find_coercion_pathway: how a value gets from one type to another.
 func (c *Catalog) pathway(from, to types.Type, context CastContext) (castHow, *CastDef, bool) {
+	from, to = from.Base(), to.Base()
+	switch {
+	case from.IsComposite() && to.OID == types.OIDRecord:
+		return castRelabel, nil, true
+	case from.OID == types.OIDRecord && to.IsComposite():
+		return castFields, nil, true
+	case to.OID == types.OIDRecordArray && from.IsArray() && from.Elem().IsComposite():
+		return castRelabel, nil, true
+	}
 	if from.OID == to.OID {
 		return castRelabel, nil, true
 	}
@@ -95,7 +105,13 @@ func (b *Builder) Cast(e Expr, to types.Type, context CastContext) (Expr, error)
 	if err := to.CheckBuilt(); err != nil {
 		return nil, err
 	}
+	if to.OID == types.OIDRecord && from.Base().IsComposite() {
+		return e, nil // it is a record as it is, and keeps its names
+	}
 	how, def, ok := b.Catalog.pathway(from, to, context)
+	if how == castFields {
+		return b.castRow(e, to, context)
+	}
 	if !ok {
 		if context == CastExplicit {
 			return nil, sqlerr.New(sqlerr.CannotCoerce, "cannot cast type %s to %s", from.Bare(), to.Bare())
@@ -104,10 +120,53 @@ func (b *Builder) Cast(e Expr, to types.Type, context CastContext) (Expr, error)
 	}
 	c := &Cast{Arg: e, To: to, Explicit: context == CastExplicit, how: how, def: def}
 	if how == castElems {
-		h, d, _ := b.Catalog.pathway(from.Elem(), to.Elem(), context)
-		c.elem = &Cast{To: to.Elem().Bare(), Explicit: c.Explicit, how: h, def: d, Arg: &Const{Typ: from.Elem()}}
+		fe, te := from.Base().Elem(), to.Base().Elem()
+		h, d, _ := b.Catalog.pathway(fe, te, context)
+		if h == castFields {
+			return nil, sqlerr.New(sqlerr.CannotCoerce, "cannot cast type %s to %s", from.Bare(), to.Bare())
+		}
+		c.elem = &Cast{To: te.Bare(), Explicit: c.Explicit, how: h, def: d, Arg: &Const{Typ: fe}}
 	}
 	return c, nil
+}
+
+// castRow makes a row of a composite type, or of a domain over one, out of a row
+// constructor or the row of another table: field by field.
+func (b *Builder) castRow(e Expr, to types.Type, context CastContext) (Expr, error) {
+	bad := func(detail string, args ...any) error {
+		err := sqlerr.New(sqlerr.CannotCoerce, "cannot cast type %s to %s", e.Type().Bare(), to.Bare())
+		if detail != "" {
+			err.WithDetail(detail, args...)
+		}
+		return err
+	}
+	row, ok := e.(*RowExpr)
+	if !ok {
+		return nil, bad("")
+	}
+	fields := to.Base().Def().Fields
+	switch {
+	case len(row.Items) < len(fields):
+		return nil, bad("Input has too few columns.")
+	case len(row.Items) > len(fields):
+		return nil, bad("Input has too many columns.")
+	}
+	out := &RowExpr{Typ: to.Base(), NullIfAll: row.NullIfAll, Items: make([]Expr, len(fields))}
+	for i, f := range fields {
+		out.Names = append(out.Names, f.Name)
+		from := row.Items[i].Type()
+		if !isUnknown(from) && !b.Catalog.CanCoerce(from, f.Type, context) {
+			return nil, bad("Cannot cast type %s to %s in column %d.", from.Bare(), f.Type.Bare(), i+1)
+		}
+		var err error
+		if out.Items[i], err = b.Cast(row.Items[i], f.Type, context); err != nil {
+			return nil, err
+		}
+	}
+	if to.IsDomain() {
+		return &Cast{Arg: out, To: to, Explicit: context == CastExplicit, how: castRelabel}, nil
+	}
+	return out, nil
 }
 
 // coerce casts to a type without touching the modifier when only that differs: an
@@ -122,6 +181,15 @@ func (b *Builder) coerce(e Expr, to types.Type) (Expr, error) {
 func (b *Builder) readLiteral(x *Const, to types.Type, context CastContext) (Expr, error) {
 	if isUnknown(to) {
 		return x, nil
+	}
+	if to.IsDomain() {
+		// Read as what is under the domain; its constraints are tested when the
+		// statement runs.
+		base, err := b.readLiteral(x, to.Base(), context)
+		if err != nil {
+			return nil, err
+		}
+		return &Cast{Arg: base, To: to, Explicit: context == CastExplicit, how: castRelabel}, nil
 	}
 	if x.Val.IsNull() {
 		if err := to.CheckBuilt(); err != nil && to.OID != types.OIDAnyArray {
@@ -175,34 +243,46 @@ func (b *Builder) settleParam(x *Param, to types.Type, context CastContext) (Exp
 
 func (e *Cast) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
 	d, err := e.Arg.Eval(ctx, row)
-	if err != nil || d.IsNull() {
+	if err != nil {
 		return types.Null, err
+	}
+	if d.IsNull() {
+		return types.Null, types.CheckDomain(d, e.To, ctx.format())
 	}
 	return e.apply(ctx, d)
 }
 
 // apply casts a value that is not NULL.
 func (e *Cast) apply(ctx *EvalContext, d types.Datum) (types.Datum, error) {
+	d, err := e.convert(ctx, d, e.To.Base())
+	if err == nil && e.To.IsDomain() {
+		err = types.CheckDomain(d, e.To, ctx.format())
+	}
+	return d, err
+}
+
+// convert casts a value to a type that is no domain.
+func (e *Cast) convert(ctx *EvalContext, d types.Datum, to types.Type) (types.Datum, error) {
 	var err error
 	switch e.how {
 	case castFunc:
-		if e.To.OID == types.OIDBit && d.Kind() == types.KindInt {
+		if to.OID == types.OIDBit && d.Kind() == types.KindInt {
 			// The length decides which bits there are.
-			return types.NewString(intToBit(d.Int(), int(max(e.To.Typmod, 1)))), nil
+			return types.NewString(intToBit(d.Int(), int(max(to.Typmod, 1)))), nil
 		}
 		d, err = e.def.fn(ctx, d)
 	case castTextOut:
 		d = types.NewString(types.TextOf(d, e.Arg.Type(), ctx.format()))
-		if e.To.OID == types.OIDName {
+		if to.OID == types.OIDName {
 			d = types.NewString(types.CutName(d.Str()))
 		}
 	case castTextIn:
-		t := e.To.Bare()
+		t := to.Bare()
 		if t.OID == types.OIDInterval {
-			t = e.To
+			t = to
 		}
 		s := d.Str()
-		if e.Arg.Type().OID == types.OIDBpchar {
+		if e.Arg.Type().Base().OID == types.OIDBpchar {
 			s = strings.TrimRight(s, " ")
 		}
 		d, err = types.DecodeText(s, t, ctx.format())
@@ -211,6 +291,9 @@ func (e *Cast) apply(ctx *EvalContext, d types.Datum) (types.Datum, error) {
 		out := &types.Array{Elem: e.elem.To, Dims: a.Dims, Elems: make([]types.Datum, len(a.Elems))}
 		for i, x := range a.Elems {
 			if x.IsNull() {
+				if err = types.CheckDomain(x, e.elem.To, ctx.format()); err != nil {
+					return types.Null, err
+				}
 				continue
 			}
 			if out.Elems[i], err = e.elem.apply(ctx, x); err != nil {
@@ -219,14 +302,17 @@ func (e *Cast) apply(ctx *EvalContext, d types.Datum) (types.Datum, error) {
 		}
 		d = types.NewArray(out)
 	}
-	if err != nil || e.To.Typmod < 0 {
+	if err != nil || to.Typmod < 0 {
 		return d, err
 	}
-	return types.ApplyTypmod(d, e.To, e.Explicit)
+	return types.ApplyTypmod(d, to, e.Explicit)
 }
 
 // volatility of the cast itself.
 func (e *Cast) volatility() Volatility {
+	if e.To.IsDomain() {
+		return Stable // constraints may come and go
+	}
 	switch e.how {
 	case castFunc:
 		if e.def.Stable {
@@ -244,6 +330,9 @@ func (e *Cast) volatility() Volatility {
 
 // ioVolatility says whether a type's text form depends on settings.
 func ioVolatility(t types.Type) Volatility {
+	if t = t.Base(); t.IsComposite() {
+		return Stable
+	}
 	if t.IsArray() {
 		return ioVolatility(t.Elem())
 	}

@@ -142,6 +142,9 @@ func (e *MinMax) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
 }
 
 func (e *RowExpr) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
+	if e.Typ.IsComposite() || e.NullIfAll {
+		return e.named(ctx, row)
+	}
 	r := &types.Record{Types: make([]types.Type, len(e.Items)), Fields: make([]types.Datum, len(e.Items)), Names: e.Names}
 	for i, x := range e.Items {
 		d, err := x.Eval(ctx, row)
@@ -151,6 +154,27 @@ func (e *RowExpr) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
 		r.Types[i], r.Fields[i] = x.Type(), d
 	}
 	return types.NewRecord(r), nil
+}
+
+// named makes a row of a composite type, or one that may be missing.
+func (e *RowExpr) named(ctx *EvalContext, row Row) (types.Datum, error) {
+	fields, ts := make([]types.Datum, len(e.Items)), make([]types.Type, len(e.Items))
+	none := e.NullIfAll
+	for i, x := range e.Items {
+		d, err := x.Eval(ctx, row)
+		if err != nil {
+			return types.Null, err
+		}
+		fields[i], ts[i] = d, x.Type()
+		none = none && d.IsNull()
+	}
+	switch {
+	case none:
+		return types.Null, nil
+	case e.Typ.IsComposite():
+		return e.Typ.Def().NewRow(fields), nil
+	}
+	return types.NewRecord(&types.Record{Types: ts, Names: e.Names, Fields: fields}), nil
 }
 
 func (e *Field) Eval(ctx *EvalContext, row Row) (types.Datum, error) {

@@ -24,6 +24,7 @@ const (
 )
 
 func jsonFormOf(t types.Type) jsonForm {
+	t = t.Base()
 	switch t.OID {
 	case types.OIDBool:
 		return jsonAsBool
@@ -42,8 +43,11 @@ func jsonFormOf(t types.Type) jsonForm {
 	case types.OIDRecord:
 		return jsonAsRecord
 	}
-	if t.IsArray() {
+	switch {
+	case t.IsArray():
 		return jsonAsArray
+	case t.IsComposite():
+		return jsonAsRecord
 	}
 	return jsonAsText
 }

@@ -38,6 +38,7 @@ func (k kernels) jsonSets() {
 	k.jsonEach()
 	k.jsonElements()
 	k.jsonRecords()
+	k.jsonPopulate()
 }
 
 func (k kernels) jsonEach() {
@@ -165,20 +166,7 @@ func (k kernels) jsonRecords() {
 		fn := name[:strings.IndexByte(name, '(')]
 		k.set(name, func(ctx *EvalContext, sig *Signature, a []datum) (SetIter, error) {
 			v := jsonValueOf(a[0], sig.Args[0])
-			kind, err := v.kind()
-			if err != nil {
-				return nil, err
-			}
-			switch {
-			case kind == types.JSONArray:
-			case v.text && kind == types.JSONObject:
-				return nil, errJSONParam("cannot call %s on an object", fn)
-			case v.text:
-				return nil, errJSONParam("cannot call %s on a scalar", fn)
-			default:
-				return nil, errJSONParam("cannot call %s on a non-array", fn)
-			}
-			items, err := v.items()
+			items, err := recordItems(fn, v)
 			if err != nil {
 				return nil, err
 			}
@@ -190,6 +178,77 @@ func (k kernels) jsonRecords() {
 			}), nil
 		})
 	}
+}
+
+// jsonPopulate has the functions that fill a row of a given type.
+func (k kernels) jsonPopulate() {
+	populated := func(ctx *EvalContext, v jsonValue, t types.Type, base datum) (datum, error) {
+		d, err := populateRow(ctx, v, t.Base(), base.Record())
+		if err == nil {
+			err = types.CheckDomain(d, t, ctx.format())
+		}
+		return d, err
+	}
+	for _, sig := range []string{"json_populate_record(anyelement,json,bool)", "jsonb_populate_record(anyelement,jsonb)"} {
+		fn, _, _ := strings.Cut(sig, "(")
+		k.fn(sig, func(ctx *EvalContext, sig *Signature, a []datum) (datum, error) {
+			if err := checkRowArg(fn, sig.Args[0]); err != nil || a[1].IsNull() {
+				return a[0], err
+			}
+			return populated(ctx, jsonValueOf(a[1], sig.Args[1]), sig.Args[0], a[0])
+		})
+	}
+	for _, sig := range []string{"json_populate_recordset(anyelement,json,bool)", "jsonb_populate_recordset(anyelement,jsonb)"} {
+		fn, _, _ := strings.Cut(sig, "(")
+		k.set(sig, func(ctx *EvalContext, sig *Signature, a []datum) (SetIter, error) {
+			if err := checkRowArg(fn, sig.Args[0]); err != nil || a[1].IsNull() {
+				return &sliceIter{}, err
+			}
+			v := jsonValueOf(a[1], sig.Args[1])
+			items, err := recordItems(fn, v)
+			if err != nil {
+				return nil, err
+			}
+			rows := make([]datum, len(items))
+			for i, x := range items {
+				if kind, err := x.kind(); err != nil || kind != types.JSONObject {
+					return nil, errJSONParam("argument of %s must be an array of objects", fn)
+				}
+				if rows[i], err = populated(ctx, x, sig.Args[0], a[0]); err != nil {
+					return nil, err
+				}
+			}
+			return &sliceIter{items: rows}, nil
+		})
+	}
+}
+
+// checkRowArg refuses a first argument that is not of a composite type.
+func checkRowArg(fn string, t types.Type) error {
+	switch b := t.Base(); {
+	case b.IsComposite():
+		return nil
+	case b.OID == types.OIDRecord:
+		return sqlerr.New(sqlerr.FeatureNotSupported, "could not determine row type for result of %s", fn).
+			WithHint("Provide a non-null record argument, or call the function in the FROM clause using a column definition list.")
+	}
+	return sqlerr.New(sqlerr.DatatypeMismatch, "first argument of %s must be a row type", fn)
+}
+
+// recordItems are the items of an array of objects.
+func recordItems(fn string, v jsonValue) ([]jsonValue, error) {
+	kind, err := v.kind()
+	switch {
+	case err != nil:
+		return nil, err
+	case kind == types.JSONArray:
+		return v.items()
+	case v.text && kind == types.JSONObject:
+		return nil, errJSONParam("cannot call %s on an object", fn)
+	case v.text:
+		return nil, errJSONParam("cannot call %s on a scalar", fn)
+	}
+	return nil, errJSONParam("cannot call %s on a non-array", fn)
 }
 
 // jsonValue is a value of json, whose text stays as it is written, or of jsonb.
@@ -273,6 +332,13 @@ func populate(ctx *EvalContext, v jsonValue, t types.Type, name string) (datum, 
 	if err != nil {
 		return types.Null, err
 	}
+	if t.IsDomain() {
+		d, err := populate(ctx, v, t.Base(), name)
+		if err == nil {
+			err = types.CheckDomain(d, t, ctx.format())
+		}
+		return d, err
+	}
 	switch {
 	case kind == types.JSONNull && t.OID != types.OIDJSON && t.OID != types.OIDJSONB:
 		return types.Null, nil
@@ -290,12 +356,49 @@ func populate(ctx *EvalContext, v jsonValue, t types.Type, name string) (datum, 
 		return types.Null, sqlerr.Unsupported("a column of type record")
 	case t.IsArray() && kind != types.JSONString:
 		return populateArray(ctx, v, t, name)
+	case t.IsComposite() && kind != types.JSONString:
+		return populateRow(ctx, v, t, nil)
 	}
 	d, err := v.asText()
 	if err != nil || d.IsNull() {
 		return types.Null, err
 	}
 	return types.DecodeText(d.Str(), t, ctx.format())
+}
+
+// populateRow makes a row of a composite type from an object. What the object does
+// not have stays as it is in base, or is NULL.
+func populateRow(ctx *EvalContext, v jsonValue, t types.Type, base *types.Record) (datum, error) {
+	kind, err := v.kind()
+	if err != nil {
+		return types.Null, err
+	}
+	if kind != types.JSONObject {
+		what := "a scalar"
+		if kind == types.JSONArray {
+			what = "an array"
+		}
+		return types.Null, errJSONParam("cannot call populate_composite on %s", what)
+	}
+	fields := make([]datum, len(t.Def().Fields))
+	if base != nil {
+		copy(fields, base.Fields)
+	}
+	for i, f := range t.Def().Fields {
+		x, ok, err := v.field(f.Name)
+		if err != nil {
+			return types.Null, err
+		}
+		if ok {
+			fields[i], err = populate(ctx, x, f.Type, f.Name)
+		} else if base == nil {
+			err = types.CheckDomain(types.Null, f.Type, ctx.format())
+		}
+		if err != nil {
+			return types.Null, err
+		}
+	}
+	return t.Def().NewRow(fields), nil
 }
 
 func populateArray(ctx *EvalContext, v jsonValue, t types.Type, name string) (datum, error) {

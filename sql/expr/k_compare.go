@@ -3,6 +3,7 @@ package expr
 import (
 	"strings"
 
+	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
 )
 
@@ -81,6 +82,8 @@ func (k kernels) comparisons() {
 	text(func(s string) string { return "char" + s + "(char,char)" })
 	text(func(s string) string { return "bit" + s + "(bit,bit)" })
 	text(func(s string) string { return "varbit" + s + "(varbit,varbit)" })
+	// What enums are stored as is ordered as their labels are.
+	text(func(s string) string { return "enum_" + s + "(anyenum,anyenum)" })
 
 	order("bpchar%", "bpchar,bpchar", byType(types.Bpchar))
 	order("bool%", "bool,bool", byType(types.Bool))
@@ -92,7 +95,13 @@ func (k kernels) comparisons() {
 	order("interval_%", "interval,interval", byType(types.IntervalType))
 	order("array_%", "anyarray,anyarray", byType(types.AnyArray))
 	order("oidvector%", "oidvector,oidvector", byType(types.OidVector))
-	order("record_%", "record,record", byType(types.RecordType))
+	for _, t := range tests {
+		holds := t.holds
+		k.f2("record_"+t.suffix+"(record,record)", func(_ *EvalContext, a, b datum) (datum, error) {
+			c, err := compareRows(a.Record(), b.Record())
+			return types.NewBool(holds(c)), err
+		})
+	}
 	order("jsonb_%", "jsonb,jsonb", byType(types.JSONB))
 
 	// Dates and timestamps of different kinds.
@@ -107,6 +116,23 @@ func (k kernels) comparisons() {
 	tsTZ := func(ctx *EvalContext, a, b datum) int { return cmp64(toUTC(ctx, a.Int()), b.Int()) }
 	order("timestamp_%_timestamptz", "timestamp,timestamptz", tsTZ)
 	order("timestamptz_%_timestamp", "timestamptz,timestamp", func(ctx *EvalContext, a, b datum) int { return -tsTZ(ctx, b, a) })
+}
+
+// compareRows orders two row values. Fields at the same place must be of one type, as
+// far as they are looked at.
+func compareRows(a, b *types.Record) (int, error) {
+	for i := 0; i < len(a.Fields) && i < len(b.Fields); i++ {
+		if x, y := a.Types[i].Bare(), b.Types[i].Bare(); x.OID != y.OID {
+			return 0, sqlerr.New(sqlerr.DatatypeMismatch, "cannot compare dissimilar column types %s and %s at record column %d", x, y, i+1)
+		}
+		if c := types.Compare(a.Fields[i], b.Fields[i], a.Types[i]); c != 0 {
+			return c, nil
+		}
+	}
+	if len(a.Fields) != len(b.Fields) {
+		return 0, sqlerr.New(sqlerr.DatatypeMismatch, "cannot compare record types with different numbers of columns")
+	}
+	return 0, nil
 }
 
 func cmp64(a, b int64) int {

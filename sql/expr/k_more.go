@@ -187,7 +187,7 @@ func (k kernels) more() {
 		"timestamptz_cmp(timestamptz,timestamptz)": types.Timestamptz, "interval_cmp(interval,interval)": types.IntervalType,
 		"numeric_cmp(numeric,numeric)": types.Numeric,
 		"btoidcmp(oid,oid)":            types.Oid, "btarraycmp(anyarray,anyarray)": types.AnyArray,
-		"btrecordcmp(record,record)": types.RecordType,
+		"btrecordcmp(record,record)": types.RecordType, "enum_cmp(anyenum,anyenum)": types.Text,
 	} {
 		k.f2(sig, func(_ *EvalContext, a, b datum) (datum, error) {
 			return types.NewInt(int64(types.Compare(a, b, t))), nil

@@ -22,8 +22,9 @@ obj_description col_description shobj_description
 pg_relation_size pg_table_size pg_total_relation_size pg_indexes_size pg_database_size pg_tablespace_location
 has_table_privilege has_schema_privilege has_database_privilege has_column_privilege has_any_column_privilege
 has_sequence_privilege has_function_privilege has_type_privilege pg_has_role
-to_regclass to_regtype to_regproc to_regnamespace to_regrole
+to_regclass to_regtype to_regproc to_regnamespace to_regrole to_regprocedure to_regoper to_regoperator to_regcollation
 nextval currval setval lastval
+pg_advisory_xact_lock_shared pg_try_advisory_xact_lock_shared
 pg_advisory_lock pg_advisory_unlock pg_advisory_unlock_all pg_try_advisory_lock pg_advisory_xact_lock
 pg_try_advisory_xact_lock pg_advisory_lock_shared pg_advisory_unlock_shared pg_try_advisory_lock_shared
 pg_cancel_backend pg_terminate_backend pg_notify pg_is_in_recovery pg_postmaster_start_time pg_conf_load_time
@@ -92,11 +93,16 @@ func (k kernels) session() {
 		return types.NewInt(int64(id)), nil
 	})
 
-	k.fn("format_type(oid,int4)", func(_ *EvalContext, _ *Signature, a []datum) (datum, error) {
+	k.fn("format_type(oid,int4)", func(ctx *EvalContext, _ *Signature, a []datum) (datum, error) {
 		if a[0].IsNull() {
 			return types.Null, nil
 		}
 		t := types.Of(a[0].OID())
+		if _, ok := types.Lookup(t.OID); !ok && ctx.format() != nil && ctx.format().Names != nil {
+			if name, ok := ctx.Format.Names.ObjectName(types.OIDRegType, t.OID); ok {
+				return str(name)
+			}
+		}
 		if !a[1].IsNull() && a[1].Int() >= 0 {
 			t = t.WithTypmod(int32(a[1].Int()))
 		} else if t.OID == types.OIDBpchar && !a[1].IsNull() {

@@ -69,5 +69,6 @@ func allKernels() kernels {
 	k.identifiers()
 	k.periods()
 	k.seeds()
+	k.enums()
 	return k
 }

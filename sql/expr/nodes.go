@@ -170,6 +170,11 @@ type Subscript struct {
 type RowExpr struct {
 	Items []Expr
 	Names []string
+	// Typ is the composite type of the row, zero for a record.
+	Typ types.Type
+	// NullIfAll says that a row of NULLs stands for no row at all: that of a table on
+	// the nullable side of an outer join.
+	NullIfAll bool
 }
 
 // Field is one field of a row value.

@@ -23,12 +23,17 @@ func (e *InList) Type() types.Type       { return types.Bool }
 func (e *AnyAll) Type() types.Type       { return types.Bool }
 func (e *ArrayExpr) Type() types.Type    { return e.Typ }
 func (e *Subscript) Type() types.Type    { return e.Typ }
-func (e *RowExpr) Type() types.Type      { return types.RecordType }
-func (e *RowCompare) Type() types.Type   { return types.Bool }
-func (e *Field) Type() types.Type        { return e.Typ }
-func (e *FuncCall) Type() types.Type     { return e.Sig.Result }
-func (e *OpCall) Type() types.Type       { return e.Sig.Result }
-func (e *Cast) Type() types.Type         { return e.To }
+func (e *RowExpr) Type() types.Type {
+	if e.Typ.IsZero() {
+		return types.RecordType
+	}
+	return e.Typ
+}
+func (e *RowCompare) Type() types.Type { return types.Bool }
+func (e *Field) Type() types.Type      { return e.Typ }
+func (e *FuncCall) Type() types.Type   { return e.Sig.Result }
+func (e *OpCall) Type() types.Type     { return e.Sig.Result }
+func (e *Cast) Type() types.Type       { return e.To }
 
 // Operands and their replacement.
 
@@ -187,8 +192,12 @@ func (e *Subscript) WithChildren(c []Expr) Expr {
 	return &n
 }
 
-func (e *RowExpr) Children() []Expr           { return e.Items }
-func (e *RowExpr) WithChildren(c []Expr) Expr { return &RowExpr{Items: c, Names: e.Names} }
+func (e *RowExpr) Children() []Expr { return e.Items }
+func (e *RowExpr) WithChildren(c []Expr) Expr {
+	n := *e
+	n.Items = c
+	return &n
+}
 
 func (e *Field) Children() []Expr { return []Expr{e.Arg} }
 func (e *Field) WithChildren(c []Expr) Expr {

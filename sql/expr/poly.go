@@ -31,8 +31,8 @@ func (c *Catalog) bindGeneric(declared []types.OID, args []types.Type) (generic,
 			if isUnknown(a) {
 				continue
 			}
-			if d == types.OIDAnyEnum {
-				return g, errPoly("arguments declared \"anyenum\" are not all alike")
+			if d == types.OIDAnyEnum && !a.IsEnum() {
+				return g, errPoly("type matched to anyenum is not an enum type: %s", a)
 			}
 			if !g.elem.IsZero() && g.elem != a {
 				return g, errPoly("arguments declared \"anyelement\" are not all alike").
@@ -44,6 +44,7 @@ func (c *Catalog) bindGeneric(declared []types.OID, args []types.Type) (generic,
 			if isUnknown(a) {
 				continue
 			}
+			a = a.Base()
 			e := a.Elem().Bare()
 			if a.Elem().IsZero() {
 				return g, errPoly("argument declared %s is not an array but type %s", "anyarray", a)
@@ -56,7 +57,7 @@ func (c *Catalog) bindGeneric(declared []types.OID, args []types.Type) (generic,
 		case types.OIDAnyCompatible, types.OIDAnyCompatibleNonArray:
 			usesCompat = true
 			compat = append(compat, a)
-			if d == types.OIDAnyCompatibleNonArray && a.IsArray() {
+			if d == types.OIDAnyCompatibleNonArray && a.Base().IsArray() {
 				return g, errPoly("type matched to anycompatiblenonarray is an array type: %s", a)
 			}
 		case types.OIDAnyCompatibleArray:
@@ -65,13 +66,13 @@ func (c *Catalog) bindGeneric(declared []types.OID, args []types.Type) (generic,
 				compat = append(compat, a)
 				continue
 			}
-			if a.Elem().IsZero() {
+			if a = a.Base(); a.Elem().IsZero() {
 				return g, errPoly("argument declared %s is not an array but type %s", "anycompatiblearray", a)
 			}
 			compat = append(compat, a.Elem().Bare())
 		}
 	}
-	if usesElem && nonArray && g.elem.IsArray() {
+	if usesElem && nonArray && g.elem.Base().IsArray() {
 		return g, errPoly("type matched to anynonarray is an array type: %s", g.elem)
 	}
 	if usesCompat {
@@ -157,6 +158,8 @@ func (c *Catalog) SelectCommonType(context string, ts []types.Type) (types.Type,
 		}
 		return ts[0], nil
 	}
+	// Domains that differ are as good as what is under them.
+	ts = baseTypes(ts)
 	best := ts[0]
 	for _, t := range ts[1:] {
 		switch {

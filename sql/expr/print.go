@@ -265,6 +265,9 @@ func (p *printer) expr(e Expr) {
 		p.s("ROW(")
 		p.list(x.Items)
 		p.s(")")
+		if x.Typ.IsComposite() {
+			p.typ(x.Typ)
+		}
 	case *RowCompare:
 		p.s("(ROW(")
 		p.list(x.Left)

@@ -178,6 +178,20 @@ next:
 	return candidate{}, false
 }
 
+// baseTypes puts the type under it in the place of each domain.
+func baseTypes(ts []types.Type) []types.Type {
+	for i, t := range ts {
+		if t.IsDomain() {
+			out := append([]types.Type(nil), ts...)
+			for j := i; j < len(out); j++ {
+				out[j] = out[j].Base()
+			}
+			return out
+		}
+	}
+	return ts
+}
+
 // coercible keeps the candidates that the arguments can be cast to implicitly.
 func (c *Catalog) coercible(cands []candidate, args []types.Type) []candidate {
 	var out []candidate
@@ -205,6 +219,7 @@ next:
 // choose is func_select_candidate: section 10.3 of PostgreSQL's documentation,
 // step 4.
 func (c *Catalog) choose(cands []candidate, args []types.Type) (candidate, bool) {
+	args = baseTypes(args)
 	unknowns := 0
 	for _, a := range args {
 		if isUnknown(a) {
@@ -363,6 +378,9 @@ func (c *Catalog) ResolveOperator(name string, left, right types.Type) (*Resolve
 		try = []types.Type{t, t}
 	}
 	best, ok := exact(cands, try)
+	if !ok && len(args) == 2 && isUnknown(left) != isUnknown(right) {
+		best, ok = exact(cands, baseTypes(try))
+	}
 	if !ok {
 		cands = c.coercible(cands, args)
 		switch len(cands) {

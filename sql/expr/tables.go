@@ -968,9 +968,13 @@ var procRows = []procRow{
 	{3061, "right", "text,int4", 25, 'f', "s", "", "", ""},
 	{3062, "reverse", "text", 25, 'f', "s", "", "", ""},
 	{3089, "pg_advisory_xact_lock", "int8", 2278, 'f', "sV", "", "", ""},
+	{3090, "pg_advisory_xact_lock_shared", "int8", 2278, 'f', "sV", "", "", ""},
 	{3091, "pg_try_advisory_xact_lock", "int8", 16, 'f', "sV", "", "", ""},
+	{3092, "pg_try_advisory_xact_lock_shared", "int8", 16, 'f', "sV", "", "", ""},
 	{3093, "pg_advisory_xact_lock", "int4,int4", 2278, 'f', "sV", "", "", ""},
+	{3094, "pg_advisory_xact_lock_shared", "int4,int4", 2278, 'f', "sV", "", "", ""},
 	{3095, "pg_try_advisory_xact_lock", "int4,int4", 16, 'f', "sV", "", "", ""},
+	{3096, "pg_try_advisory_xact_lock_shared", "int4,int4", 16, 'f', "sV", "", "", ""},
 	{3100, "row_number", "", 20, 'w', "", "", "", ""},
 	{3101, "rank", "", 20, 'w', "", "", "", ""},
 	{3102, "dense_rank", "", 20, 'w', "", "", "", ""},
@@ -1014,6 +1018,7 @@ var procRows = []procRow{
 	{3205, "json_to_recordset", "json", 2249, 's', "S", "", "", ""},
 	{3207, "jsonb_array_length", "jsonb", 23, 'f', "s", "", "", ""},
 	{3208, "jsonb_each", "jsonb", 2249, 's', "s", "", "key text,value jsonb", "from_json"},
+	{3209, "jsonb_populate_record", "anyelement,jsonb", 2283, 'f', "S", "", "", ""},
 	{3210, "jsonb_typeof", "jsonb", 25, 'f', "s", "", "", ""},
 	{3214, "jsonb_object_field_text", "jsonb,text", 25, 'f', "s", "", "", "from_json,field_name"},
 	{3215, "jsonb_array_element", "jsonb,int4", 3802, 'f', "s", "", "", "from_json,element_index"},
@@ -1066,12 +1071,31 @@ var procRows = []procRow{
 	{3463, "make_timestamptz", "int4,int4,int4,int4,int4,float8,text", 1184, 'f', "sS", "", "", "year,month,mday,hour,min,sec,timezone"},
 	{3464, "make_interval", "int4,int4,int4,int4,int4,int4,float8", 1186, 'f', "s", "0;0;0;0;0;0;0.0", "", "years,months,weeks,days,hours,mins,secs"},
 	{3465, "jsonb_array_elements_text", "jsonb", 25, 's', "s", "", "value text", "from_json"},
+	{3475, "jsonb_populate_recordset", "anyelement,jsonb", 2283, 's', "S", "", "", ""},
+	{3476, "to_regoperator", "text", 2204, 'f', "sS", "", "", ""},
 	{3478, "jsonb_object_field", "jsonb,text", 3802, 'f', "s", "", "", "from_json,field_name"},
+	{3479, "to_regprocedure", "text", 2202, 'f', "sS", "", "", ""},
 	{3490, "jsonb_to_record", "jsonb", 2249, 'f', "sS", "", "", ""},
 	{3491, "jsonb_to_recordset", "jsonb", 2249, 's', "S", "", "", ""},
+	{3492, "to_regoper", "text", 2203, 'f', "sS", "", "", ""},
 	{3493, "to_regtype", "text", 2206, 'f', "sS", "", "", ""},
 	{3494, "to_regproc", "text", 24, 'f', "sS", "", "", ""},
 	{3495, "to_regclass", "text", 2205, 'f', "sS", "", "", ""},
+	{3508, "enum_eq", "anyenum,anyenum", 16, 'f', "s", "", "", ""},
+	{3509, "enum_ne", "anyenum,anyenum", 16, 'f', "s", "", "", ""},
+	{3510, "enum_lt", "anyenum,anyenum", 16, 'f', "s", "", "", ""},
+	{3511, "enum_gt", "anyenum,anyenum", 16, 'f', "s", "", "", ""},
+	{3512, "enum_le", "anyenum,anyenum", 16, 'f', "s", "", "", ""},
+	{3513, "enum_ge", "anyenum,anyenum", 16, 'f', "s", "", "", ""},
+	{3514, "enum_cmp", "anyenum,anyenum", 23, 'f', "s", "", "", ""},
+	{3524, "enum_smaller", "anyenum,anyenum", 3500, 'f', "s", "", "", ""},
+	{3525, "enum_larger", "anyenum,anyenum", 3500, 'f', "s", "", "", ""},
+	{3526, "max", "anyenum", 3500, 'a', "", "", "", ""},
+	{3527, "min", "anyenum", 3500, 'a', "", "", "", ""},
+	{3528, "enum_first", "anyenum", 3500, 'f', "S", "", "", ""},
+	{3529, "enum_last", "anyenum", 3500, 'f', "S", "", "", ""},
+	{3530, "enum_range", "anyenum,anyenum", 2277, 'f', "S", "", "", ""},
+	{3531, "enum_range", "anyenum", 2277, 'f', "S", "", "", ""},
 	{3538, "string_agg", "text,text", 25, 'a', "", "", "", ""},
 	{3539, "format", "text,any", 25, 'f', "Sv", "", "", ""},
 	{3540, "format", "text", 25, 'f', "S", "", "", ""},
@@ -1105,6 +1129,8 @@ var procRows = []procRow{
 	{3957, "json_object_keys", "json", 25, 's', "s", "", "", ""},
 	{3958, "json_each", "json", 2249, 's', "s", "", "key text,value json", "from_json"},
 	{3959, "json_each_text", "json", 2249, 's', "s", "", "key text,value text", "from_json"},
+	{3960, "json_populate_record", "anyelement,json,bool", 2283, 'f', "S", "false", "", "base,from_json,use_json_as_text"},
+	{3961, "json_populate_recordset", "anyelement,json,bool", 2283, 's', "S", "false", "", "base,from_json,use_json_as_text"},
 	{3968, "json_typeof", "json", 25, 'f', "s", "", "", ""},
 	{3969, "json_array_elements_text", "json", 25, 's', "s", "", "value text", "from_json"},
 	{3972, "percentile_disc", "float8,anyelement", 2283, 'a', "", "", "", ""},
@@ -1136,6 +1162,7 @@ var procRows = []procRow{
 	{4053, "array_agg", "anyarray", 2277, 'a', "", "", "", ""},
 	{4086, "to_regnamespace", "text", 4089, 'f', "sS", "", "", ""},
 	{4093, "to_regrole", "text", 4096, 'f', "sS", "", "", ""},
+	{4195, "to_regcollation", "text", 4191, 'f', "sS", "", "", ""},
 	{4350, "normalize", "text,text", 25, 'f', "s", "'NFC'::text", "", ""},
 	{4351, "is_normalized", "text,text", 16, 'f', "s", "'NFC'::text", "", ""},
 	{5042, "min_scale", "numeric", 23, 'f', "s", "", "", ""},
@@ -1644,6 +1671,12 @@ var opRows = []opRow{
 	{3398, "-", 3802, 1009, 3802, "jsonb_delete(jsonb,_text)", "sv", "", ""},
 	{3477, "->>", 3802, 25, 25, "jsonb_object_field_text(jsonb,text)", "s", "", ""},
 	{3481, "->>", 3802, 23, 25, "jsonb_array_element_text(jsonb,int4)", "s", "", ""},
+	{3516, "=", 3500, 3500, 16, "enum_eq(anyenum,anyenum)", "s", "=", "<>"},
+	{3517, "<>", 3500, 3500, 16, "enum_ne(anyenum,anyenum)", "s", "<>", "="},
+	{3518, "<", 3500, 3500, 16, "enum_lt(anyenum,anyenum)", "s", ">", ">="},
+	{3519, ">", 3500, 3500, 16, "enum_gt(anyenum,anyenum)", "s", "<", "<="},
+	{3520, "<=", 3500, 3500, 16, "enum_le(anyenum,anyenum)", "s", ">=", ">"},
+	{3521, ">=", 3500, 3500, 16, "enum_ge(anyenum,anyenum)", "s", "<=", "<"},
 	{3877, "^@", 25, 25, 16, "starts_with(text,text)", "s", "", ""},
 	{3962, "->", 114, 25, 114, "json_object_field(json,text)", "s", "", ""},
 	{3963, "->>", 114, 25, 25, "json_object_field_text(json,text)", "s", "", ""},
@@ -1871,89 +1904,86 @@ date_sortsupport datemultirange daterange daterange_canonical daterange_subdiff 
 diameter dispell_init dispell_lexize dist_bp dist_bs dist_cpoint dist_cpoly dist_lp dist_ls dist_pathp 
 dist_pb dist_pc dist_pl dist_polyc dist_polyp dist_ppath dist_ppoly dist_ps dist_sb dist_sl dist_sp domain_in 
 domain_recv dsimple_init dsimple_lexize dsnowball_init dsnowball_lexize dsynonym_init dsynonym_lexize 
-elem_contained_by_multirange elem_contained_by_range enum_cmp enum_eq enum_first enum_ge enum_gt enum_in 
-enum_larger enum_last enum_le enum_lt enum_ne enum_out enum_range enum_recv enum_send enum_smaller eqjoinsel 
-eqsel euc_cn_to_mic euc_cn_to_utf8 euc_jis_2004_to_shift_jis_2004 euc_jis_2004_to_utf8 euc_jp_to_mic 
-euc_jp_to_sjis euc_jp_to_utf8 euc_kr_to_mic euc_kr_to_utf8 euc_tw_to_big5 euc_tw_to_mic euc_tw_to_utf8 
-event_trigger_in event_trigger_out family fdw_handler_in fdw_handler_out float4 float4_accum float4in 
-float4larger float4out float4recv float4send float4smaller float8 float8_accum float8_avg float8_combine 
-float8_corr float8_covar_pop float8_covar_samp float8_regr_accum float8_regr_avgx float8_regr_avgy 
-float8_regr_combine float8_regr_intercept float8_regr_r2 float8_regr_slope float8_regr_sxx float8_regr_sxy 
-float8_regr_syy float8_stddev_pop float8_stddev_samp float8_var_pop float8_var_samp float8in float8larger 
-float8out float8recv float8send float8smaller flt4_mul_cash flt8_mul_cash fmgr_c_validator 
-fmgr_internal_validator fmgr_sql_validator gb18030_to_utf8 gbk_to_utf8 generate_series_int4_support 
-generate_series_int8_support get_current_ts_config getpgusername gin_clean_pending_list gin_cmp_prefix 
-gin_cmp_tslexeme gin_compare_jsonb gin_consistent_jsonb gin_consistent_jsonb_path gin_extract_jsonb 
-gin_extract_jsonb_path gin_extract_jsonb_query gin_extract_jsonb_query_path gin_extract_tsquery 
-gin_extract_tsvector gin_triconsistent_jsonb gin_triconsistent_jsonb_path gin_tsquery_consistent 
-gin_tsquery_triconsistent ginarrayconsistent ginarrayextract ginarraytriconsistent ginhandler 
-ginqueryarrayextract gist_box_consistent gist_box_distance gist_box_penalty gist_box_picksplit gist_box_same 
-gist_box_union gist_circle_compress gist_circle_consistent gist_circle_distance gist_point_compress 
-gist_point_consistent gist_point_distance gist_point_fetch gist_point_sortsupport gist_poly_compress 
-gist_poly_consistent gist_poly_distance gisthandler gtsquery_compress gtsquery_consistent gtsquery_penalty 
-gtsquery_picksplit gtsquery_same gtsquery_union gtsvector_compress gtsvector_consistent gtsvector_decompress 
-gtsvector_options gtsvector_penalty gtsvector_picksplit gtsvector_same gtsvector_union gtsvectorin 
-gtsvectorout has_foreign_data_wrapper_privilege has_language_privilege has_parameter_privilege 
-has_server_privilege has_tablespace_privilege hash_aclitem hash_aclitem_extended hash_array 
-hash_array_extended hash_multirange hash_multirange_extended hash_numeric hash_numeric_extended hash_range 
-hash_range_extended hash_record hash_record_extended hashbpchar hashbpcharextended hashchar hashcharextended 
-hashenum hashenumextended hashfloat4 hashfloat4extended hashfloat8 hashfloat8extended hashhandler hashinet 
-hashinetextended hashint2 hashint2extended hashint4 hashint4extended hashint8 hashint8extended hashmacaddr 
-hashmacaddr8 hashmacaddr8extended hashmacaddrextended hashname hashnameextended hashoid hashoidextended 
-hashoidvector hashoidvectorextended hashtext hashtextextended hashtid hashtidextended hashvarlena 
-hashvarlenaextended heap_tableam_handler height host hostmask iclikejoinsel iclikesel icnlikejoinsel 
-icnlikesel icregexeqjoinsel icregexeqsel icregexnejoinsel icregexnesel in_range index_am_handler_in 
-index_am_handler_out inet_client_addr inet_gist_compress inet_gist_consistent inet_gist_fetch 
-inet_gist_penalty inet_gist_picksplit inet_gist_same inet_gist_union inet_in inet_merge inet_out inet_recv 
-inet_same_family inet_send inet_server_addr inet_spg_choose inet_spg_config inet_spg_inner_consistent 
-inet_spg_leaf_consistent inet_spg_picksplit inetand inetmi inetmi_int8 inetnot inetor inetpl int2 int2_accum 
-int2_accum_inv int2_avg_accum int2_avg_accum_inv int2_mul_cash int2_sum int2in int2int4_sum int2larger 
-int2out int2recv int2send int2smaller int2vectorin int2vectorout int2vectorrecv int2vectorsend int4 
-int4_accum int4_accum_inv int4_avg_accum int4_avg_accum_inv int4_avg_combine int4_mul_cash int4_sum int4in 
-int4inc int4larger int4multirange int4out int4range int4range_canonical int4range_subdiff int4recv int4send 
-int4smaller int8 int8_accum int8_accum_inv int8_avg int8_avg_accum int8_avg_accum_inv int8_avg_combine 
-int8_avg_deserialize int8_avg_serialize int8_mul_cash int8_sum int8dec int8dec_any int8in int8inc int8inc_any 
-int8inc_float8_float8 int8inc_support int8larger int8multirange int8out int8pl_inet int8range 
-int8range_canonical int8range_subdiff int8recv int8send int8smaller inter_lb inter_sb inter_sl internal_in 
-internal_out interval interval_accum interval_accum_inv interval_avg interval_combine interval_hash 
-interval_hash_extended interval_in interval_larger interval_out interval_recv interval_send interval_smaller 
-interval_support intervaltypmodin intervaltypmodout isclosed isempty ishorizontal iso8859_1_to_utf8 
-iso8859_to_utf8 iso_to_koi8r iso_to_mic iso_to_win1251 iso_to_win866 isopen isparallel isperp isvertical 
-johab_to_utf8 json_agg_finalfn json_agg_transfn json_in json_object_agg_finalfn json_object_agg_transfn 
-json_out json_populate_record json_populate_recordset json_recv json_send json_to_tsvector jsonb_agg_finalfn 
-jsonb_agg_transfn jsonb_hash jsonb_hash_extended jsonb_in jsonb_object_agg_finalfn jsonb_object_agg_transfn 
-jsonb_out jsonb_populate_record jsonb_populate_recordset jsonb_recv jsonb_send jsonb_subscript_handler 
-jsonb_to_tsvector jsonpath_in jsonpath_out jsonpath_recv jsonpath_send koi8r_to_iso koi8r_to_mic 
-koi8r_to_utf8 koi8r_to_win1251 koi8r_to_win866 koi8u_to_utf8 language_handler_in language_handler_out 
-latin1_to_mic latin2_to_mic latin2_to_win1250 latin3_to_mic latin4_to_mic likejoinsel likesel line 
-line_distance line_eq line_horizontal line_in line_interpt line_intersect line_out line_parallel line_perp 
-line_recv line_send line_vertical lo_close lo_creat lo_create lo_export lo_from_bytea lo_get lo_import 
-lo_lseek lo_lseek64 lo_open lo_put lo_tell lo_tell64 lo_truncate lo_truncate64 lo_unlink loread lower_inc 
-lower_inf lowrite lseg lseg_center lseg_distance lseg_eq lseg_ge lseg_gt lseg_horizontal lseg_in lseg_interpt 
-lseg_intersect lseg_le lseg_length lseg_lt lseg_ne lseg_out lseg_parallel lseg_perp lseg_recv lseg_send 
-lseg_vertical macaddr macaddr8 macaddr8_and macaddr8_cmp macaddr8_eq macaddr8_ge macaddr8_gt macaddr8_in 
-macaddr8_le macaddr8_lt macaddr8_ne macaddr8_not macaddr8_or macaddr8_out macaddr8_recv macaddr8_send 
-macaddr8_set7bit macaddr_and macaddr_cmp macaddr_eq macaddr_ge macaddr_gt macaddr_in macaddr_le macaddr_lt 
-macaddr_ne macaddr_not macaddr_or macaddr_out macaddr_recv macaddr_send macaddr_sortsupport makeaclitem 
-masklen matchingjoinsel matchingsel mic_to_big5 mic_to_euc_cn mic_to_euc_jp mic_to_euc_kr mic_to_euc_tw 
-mic_to_iso mic_to_koi8r mic_to_latin1 mic_to_latin2 mic_to_latin3 mic_to_latin4 mic_to_sjis mic_to_win1250 
-mic_to_win1251 mic_to_win866 mode_final money multirange multirange_adjacent_multirange 
-multirange_adjacent_range multirange_after_multirange multirange_after_range multirange_agg_finalfn 
-multirange_agg_transfn multirange_before_multirange multirange_before_range multirange_cmp 
-multirange_contained_by_multirange multirange_contained_by_range multirange_contains_elem 
-multirange_contains_multirange multirange_contains_range multirange_eq multirange_ge multirange_gist_compress 
-multirange_gist_consistent multirange_gt multirange_in multirange_intersect multirange_intersect_agg_transfn 
-multirange_le multirange_lt multirange_minus multirange_ne multirange_out multirange_overlaps_multirange 
-multirange_overlaps_range multirange_overleft_multirange multirange_overleft_range 
-multirange_overright_multirange multirange_overright_range multirange_recv multirange_send 
-multirange_typanalyze multirange_union multirangesel mxid_age name nameconcatoid namein nameout namerecv 
-namesend neqjoinsel neqsel netmask network network_cmp network_eq network_ge network_gt network_larger 
-network_le network_lt network_ne network_overlap network_smaller network_sortsupport network_sub 
-network_subeq network_subset_support network_sup network_supeq networkjoinsel networksel nlikejoinsel 
-nlikesel npoints numeric numeric_accum numeric_accum_inv numeric_avg numeric_avg_accum numeric_avg_combine 
-numeric_avg_deserialize numeric_avg_serialize numeric_combine numeric_deserialize numeric_exp numeric_in 
-numeric_inc numeric_larger numeric_ln numeric_log numeric_out numeric_pl_pg_lsn numeric_poly_avg 
-numeric_poly_combine numeric_poly_deserialize numeric_poly_serialize numeric_poly_stddev_pop 
+elem_contained_by_multirange elem_contained_by_range enum_in enum_out enum_recv enum_send eqjoinsel eqsel 
+euc_cn_to_mic euc_cn_to_utf8 euc_jis_2004_to_shift_jis_2004 euc_jis_2004_to_utf8 euc_jp_to_mic euc_jp_to_sjis 
+euc_jp_to_utf8 euc_kr_to_mic euc_kr_to_utf8 euc_tw_to_big5 euc_tw_to_mic euc_tw_to_utf8 event_trigger_in 
+event_trigger_out family fdw_handler_in fdw_handler_out float4 float4_accum float4in float4larger float4out 
+float4recv float4send float4smaller float8 float8_accum float8_avg float8_combine float8_corr 
+float8_covar_pop float8_covar_samp float8_regr_accum float8_regr_avgx float8_regr_avgy float8_regr_combine 
+float8_regr_intercept float8_regr_r2 float8_regr_slope float8_regr_sxx float8_regr_sxy float8_regr_syy 
+float8_stddev_pop float8_stddev_samp float8_var_pop float8_var_samp float8in float8larger float8out 
+float8recv float8send float8smaller flt4_mul_cash flt8_mul_cash fmgr_c_validator fmgr_internal_validator 
+fmgr_sql_validator gb18030_to_utf8 gbk_to_utf8 generate_series_int4_support generate_series_int8_support 
+get_current_ts_config getpgusername gin_clean_pending_list gin_cmp_prefix gin_cmp_tslexeme gin_compare_jsonb 
+gin_consistent_jsonb gin_consistent_jsonb_path gin_extract_jsonb gin_extract_jsonb_path 
+gin_extract_jsonb_query gin_extract_jsonb_query_path gin_extract_tsquery gin_extract_tsvector 
+gin_triconsistent_jsonb gin_triconsistent_jsonb_path gin_tsquery_consistent gin_tsquery_triconsistent 
+ginarrayconsistent ginarrayextract ginarraytriconsistent ginhandler ginqueryarrayextract gist_box_consistent 
+gist_box_distance gist_box_penalty gist_box_picksplit gist_box_same gist_box_union gist_circle_compress 
+gist_circle_consistent gist_circle_distance gist_point_compress gist_point_consistent gist_point_distance 
+gist_point_fetch gist_point_sortsupport gist_poly_compress gist_poly_consistent gist_poly_distance 
+gisthandler gtsquery_compress gtsquery_consistent gtsquery_penalty gtsquery_picksplit gtsquery_same 
+gtsquery_union gtsvector_compress gtsvector_consistent gtsvector_decompress gtsvector_options 
+gtsvector_penalty gtsvector_picksplit gtsvector_same gtsvector_union gtsvectorin gtsvectorout 
+has_foreign_data_wrapper_privilege has_language_privilege has_parameter_privilege has_server_privilege 
+has_tablespace_privilege hash_aclitem hash_aclitem_extended hash_array hash_array_extended hash_multirange 
+hash_multirange_extended hash_numeric hash_numeric_extended hash_range hash_range_extended hash_record 
+hash_record_extended hashbpchar hashbpcharextended hashchar hashcharextended hashenum hashenumextended 
+hashfloat4 hashfloat4extended hashfloat8 hashfloat8extended hashhandler hashinet hashinetextended hashint2 
+hashint2extended hashint4 hashint4extended hashint8 hashint8extended hashmacaddr hashmacaddr8 
+hashmacaddr8extended hashmacaddrextended hashname hashnameextended hashoid hashoidextended hashoidvector 
+hashoidvectorextended hashtext hashtextextended hashtid hashtidextended hashvarlena hashvarlenaextended 
+heap_tableam_handler height host hostmask iclikejoinsel iclikesel icnlikejoinsel icnlikesel icregexeqjoinsel 
+icregexeqsel icregexnejoinsel icregexnesel in_range index_am_handler_in index_am_handler_out inet_client_addr 
+inet_gist_compress inet_gist_consistent inet_gist_fetch inet_gist_penalty inet_gist_picksplit inet_gist_same 
+inet_gist_union inet_in inet_merge inet_out inet_recv inet_same_family inet_send inet_server_addr 
+inet_spg_choose inet_spg_config inet_spg_inner_consistent inet_spg_leaf_consistent inet_spg_picksplit inetand 
+inetmi inetmi_int8 inetnot inetor inetpl int2 int2_accum int2_accum_inv int2_avg_accum int2_avg_accum_inv 
+int2_mul_cash int2_sum int2in int2int4_sum int2larger int2out int2recv int2send int2smaller int2vectorin 
+int2vectorout int2vectorrecv int2vectorsend int4 int4_accum int4_accum_inv int4_avg_accum int4_avg_accum_inv 
+int4_avg_combine int4_mul_cash int4_sum int4in int4inc int4larger int4multirange int4out int4range 
+int4range_canonical int4range_subdiff int4recv int4send int4smaller int8 int8_accum int8_accum_inv int8_avg 
+int8_avg_accum int8_avg_accum_inv int8_avg_combine int8_avg_deserialize int8_avg_serialize int8_mul_cash 
+int8_sum int8dec int8dec_any int8in int8inc int8inc_any int8inc_float8_float8 int8inc_support int8larger 
+int8multirange int8out int8pl_inet int8range int8range_canonical int8range_subdiff int8recv int8send 
+int8smaller inter_lb inter_sb inter_sl internal_in internal_out interval interval_accum interval_accum_inv 
+interval_avg interval_combine interval_hash interval_hash_extended interval_in interval_larger interval_out 
+interval_recv interval_send interval_smaller interval_support intervaltypmodin intervaltypmodout isclosed 
+isempty ishorizontal iso8859_1_to_utf8 iso8859_to_utf8 iso_to_koi8r iso_to_mic iso_to_win1251 iso_to_win866 
+isopen isparallel isperp isvertical johab_to_utf8 json_agg_finalfn json_agg_transfn json_in 
+json_object_agg_finalfn json_object_agg_transfn json_out json_recv json_send json_to_tsvector 
+jsonb_agg_finalfn jsonb_agg_transfn jsonb_hash jsonb_hash_extended jsonb_in jsonb_object_agg_finalfn 
+jsonb_object_agg_transfn jsonb_out jsonb_recv jsonb_send jsonb_subscript_handler jsonb_to_tsvector 
+jsonpath_in jsonpath_out jsonpath_recv jsonpath_send koi8r_to_iso koi8r_to_mic koi8r_to_utf8 koi8r_to_win1251 
+koi8r_to_win866 koi8u_to_utf8 language_handler_in language_handler_out latin1_to_mic latin2_to_mic 
+latin2_to_win1250 latin3_to_mic latin4_to_mic likejoinsel likesel line line_distance line_eq line_horizontal 
+line_in line_interpt line_intersect line_out line_parallel line_perp line_recv line_send line_vertical 
+lo_close lo_creat lo_create lo_export lo_from_bytea lo_get lo_import lo_lseek lo_lseek64 lo_open lo_put 
+lo_tell lo_tell64 lo_truncate lo_truncate64 lo_unlink loread lower_inc lower_inf lowrite lseg lseg_center 
+lseg_distance lseg_eq lseg_ge lseg_gt lseg_horizontal lseg_in lseg_interpt lseg_intersect lseg_le lseg_length 
+lseg_lt lseg_ne lseg_out lseg_parallel lseg_perp lseg_recv lseg_send lseg_vertical macaddr macaddr8 
+macaddr8_and macaddr8_cmp macaddr8_eq macaddr8_ge macaddr8_gt macaddr8_in macaddr8_le macaddr8_lt macaddr8_ne 
+macaddr8_not macaddr8_or macaddr8_out macaddr8_recv macaddr8_send macaddr8_set7bit macaddr_and macaddr_cmp 
+macaddr_eq macaddr_ge macaddr_gt macaddr_in macaddr_le macaddr_lt macaddr_ne macaddr_not macaddr_or 
+macaddr_out macaddr_recv macaddr_send macaddr_sortsupport makeaclitem masklen matchingjoinsel matchingsel 
+mic_to_big5 mic_to_euc_cn mic_to_euc_jp mic_to_euc_kr mic_to_euc_tw mic_to_iso mic_to_koi8r mic_to_latin1 
+mic_to_latin2 mic_to_latin3 mic_to_latin4 mic_to_sjis mic_to_win1250 mic_to_win1251 mic_to_win866 mode_final 
+money multirange multirange_adjacent_multirange multirange_adjacent_range multirange_after_multirange 
+multirange_after_range multirange_agg_finalfn multirange_agg_transfn multirange_before_multirange 
+multirange_before_range multirange_cmp multirange_contained_by_multirange multirange_contained_by_range 
+multirange_contains_elem multirange_contains_multirange multirange_contains_range multirange_eq multirange_ge 
+multirange_gist_compress multirange_gist_consistent multirange_gt multirange_in multirange_intersect 
+multirange_intersect_agg_transfn multirange_le multirange_lt multirange_minus multirange_ne multirange_out 
+multirange_overlaps_multirange multirange_overlaps_range multirange_overleft_multirange 
+multirange_overleft_range multirange_overright_multirange multirange_overright_range multirange_recv 
+multirange_send multirange_typanalyze multirange_union multirangesel mxid_age name nameconcatoid namein 
+nameout namerecv namesend neqjoinsel neqsel netmask network network_cmp network_eq network_ge network_gt 
+network_larger network_le network_lt network_ne network_overlap network_smaller network_sortsupport 
+network_sub network_subeq network_subset_support network_sup network_supeq networkjoinsel networksel 
+nlikejoinsel nlikesel npoints numeric numeric_accum numeric_accum_inv numeric_avg numeric_avg_accum 
+numeric_avg_combine numeric_avg_deserialize numeric_avg_serialize numeric_combine numeric_deserialize 
+numeric_exp numeric_in numeric_inc numeric_larger numeric_ln numeric_log numeric_out numeric_pl_pg_lsn 
+numeric_poly_avg numeric_poly_combine numeric_poly_deserialize numeric_poly_serialize numeric_poly_stddev_pop 
 numeric_poly_stddev_samp numeric_poly_sum numeric_poly_var_pop numeric_poly_var_samp numeric_recv 
 numeric_send numeric_serialize numeric_smaller numeric_sortsupport numeric_sqrt numeric_stddev_pop 
 numeric_stddev_samp numeric_sum numeric_support numeric_var_pop numeric_var_samp numerictypmodin 
@@ -1964,9 +1994,9 @@ path_distance path_div_pt path_in path_inter path_length path_mul_pt path_n_eq p
 path_n_lt path_npoints path_out path_recv path_send path_sub_pt pclose percent_rank_final 
 percentile_cont_float8_final percentile_cont_float8_multi_final percentile_cont_interval_final 
 percentile_cont_interval_multi_final percentile_disc_final percentile_disc_multi_final 
-pg_advisory_xact_lock_shared pg_available_extension_versions pg_available_extensions pg_backup_start 
-pg_backup_stop pg_collation_actual_version pg_collation_for pg_column_compression pg_column_is_updatable 
-pg_column_size pg_config pg_control_checkpoint pg_control_init pg_control_recovery pg_control_system 
+pg_available_extension_versions pg_available_extensions pg_backup_start pg_backup_stop 
+pg_collation_actual_version pg_collation_for pg_column_compression pg_column_is_updatable pg_column_size 
+pg_config pg_control_checkpoint pg_control_init pg_control_recovery pg_control_system 
 pg_copy_logical_replication_slot pg_copy_physical_replication_slot pg_create_logical_replication_slot 
 pg_create_physical_replication_slot pg_create_restore_point pg_current_logfile pg_current_snapshot 
 pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_current_wal_lsn pg_current_xact_id pg_cursor 
@@ -2037,22 +2067,21 @@ pg_stat_get_xact_tuples_hot_updated pg_stat_get_xact_tuples_inserted pg_stat_get
 pg_stat_get_xact_tuples_updated pg_stat_have_stats pg_stat_reset pg_stat_reset_replication_slot 
 pg_stat_reset_shared pg_stat_reset_single_function_counters pg_stat_reset_single_table_counters 
 pg_stat_reset_slru pg_stat_reset_subscription_stats pg_stop_making_pinned_objects pg_switch_wal 
-pg_tablespace_databases pg_tablespace_size pg_timezone_abbrevs pg_timezone_names 
-pg_try_advisory_xact_lock_shared pg_visible_in_snapshot pg_wal_lsn_diff pg_wal_replay_pause 
-pg_wal_replay_resume pg_walfile_name pg_walfile_name_offset pg_xact_commit_timestamp 
-pg_xact_commit_timestamp_origin pg_xact_status phraseto_tsquery plainto_tsquery plpgsql_call_handler 
-plpgsql_inline_handler plpgsql_validator point point_above point_add point_below point_distance point_div 
-point_eq point_horiz point_in point_left point_mul point_ne point_out point_recv point_right point_send 
-point_sub point_vert poly_above poly_below poly_center poly_contain poly_contain_pt poly_contained 
-poly_distance poly_in poly_left poly_npoints poly_out poly_overabove poly_overbelow poly_overlap 
-poly_overleft poly_overright poly_recv poly_right poly_same poly_send polygon popen positionjoinsel 
-positionsel postgresql_fdw_validator prefixjoinsel prefixsel prsd_end prsd_headline prsd_lextype 
-prsd_nexttoken prsd_start pt_contained_circle pt_contained_poly query_to_xml query_to_xml_and_xmlschema 
-query_to_xmlschema querytree radius range_adjacent range_adjacent_multirange range_after 
-range_after_multirange range_agg range_agg_finalfn range_agg_transfn range_before range_before_multirange 
-range_cmp range_contained_by range_contained_by_multirange range_contains range_contains_elem 
-range_contains_multirange range_eq range_ge range_gist_consistent range_gist_penalty range_gist_picksplit 
-range_gist_same range_gist_union range_gt range_in range_intersect range_intersect_agg 
+pg_tablespace_databases pg_tablespace_size pg_timezone_abbrevs pg_timezone_names pg_visible_in_snapshot 
+pg_wal_lsn_diff pg_wal_replay_pause pg_wal_replay_resume pg_walfile_name pg_walfile_name_offset 
+pg_xact_commit_timestamp pg_xact_commit_timestamp_origin pg_xact_status phraseto_tsquery plainto_tsquery 
+plpgsql_call_handler plpgsql_inline_handler plpgsql_validator point point_above point_add point_below 
+point_distance point_div point_eq point_horiz point_in point_left point_mul point_ne point_out point_recv 
+point_right point_send point_sub point_vert poly_above poly_below poly_center poly_contain poly_contain_pt 
+poly_contained poly_distance poly_in poly_left poly_npoints poly_out poly_overabove poly_overbelow 
+poly_overlap poly_overleft poly_overright poly_recv poly_right poly_same poly_send polygon popen 
+positionjoinsel positionsel postgresql_fdw_validator prefixjoinsel prefixsel prsd_end prsd_headline 
+prsd_lextype prsd_nexttoken prsd_start pt_contained_circle pt_contained_poly query_to_xml 
+query_to_xml_and_xmlschema query_to_xmlschema querytree radius range_adjacent range_adjacent_multirange 
+range_after range_after_multirange range_agg range_agg_finalfn range_agg_transfn range_before 
+range_before_multirange range_cmp range_contained_by range_contained_by_multirange range_contains 
+range_contains_elem range_contains_multirange range_eq range_ge range_gist_consistent range_gist_penalty 
+range_gist_picksplit range_gist_same range_gist_union range_gt range_in range_intersect range_intersect_agg 
 range_intersect_agg_transfn range_le range_lt range_merge range_minus range_ne range_out range_overlaps 
 range_overlaps_multirange range_overleft range_overleft_multirange range_overright range_overright_multirange 
 range_recv range_send range_typanalyze range_union rangesel rank_final raw_array_subscript_handler 
@@ -2084,29 +2113,29 @@ timestamp_smaller timestamp_sortsupport timestamp_support timestamptypmodin time
 timestamptz_cmp_date timestamptz_cmp_timestamp timestamptz_in timestamptz_larger timestamptz_out 
 timestamptz_recv timestamptz_send timestamptz_smaller timestamptztypmodin timestamptztypmodout timetypmodin 
 timetypmodout timetz_hash timetz_hash_extended timetz_in timetz_larger timetz_out timetz_recv timetz_send 
-timetz_smaller timetztypmodin timetztypmodout to_ascii to_regcollation to_regoper to_regoperator 
-to_regprocedure to_tsquery to_tsvector trigger_in trigger_out ts_debug ts_delete ts_filter ts_headline 
-ts_lexize ts_match_qv ts_match_tq ts_match_tt ts_match_vq ts_parse ts_rank ts_rank_cd ts_rewrite ts_stat 
-ts_token_type ts_typanalyze tsm_handler_in tsm_handler_out tsmatchjoinsel tsmatchsel tsmultirange 
-tsq_mcontained tsq_mcontains tsquery_and tsquery_cmp tsquery_eq tsquery_ge tsquery_gt tsquery_le tsquery_lt 
-tsquery_ne tsquery_not tsquery_or tsquery_phrase tsqueryin tsqueryout tsqueryrecv tsquerysend tsrange 
-tsrange_subdiff tstzmultirange tstzrange tstzrange_subdiff tsvector_cmp tsvector_concat tsvector_eq 
-tsvector_ge tsvector_gt tsvector_le tsvector_lt tsvector_ne tsvector_to_array tsvector_update_trigger 
-tsvector_update_trigger_column tsvectorin tsvectorout tsvectorrecv tsvectorsend txid_current_snapshot 
-txid_snapshot_in txid_snapshot_out txid_snapshot_recv txid_snapshot_send txid_snapshot_xip txid_snapshot_xmax 
-txid_snapshot_xmin txid_status txid_visible_in_snapshot uhc_to_utf8 unique_key_recheck unknownin unknownout 
-unknownrecv unknownsend upper_inc upper_inf utf8_to_big5 utf8_to_euc_cn utf8_to_euc_jis_2004 utf8_to_euc_jp 
-utf8_to_euc_kr utf8_to_euc_tw utf8_to_gb18030 utf8_to_gbk utf8_to_iso8859 utf8_to_iso8859_1 utf8_to_johab 
-utf8_to_koi8r utf8_to_koi8u utf8_to_shift_jis_2004 utf8_to_sjis utf8_to_uhc utf8_to_win uuid_cmp uuid_hash 
-uuid_hash_extended uuid_in uuid_out uuid_recv uuid_send uuid_sortsupport varbit varbit_in varbit_out 
-varbit_recv varbit_send varbit_support varbitcmp varbittypmodin varbittypmodout varchar varchar_support 
-varcharin varcharout varcharrecv varcharsend varchartypmodin varchartypmodout void_in void_out void_recv 
-void_send websearch_to_tsquery width win1250_to_latin2 win1250_to_mic win1251_to_iso win1251_to_koi8r 
-win1251_to_mic win1251_to_win866 win866_to_iso win866_to_koi8r win866_to_mic win866_to_win1251 win_to_utf8 
-window_dense_rank_support window_rank_support window_row_number_support xid xid8_larger xid8_smaller xid8cmp 
-xid8eq xid8ge xid8gt xid8in xid8le xid8lt xid8ne xid8out xid8recv xid8send xidin xidout xidrecv xidsend xml 
-xml_in xml_is_well_formed xml_is_well_formed_content xml_is_well_formed_document xml_out xml_recv xml_send 
-xmlagg xmlcomment xmlconcat2 xmlexists xmlvalidate xpath xpath_exists `
+timetz_smaller timetztypmodin timetztypmodout to_ascii to_tsquery to_tsvector trigger_in trigger_out ts_debug 
+ts_delete ts_filter ts_headline ts_lexize ts_match_qv ts_match_tq ts_match_tt ts_match_vq ts_parse ts_rank 
+ts_rank_cd ts_rewrite ts_stat ts_token_type ts_typanalyze tsm_handler_in tsm_handler_out tsmatchjoinsel 
+tsmatchsel tsmultirange tsq_mcontained tsq_mcontains tsquery_and tsquery_cmp tsquery_eq tsquery_ge tsquery_gt 
+tsquery_le tsquery_lt tsquery_ne tsquery_not tsquery_or tsquery_phrase tsqueryin tsqueryout tsqueryrecv 
+tsquerysend tsrange tsrange_subdiff tstzmultirange tstzrange tstzrange_subdiff tsvector_cmp tsvector_concat 
+tsvector_eq tsvector_ge tsvector_gt tsvector_le tsvector_lt tsvector_ne tsvector_to_array 
+tsvector_update_trigger tsvector_update_trigger_column tsvectorin tsvectorout tsvectorrecv tsvectorsend 
+txid_current_snapshot txid_snapshot_in txid_snapshot_out txid_snapshot_recv txid_snapshot_send 
+txid_snapshot_xip txid_snapshot_xmax txid_snapshot_xmin txid_status txid_visible_in_snapshot uhc_to_utf8 
+unique_key_recheck unknownin unknownout unknownrecv unknownsend upper_inc upper_inf utf8_to_big5 
+utf8_to_euc_cn utf8_to_euc_jis_2004 utf8_to_euc_jp utf8_to_euc_kr utf8_to_euc_tw utf8_to_gb18030 utf8_to_gbk 
+utf8_to_iso8859 utf8_to_iso8859_1 utf8_to_johab utf8_to_koi8r utf8_to_koi8u utf8_to_shift_jis_2004 
+utf8_to_sjis utf8_to_uhc utf8_to_win uuid_cmp uuid_hash uuid_hash_extended uuid_in uuid_out uuid_recv 
+uuid_send uuid_sortsupport varbit varbit_in varbit_out varbit_recv varbit_send varbit_support varbitcmp 
+varbittypmodin varbittypmodout varchar varchar_support varcharin varcharout varcharrecv varcharsend 
+varchartypmodin varchartypmodout void_in void_out void_recv void_send websearch_to_tsquery width 
+win1250_to_latin2 win1250_to_mic win1251_to_iso win1251_to_koi8r win1251_to_mic win1251_to_win866 
+win866_to_iso win866_to_koi8r win866_to_mic win866_to_win1251 win_to_utf8 window_dense_rank_support 
+window_rank_support window_row_number_support xid xid8_larger xid8_smaller xid8cmp xid8eq xid8ge xid8gt 
+xid8in xid8le xid8lt xid8ne xid8out xid8recv xid8send xidin xidout xidrecv xidsend xml xml_in 
+xml_is_well_formed xml_is_well_formed_content xml_is_well_formed_document xml_out xml_recv xml_send xmlagg 
+xmlcomment xmlconcat2 xmlexists xmlvalidate xpath xpath_exists `
 
 // unbuiltOperators are the operators of which no overload is built.
 const unbuiltOperators = `

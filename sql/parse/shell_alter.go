@@ -22,7 +22,9 @@ func (p *parser) alterStmt() ast.Statement {
 		return p.alterSchema(s.At)
 	case kwDefault:
 		return p.defaultPrivileges(s.At)
-	case kwDatabase, kwType, kwDomain, kwExtension:
+	case kwType, kwDomain:
+		return p.alterType(s.At, start)
+	case kwDatabase, kwExtension:
 		return p.alterOther(start)
 	case kwGroup:
 		return p.alterGroup(s.At)

@@ -69,6 +69,9 @@ func (p *parser) createStmt() ast.Statement {
 		case kwType:
 			p.next()
 			return p.createType(at, start)
+		case kwDomain:
+			p.next()
+			return p.createDomain(at)
 		case kwRole, kwUser, kwGroup:
 			if p.isKw(kwUser) && p.peekKw(1, kwMapping) {
 				break
@@ -155,24 +158,6 @@ func (p *parser) createSchema(at ast.At) ast.Statement {
 			p.unsupported("CREATE SCHEMA with elements")
 		}
 	}
-	return s
-}
-
-func (p *parser) createType(at ast.At, start int) ast.Statement {
-	name := p.anyName()
-	if !p.acceptKws(kwAs, kwEnum) {
-		p.i = start
-		return p.unbuilt("CREATE")
-	}
-	s := &ast.CreateEnum{At: at, Type: name}
-	p.expect('(')
-	for p.kind() != ')' {
-		s.Labels = append(s.Labels, p.stringConst())
-		if !p.accept(',') {
-			break
-		}
-	}
-	p.expect(')')
 	return s
 }
 

@@ -7,7 +7,6 @@ import (
 	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
 	"slices"
-	"strconv"
 )
 
 // Options is what a statement is bound against.
@@ -68,9 +67,8 @@ type binder struct {
 // New binds a statement and applies the rules. It takes SELECT, VALUES, INSERT,
 // UPDATE, DELETE and MERGE; anything else is 0A000.
 func New(stmt ast.Statement, o Options) (*Plan, error) {
-	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
+	b := newBinder(o)
 	b.params = append(b.params, o.ParamTypes...)
-	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType, Place: b.place}
 	p := &Plan{}
 	var err error
 	switch s := stmt.(type) {
@@ -198,49 +196,6 @@ func (b *binder) resolveTable(n ast.Name) (*catalog.Table, error) {
 	return r.Table, nil
 }
 
-// ResolveType turns a type's name into the type.
-func ResolveType(n ast.TypeName) (types.Type, error) {
-	if n.SetOf {
-		return types.Type{}, unsupported("SETOF in this place")
-	}
-	if n.Schema != "" && n.Schema != "pg_catalog" {
-		return types.Type{}, sqlerr.New(sqlerr.UndefinedObject, "type %q does not exist", n.Schema+"."+n.Name)
-	}
-	info, ok := types.LookupName(n.Name)
-	if !ok {
-		return types.Type{}, sqlerr.New(sqlerr.UndefinedObject, "type %q does not exist", n.Name)
-	}
-	t := types.Of(info.OID)
-	if n.IntervalFields != "" {
-		name := "interval " + n.IntervalFields
-		if len(n.Mods) > 0 {
-			name += "(" + strconv.Itoa(int(n.Mods[0])) + ")"
-		}
-		var err error
-		if t, err = types.ParseType(name); err != nil {
-			return types.Type{}, err
-		}
-	} else if len(n.Mods) > 0 {
-		args := make([]int64, len(n.Mods))
-		for i, m := range n.Mods {
-			args[i] = int64(m)
-		}
-		mod, err := types.MakeTypmod(t.OID, args)
-		if err != nil {
-			return types.Type{}, err
-		}
-		t.Typmod = mod
-	}
-	if n.ArrayDims > 0 {
-		a, ok := t.ArrayOf()
-		if !ok {
-			return types.Type{}, sqlerr.New(sqlerr.UndefinedObject, "could not find array type for data type %s", t)
-		}
-		t = a
-	}
-	return t, nil
-}
-
 // scope is the columns that names are looked up in.
 type scope struct {
 	cols []scopeCol
@@ -302,6 +257,7 @@ type scopeRel struct {
 	need         *Need          // what the statement needs of the table; may be nil
 	recursive    bool           // a recursive query's reference to itself
 	nullable     bool           // an outer join makes rows of NULLs of it
+	row          types.Type     // the composite type of a function's rows, if it has one
 }
 
 // column makes the scope's column for a node's i-th column.
@@ -490,11 +446,21 @@ func (b *binder) wholeRow(s *scope, table string) (expr.Expr, error) {
 		if r.name != table {
 			continue
 		}
-		row := &expr.RowExpr{}
+		row := &expr.RowExpr{NullIfAll: r.nullable, Names: []string{}}
 		for j := range s.cols {
 			if c := &s.cols[j]; c.rel == i && !c.hidden {
 				s.read(c)
 				row.Items, row.Names = append(row.Items, c.e), append(row.Names, c.name)
+			}
+		}
+		t := r.row
+		if r.table != nil {
+			t = b.o.Catalog.Row(r.table)
+		}
+		if t.IsComposite() && len(t.Def().Fields) == len(row.Items) {
+			row.Typ, row.Names = t, row.Names[:0]
+			for _, f := range t.Def().Fields {
+				row.Names = append(row.Names, f.Name)
 			}
 		}
 		return row, nil
@@ -505,8 +471,7 @@ func (b *binder) wholeRow(s *scope, table string) (expr.Expr, error) {
 // Coerced binds a query whose columns, at most as many as types are given, are
 // cast to those types as in an assignment.
 func Coerced(q *ast.Select, o Options, want []types.Type) (*Plan, error) {
-	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
-	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType, Place: b.place}
+	b := newBinder(o)
 	n, err := b.bindSelect(q, env{}, true)
 	if err != nil {
 		return nil, err

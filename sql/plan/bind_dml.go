@@ -132,10 +132,17 @@ func (b *binder) defaultOf(c *catalog.Column) (expr.Expr, error) {
 		}
 		return b.eb.Assign(x, c.Name, c.Type)
 	}
-	if c.Default == "" || c.Dropped {
-		return &expr.Const{Typ: c.Type}, nil
+	text := c.Default
+	for t := c.Type; text == "" && t.IsDomain(); t = t.Def().Base {
+		text = t.Def().Default
 	}
-	x, err := b.stored(c.Default, nil)
+	switch {
+	case c.Dropped || text == "" && !c.Type.IsDomain():
+		return &expr.Const{Typ: c.Type}, nil
+	case text == "":
+		return b.eb.Assign(expr.NewNull(), c.Name, c.Type) // the domain may not allow NULL
+	}
+	x, err := b.stored(text, nil)
 	if err != nil {
 		return nil, sqlerr.Wrap(err, "bind the default of column %q", c.Name)
 	}
@@ -145,8 +152,7 @@ func (b *binder) defaultOf(c *catalog.Column) (expr.Expr, error) {
 // Default binds a column's default or a check on its own, to see whether it is
 // valid; DDL uses it.
 func CheckDefault(o Options, e ast.Expr, column string, t types.Type) error {
-	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
-	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType, Place: b.place}
+	b := newBinder(o)
 	if hasParam(e) {
 		return sqlerr.New(sqlerr.UndefinedParameter, "there is no parameter $1")
 	}
@@ -180,23 +186,13 @@ func CheckDefault(o Options, e ast.Expr, column string, t types.Type) error {
 // CheckCondition binds a check constraint over a table and returns the columns it
 // reads.
 func CheckCondition(o Options, e ast.Expr, t *catalog.Table) ([]int16, error) {
-	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
-	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType, Place: b.place}
+	b := newBinder(o)
 	x, err := b.expr(e, tableScope(t, t.Name, nil))
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case len(b.params) > 0:
-		return nil, sqlerr.New(sqlerr.UndefinedParameter, "there is no parameter $1")
-	case expr.HasAggregate(x):
-		return nil, b.errAt(sqlerr.New(sqlerr.GroupingError, "aggregate functions are not allowed in check constraints"), e)
-	case expr.HasWindow(x):
-		return nil, b.noWindow(x, "check constraints")
-	case expr.HasSet(x):
-		return nil, b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "set-returning functions are not allowed in check constraints"), e)
-	case hasSubquery(x):
-		return nil, b.errAt(sqlerr.New(sqlerr.FeatureNotSupported, "cannot use subquery in check constraint"), e)
+	if err := b.checkConstraint(x, e); err != nil {
+		return nil, err
 	}
 	if _, err := b.eb.Condition(x, "CHECK"); err != nil {
 		return nil, b.errAt(err, e)
@@ -215,8 +211,7 @@ func CheckCondition(o Options, e ast.Expr, t *catalog.Table) ([]int16, error) {
 // Scalar binds an expression without columns and casts it to a type, for EXECUTE's
 // arguments and the like.
 func Scalar(o Options, e ast.Expr, t types.Type) (expr.Expr, error) {
-	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
-	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType, Place: b.place}
+	b := newBinder(o)
 	x, err := b.expr(e, nil)
 	if err != nil {
 		return nil, err
@@ -616,6 +611,9 @@ func (b *binder) assignments(w *target, list []ast.Assignment, s *scope) (row []
 // isPartAssignment reports whether a new value is made of the old one by
 // assignments to parts of it.
 func isPartAssignment(x expr.Expr) bool {
+	if c, ok := x.(*expr.Cast); ok && c.To.IsDomain() {
+		x = c.Arg
+	}
 	switch x.(type) {
 	case *expr.ArrayAssign, *expr.JSONAssign:
 		return true
@@ -630,6 +628,9 @@ func (b *binder) assignPart(old expr.Expr, c *catalog.Column, t *ast.Subscript, 
 		return nil, err
 	}
 	out, err := b.eb.AssignElement(c.Name, old, lo, hi, slice, x)
+	if err == nil {
+		out, err = b.eb.Cast(out, c.Type, expr.CastAssignment) // a domain's constraints hold for the whole
+	}
 	return out, b.errAt(err, t)
 }
 

@@ -43,7 +43,7 @@ func (b *binder) expr1(e ast.Expr, s *scope) (expr.Expr, error) {
 	case *ast.TypeCast:
 		return b.typeCast(e, s)
 	case *ast.TypedLiteral:
-		t, err := ResolveType(e.Type)
+		t, err := ResolveType(e.Type, b.o)
 		if err != nil {
 			return nil, b.errAt(err, e.Type)
 		}
@@ -130,7 +130,11 @@ func (b *binder) expr1(e ast.Expr, s *scope) (expr.Expr, error) {
 	case *ast.Array:
 		return b.many(e.Elems, s, b.eb.Array)
 	case *ast.Row:
-		return b.many(e.Elems, s, b.eb.Row)
+		items, err := b.rowItems(e.Elems, s)
+		if err != nil {
+			return nil, err
+		}
+		return b.eb.Row(items)
 	case *ast.Subscript:
 		return b.subscript(e, s)
 	case *ast.Collate:
@@ -235,7 +239,7 @@ func number(kind ast.ConstKind, text string) (expr.Expr, error) {
 }
 
 func (b *binder) typeCast(e *ast.TypeCast, s *scope) (expr.Expr, error) {
-	t, err := ResolveType(e.Type)
+	t, err := ResolveType(e.Type, b.o)
 	if err != nil {
 		return nil, b.errAt(err, e.Type)
 	}
@@ -285,11 +289,20 @@ func checkOpSchema(o ast.OpName) error {
 
 // columnRef binds a name: a column, or the row of a table.
 func (b *binder) columnRef(e *ast.ColumnRef, s *scope) (expr.Expr, error) {
-	if e.Star {
+	if e.Star && len(e.Parts) == 0 {
 		return nil, sqlerr.New(sqlerr.SyntaxError, "row expansion via \"*\" is not supported here")
 	}
 	if s == nil {
 		return nil, sqlerr.New(sqlerr.FeatureNotSupported, "cannot use column reference in this context")
+	}
+	if e.Star {
+		// As a value, t.* is the row of t.
+		table := e.Parts[len(e.Parts)-1]
+		x, err := b.wholeRow(s, table)
+		if err == nil && x == nil {
+			err = missingFrom(s, table)
+		}
+		return x, err
 	}
 	var schema, table, name string
 	switch n := len(e.Parts); n {
@@ -424,7 +437,7 @@ func (b *binder) subscripts(e *ast.Subscript, t types.Type, s *scope) (lo, hi []
 			return nil, nil
 		}
 		y, err := b.expr(x, s)
-		if err != nil || t.OID == types.OIDJSONB {
+		if err != nil || t.Base().OID == types.OIDJSONB {
 			return y, err
 		}
 		y, err = b.eb.Cast(y, types.Int4, expr.CastAssignment)

@@ -234,6 +234,7 @@ func (b *binder) scanOf(t *catalog.Table, alias string, cs []Column, wanted []in
 func (b *binder) bindFuncRef(t *ast.FuncRef, e env) (Node, *scope, error) {
 	n := &FuncScan{Ordinality: t.Ordinality, Alias: t.Alias}
 	inner := &scope{env: e}
+	var rel scopeRel
 	funcs := unnested(t.Funcs)
 	named := t.Alias != "" && !t.RowsFrom && len(funcs) == 1
 	for _, f := range funcs {
@@ -268,6 +269,15 @@ func (b *binder) bindFuncRef(t *ast.FuncRef, e env) (Node, *scope, error) {
 		} else if named {
 			names = []string{t.Alias}
 		}
+		if row := x.Type().Base(); row.IsComposite() {
+			names, ts = nil, nil
+			for _, f := range row.Def().Fields {
+				names, ts = append(names, f.Name), append(ts, f.Type)
+			}
+			if len(funcs) == 1 && !t.Ordinality {
+				rel.row = row
+			}
+		}
 		n.Funcs = append(n.Funcs, x)
 		n.Widths = append(n.Widths, len(names))
 		for i := range names {
@@ -281,7 +291,8 @@ func (b *binder) bindFuncRef(t *ast.FuncRef, e env) (Node, *scope, error) {
 	if alias == "" {
 		alias = targetName(t.Funcs[0].Expr)
 	}
-	s, err := b.relScope(n.Cols, scopeRel{name: alias}, t.Columns, e, t)
+	rel.name = alias
+	s, err := b.relScope(n.Cols, rel, t.Columns, e, t)
 	return n, s, err
 }
 
@@ -302,7 +313,7 @@ func (b *binder) columnDefs(x expr.Expr, defs []ast.ColumnSpec, at ast.Expr) (ex
 	}
 	c := *call
 	for _, d := range defs {
-		t, err := ResolveType(d.Type)
+		t, err := ResolveType(d.Type, b.o)
 		if err != nil {
 			return nil, b.errAt(err, d.Type)
 		}

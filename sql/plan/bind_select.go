@@ -475,6 +475,12 @@ func (k *core) targets(list []ast.Target) error {
 			}
 			continue
 		}
+		if f, ok := t.Expr.(*ast.FieldSelect); ok && f.Star {
+			if err := k.rowStar(f); err != nil {
+				return k.b.errAt(err, f)
+			}
+			continue
+		}
 		x, err := k.b.expr(t.Expr, k.scope)
 		if err != nil {
 			return err
@@ -545,6 +551,19 @@ func (k *core) star(ref *ast.ColumnRef) error {
 		k.cols[len(k.cols)-1].TableOID, k.cols[len(k.cols)-1].AttNum = c.oid, c.attnum
 	}
 	return nil
+}
+
+// rowStar expands (row).*.
+func (k *core) rowStar(f *ast.FieldSelect) error {
+	x, err := k.b.expr(f.Expr, k.scope)
+	if err != nil {
+		return err
+	}
+	fields, names, err := k.b.expandRow(x)
+	for i := range fields {
+		k.add(fields[i], names[i], f)
+	}
+	return err
 }
 
 func (b *binder) outerStar(k *core, table, schema string, ref *ast.ColumnRef) error {

@@ -32,7 +32,7 @@ func NewView(o Options, q *ast.Select) (cols []Column, refs []catalog.ViewRef, e
 
 func newBinder(o Options) *binder {
 	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
-	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType, Place: b.place}
+	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType, Place: b.place, TypeNamed: b.userType}
 	return b
 }
 

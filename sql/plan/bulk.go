@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/expr"
 )
@@ -9,8 +8,7 @@ import (
 // BulkInsert is an Insert whose values come from outside of the plan: COPY. It has
 // no Input; Defaults fill the columns that are not given.
 func BulkInsert(o Options, t *catalog.Table, places []int) (*Bulk, error) {
-	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
-	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType, Place: b.place}
+	b := newBinder(o)
 	n := &Bulk{Places: places, Insert: Insert{Table: t}}
 	var err error
 	if n.Insert.Indexes, err = Indexes(t); err != nil {

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/expr"
 )
@@ -9,8 +8,7 @@ import (
 // DefaultText prints a column's default as PostgreSQL does: with the types of
 // its literals, and without the conversion to the column's type.
 func DefaultText(o Options, c *catalog.Column) (string, error) {
-	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
-	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType}
+	b := newBinder(o)
 	x, err := b.defaultOf(c)
 	if err != nil {
 		return "", err
@@ -30,8 +28,7 @@ func DefaultText(o Options, c *catalog.Column) (string, error) {
 
 // CheckText prints a CHECK condition, likewise.
 func CheckText(o Options, t *catalog.Table, c *catalog.Check) (string, error) {
-	b := &binder{o: o, tables: map[catalog.ID]uint64{}, colPos: map[*expr.Column]ast.Pos{}}
-	b.eb = &expr.Builder{Catalog: o.Exprs, Eval: o.Eval, ParamType: b.paramType}
+	b := newBinder(o)
 	x, err := b.stored(c.Expr, tableScope(t, t.Name, nil))
 	if err != nil {
 		return "", err
