@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/quorate-db/quorate/sql/ast"
@@ -226,12 +227,12 @@ func (d *ddl) dropAll(ctx context.Context, tables []*catalog.Table, list []*cata
 	if len(r.found) > 0 && !cascade {
 		return d.errDependents(tables, list, r.found)
 	}
-	for _, x := range r.found {
-		if x.whole && x.table != nil && !r.gone[x.table.ID] {
-			if err := d.canDropColumn(x.table, x.column); err != nil {
-				return err
-			}
-		}
+	switch again, err := d.dropIndexesOver(ctx, r); {
+	case err != nil:
+		return err
+	case again:
+		// A transaction of its own did that: everything is looked up anew.
+		return d.dropAll(ctx, d.sameTables(tables), d.sameTypes(list), cascade)
 	}
 	d.noticeCascade(append(d.cascaded, r.found...))
 	return d.change(ctx, func(ch *catalog.Change) error {
@@ -265,6 +266,7 @@ func (x dependent) loosen(ctx context.Context, ch *catalog.Change, gone map[cata
 		if x.whole {
 			// Its number is never used again: what rows have of it stays and is not read.
 			col.Dropped, col.NotNull = true, false
+			c.Checks = slices.DeleteFunc(c.Checks, func(k catalog.Check) bool { return slices.Contains(k.Columns, x.column) })
 		}
 		return ch.PutTable(ctx, c)
 	case x.typ != nil && x.whole && !gone[x.typ.ID]:

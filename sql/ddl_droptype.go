@@ -206,23 +206,76 @@ func (d *ddl) textUsesType(text string, id catalog.ID) bool {
 	}
 }
 
-// canDropColumn says whether a column can go at once: others may be reading an index
-// over it, and a check needs it.
-func (d *ddl) canDropColumn(t *catalog.Table, id int16) error {
-	col := t.Column(id)
-	for i := range t.Indexes {
-		for _, c := range t.Indexes[i].Columns {
-			if c.Column == id {
-				return sqlerr.Unsupported("dropping column %q of table %q, which index %q is over,", col.Name, t.Name, t.Indexes[i].Name)
+// dropIndexesOver drops the indexes over columns that go: one that others read and
+// write leaves through its states before the column does. again says that this took
+// transactions of its own.
+func (d *ddl) dropIndexesOver(ctx context.Context, r *removal) (again bool, err error) {
+	type place struct {
+		table  catalog.ID
+		number uint64
+	}
+	var later []place
+	for _, x := range r.found {
+		if !x.whole || x.table == nil || r.gone[x.table.ID] {
+			continue
+		}
+		for i := range x.table.Indexes {
+			ix := &x.table.Indexes[i]
+			over := slices.ContainsFunc(ix.Columns, func(c catalog.IndexColumn) bool { return c.Column == x.column })
+			p := place{x.table.ID, ix.Number}
+			switch {
+			case !over || slices.Contains(later, p):
+			case i == 0:
+				return false, sqlerr.Unsupported("dropping column %q of table %q, which is part of the primary key,", x.table.Column(x.column).Name, x.table.Name)
+			case d.isNew(x.table):
+				if err := d.dropIndexNow(ctx, x.table.ID, ix.Number); err != nil {
+					return false, err
+				}
+			default:
+				later = append(later, p)
 			}
 		}
 	}
-	for i := range t.Checks {
-		for _, c := range t.Checks[i].Columns {
-			if c == id {
-				return sqlerr.Unsupported("dropping column %q of table %q, which constraint %q is about,", col.Name, t.Name, t.Checks[i].Name)
+	if len(later) == 0 {
+		return false, nil
+	}
+	return true, d.online(ctx, func(ctx context.Context, e *Engine) error {
+		for _, p := range later {
+			if err := e.removeIndex(ctx, p.table, p.number, nil); err != nil {
+				return err
 			}
 		}
+		return nil
+	})
+}
+
+// dropIndexNow drops an index of a table that only this transaction knows.
+func (d *ddl) dropIndexNow(ctx context.Context, table catalog.ID, number uint64) error {
+	return d.change(ctx, func(ch *catalog.Change) error {
+		n := d.snap().Table(table).Clone()
+		takeOut(n, number)
+		if err := ch.DropIndexData(ctx, n, number); err != nil {
+			return err
+		}
+		return ch.PutTable(ctx, n)
+	})
+}
+
+// sameTables looks tables up again; one that is gone is left out.
+func (d *ddl) sameTables(list []*catalog.Table) (out []*catalog.Table) {
+	for _, t := range list {
+		if now := d.snap().Table(t.ID); now != nil {
+			out = append(out, now)
+		}
 	}
-	return nil
+	return out
+}
+
+func (d *ddl) sameTypes(list []*catalog.UserType) (out []*catalog.UserType) {
+	for _, t := range list {
+		if now := d.snap().UserType(t.ID); now != nil {
+			out = append(out, now)
+		}
+	}
+	return out
 }

@@ -566,7 +566,7 @@ func (d *ddl) dropOwned(ctx context.Context, roles map[catalog.ID]bool, cascade 
 		}
 	}
 	if len(list) > 0 {
-		if err := d.dropAll(ctx, list, cascade); err != nil {
+		if err := d.dropAll(ctx, list, nil, cascade); err != nil {
 			return err
 		}
 	}

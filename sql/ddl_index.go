@@ -497,15 +497,7 @@ func (d *ddl) dropIndexes(ctx context.Context, st *ast.Drop) error {
 			later = append(later, r)
 			continue
 		}
-		err := d.change(ctx, func(ch *catalog.Change) error {
-			n := d.snap().Table(r.Table.ID).Clone()
-			takeOut(n, r.Index.Number)
-			if err := ch.DropIndexData(ctx, n, r.Index.Number); err != nil {
-				return err
-			}
-			return ch.PutTable(ctx, n)
-		})
-		if err != nil {
+		if err := d.dropIndexNow(ctx, r.Table.ID, r.Index.Number); err != nil {
 			return err
 		}
 	}

@@ -65,7 +65,7 @@ func (c domainChecks) bound(d *types.Def) ([]expr.Expr, error) {
 	out := make([]expr.Expr, len(d.Checks))
 	for i, k := range d.Checks {
 		var err error
-		if out[i], err = plan.DomainCheck(o, k.Expr, d.Base.Base()); err != nil {
+		if out[i], err = plan.DomainCheck(o, k.Expr, d.Base); err != nil {
 			return nil, sqlerr.Wrap(err, "bind constraint %q of domain %q", k.Name, d.Name)
 		}
 	}

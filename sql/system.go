@@ -323,16 +323,16 @@ func (n objectNames) ObjectName(reg, object types.OID) (string, bool) {
 			return "", false
 		}
 		if n.s.relVisible(snap, object).IsTrue() || schema == nil {
-			return exec.QuoteIdent(name), true
+			return plan.QuoteIdent(name), true
 		}
-		return exec.QuoteIdent(schema.Name) + "." + exec.QuoteIdent(name), true
+		return plan.QuoteIdent(schema.Name) + "." + plan.QuoteIdent(name), true
 	case types.OIDRegNamespace:
 		if sc := snap.SchemaByID(object); sc != nil {
-			return exec.QuoteIdent(sc.Name), true
+			return plan.QuoteIdent(sc.Name), true
 		}
 	case types.OIDRegRole:
 		if r := snap.Role(object); r != nil {
-			return exec.QuoteIdent(r.Name), true
+			return plan.QuoteIdent(r.Name), true
 		}
 	case types.OIDRegType:
 		if t, ok := snap.TypeByOID(object); ok && t.IsUser() {
@@ -341,9 +341,9 @@ func (n objectNames) ObjectName(reg, object types.OID) (string, bool) {
 	case types.OIDRegProc:
 		if f, ok := n.s.e.exprs.FuncByOID(object); ok {
 			if len(n.s.e.exprs.FuncsNamed(f.Name)) > 1 {
-				return "pg_catalog." + exec.QuoteIdent(f.Name), true // the bare name would not do
+				return "pg_catalog." + plan.QuoteIdent(f.Name), true // the bare name would not do
 			}
-			return exec.QuoteIdent(f.Name), true
+			return plan.QuoteIdent(f.Name), true
 		}
 	case types.OIDRegProcedure:
 		if f, ok := n.s.e.exprs.FuncByOID(object); ok {
@@ -351,13 +351,13 @@ func (n objectNames) ObjectName(reg, object types.OID) (string, bool) {
 			for i, a := range f.Args {
 				args[i] = types.Of(a).String()
 			}
-			return exec.QuoteIdent(f.Name) + "(" + strings.Join(args, ",") + ")", true
+			return plan.QuoteIdent(f.Name) + "(" + strings.Join(args, ",") + ")", true
 		}
 	case types.OIDRegOper, types.OIDRegOperator:
 		return n.operatorName(reg, object)
 	case types.OIDRegCollation:
 		if name, ok := collationNames[object]; ok {
-			return exec.QuoteIdent(name), true
+			return plan.QuoteIdent(name), true
 		}
 	}
 	return "", false

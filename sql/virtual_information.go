@@ -58,9 +58,11 @@ func infoColumns(s *Session, yield func(fields) error) error {
 				row["identity_maximum"], row["identity_minimum"] = dText(itoa64(q.Sequence.Max)), dText(itoa64(q.Sequence.Min))
 				row["identity_cycle"] = dYes(q.Sequence.Cycle)
 			}
-			s.describeUDT(row, c.Type.Base())
-			if c.Type.IsDomain() {
+			if !c.Type.IsDomain() {
+				s.describeUDT(row, c.Type)
+			} else {
 				d := c.Type.Def()
+				s.describeUDT(row, d.Base)
 				row["domain_catalog"], row["domain_schema"], row["domain_name"] = dText(s.database()), dText(d.Schema), dText(d.Name)
 			}
 			if err := yield(row); err != nil {
@@ -216,6 +218,18 @@ func infoConstraintColumnUsage(s *Session, yield func(fields) error) error {
 }
 
 func infoCheckConstraints(s *Session, yield func(fields) error) error {
+	err := eachDomain(s, func(u *catalog.UserType, d *types.Def) error {
+		for _, c := range u.Domain.Checks {
+			if err := yield(fields{"constraint_catalog": dText(s.database()), "constraint_schema": dText(u.SchemaName), "constraint_name": dText(c.Name),
+				"check_clause": dText("(" + s.domainCheckText(d, c.Expr) + ")")}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	return eachTable(s, false, func(t *catalog.Table) error {
 		row := func(name, clause string) error {
 			return yield(fields{"constraint_catalog": dText(s.database()), "constraint_schema": dText(t.SchemaName), "constraint_name": dText(name), "check_clause": dText(clause)})

@@ -105,7 +105,7 @@ func eachDomain(s *Session, f func(u *catalog.UserType, d *types.Def) error) err
 
 // domainCheckText prints the condition of a domain's constraint.
 func (s *Session) domainCheckText(d *types.Def, text string) string {
-	out, err := plan.DomainCheckText(s.planOptions(text, nil), text, d.Base.Base())
+	out, err := plan.DomainCheckText(s.planOptions(text, nil), text, d.Base)
 	if err != nil {
 		return "(" + text + ")"
 	}
@@ -125,6 +125,9 @@ func infoDomains(s *Session, yield func(fields) error) error {
 		row := fields{"domain_catalog": dText(s.database()), "domain_schema": dText(u.SchemaName), "domain_name": dText(u.Name),
 			"udt_catalog": dText(s.database()), "dtd_identifier": dText("1")}
 		s.describeUDT(row, d.Base)
+		if d.Base.IsArray() {
+			row["data_type"] = dText(s.typeText(s.tx.snap, d.Base))
+		}
 		if d.Default != "" {
 			row["domain_default"] = dText(s.domainDefaultText(d))
 		}

@@ -316,6 +316,9 @@ func fillRecord(ctx *EvalContext, v jsonValue, sig *Signature, row []datum) erro
 			return err
 		}
 		if !ok {
+			if err := types.CheckDomain(types.Null, t, ctx.format()); err != nil {
+				return err
+			}
 			continue
 		}
 		if row[i], err = populate(ctx, f, t, sig.OutNames[i]); err != nil {

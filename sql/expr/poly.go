@@ -21,13 +21,14 @@ type generic struct {
 func (c *Catalog) bindGeneric(declared []types.OID, args []types.Type) (generic, error) {
 	var g generic
 	var compat []types.Type
-	usesElem, usesCompat, nonArray := false, false, false
+	usesElem, usesCompat, nonArray, usesEnum := false, false, false, false
 	for i, d := range declared {
 		a := args[i].Bare()
 		switch d {
 		case types.OIDAnyElement, types.OIDAnyNonArray, types.OIDAnyEnum:
 			usesElem = true
 			nonArray = nonArray || d == types.OIDAnyNonArray
+			usesEnum = usesEnum || d == types.OIDAnyEnum
 			if isUnknown(a) {
 				continue
 			}
@@ -71,6 +72,9 @@ func (c *Catalog) bindGeneric(declared []types.OID, args []types.Type) (generic,
 			}
 			compat = append(compat, a.Elem().Bare())
 		}
+	}
+	if usesEnum && g.elem.IsZero() {
+		return g, errPoly("could not determine polymorphic type because input has type unknown")
 	}
 	if usesElem && nonArray && g.elem.Base().IsArray() {
 		return g, errPoly("type matched to anynonarray is an array type: %s", g.elem)

@@ -715,7 +715,7 @@ func targetName(e ast.Expr) string {
 func figureName(e ast.Expr) (name string, strength int) {
 	switch e := e.(type) {
 	case *ast.ColumnRef:
-		if !e.Star && len(e.Parts) > 0 {
+		if len(e.Parts) > 0 {
 			return e.Parts[len(e.Parts)-1], 2
 		}
 	case *ast.FuncCall:

@@ -122,5 +122,5 @@ select to_json(5::posint), json_build_array(4::even), row_to_json(d) from d wher
 select * from json_to_record('{"a": 0}') as x(a posint)
 select * from json_to_record('{"a": 3}') as x(a posint, c name3)
 select '(1,2)'::posint
-drop domain posint cascade
-select * from d order by a limit 1
+drop domain name3 cascade
+select a, b from d order by a limit 1
