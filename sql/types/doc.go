@@ -25,12 +25,17 @@
 //	timetz                           Int, see timetz.go
 //	interval                         Interval
 //	arrays, int2vector, oidvector    Array
-//	record                           Record
+//	record, composite types          Record
+//	enums                            String, the label's key (Label.Key)
+//	domains                          as the type under them
 //	unknown, cstring                 String
 //	void                             String, empty
 //
 // The infinities of date are MinInt32 and MaxInt32, those of the timestamps
 // MinInt64 and MaxInt64, as PostgreSQL has them on the wire.
+//
+// A type of a user's carries its definition (Def), which the catalogue makes; see
+// user.go.
 //
 // A type that is registered but not built (xml, inet, …) has an Info, so that
 // catalogues can list it and names resolve; decoding a value of it is
