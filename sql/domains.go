@@ -24,7 +24,7 @@ func (c domainChecks) CheckDomain(t types.Type, d *types.Def, v types.Datum) err
 	if err != nil {
 		return err
 	}
-	ev := &expr.EvalContext{Format: c.s.formatContext(), System: systemInfo{c.s}, Clock: c.s.e.o.Clock, Rand: c.s.rand, StmtTime: c.s.e.o.Clock.Now()}
+	ev := &expr.EvalContext{Format: c.s.formatContext(), System: systemInfo(c), Clock: c.s.e.o.Clock, Rand: c.s.rand, StmtTime: c.s.e.o.Clock.Now()}
 	if c.s.tx != nil {
 		ev.TxnTime = c.s.tx.start
 	}
