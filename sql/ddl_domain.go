@@ -135,6 +135,9 @@ func (d *ddl) alterDomain(ctx context.Context, st *ast.AlterDomain) error {
 	if u == nil || u.Domain == nil {
 		return sqlerr.New(sqlerr.WrongObjectType, "%s is not a domain", t)
 	}
+	if err := d.mustOwnType(u); err != nil {
+		return err
+	}
 	c := u.Clone()
 	at := -1
 	for i := range c.Domain.Checks {

@@ -46,7 +46,12 @@ func (d *ddl) typeToDrop(n ast.Name, st *ast.Drop) (*catalog.UserType, error) {
 		return nil, sqlerr.New(sqlerr.WrongObjectType, "%q is not a domain", n.String())
 	}
 	if u := d.snap().UserType(t.OID); u != nil {
-		return u, nil
+		if sc := d.snap().SchemaByID(u.Schema); sc != nil {
+			if ok, err := d.s.owns(sc.OwnerID()); ok || err != nil {
+				return u, err
+			}
+		}
+		return u, d.mustOwnType(u)
 	}
 	refuse := func(format string, args ...any) *sqlerr.Error {
 		return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop type "+t.String()+" because "+format, args...)

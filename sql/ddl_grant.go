@@ -544,6 +544,15 @@ func (d *ddl) reassign(ctx context.Context, roles map[catalog.ID]bool, to catalo
 				}
 			}
 		}
+		for _, u := range ch.Current().UserTypes() {
+			if roles[u.OwnerID()] {
+				c := u.Clone()
+				c.Owner = to
+				if err := ch.PutType(ctx, c); err != nil {
+					return err
+				}
+			}
+		}
 		for _, sc := range ch.Current().Schemas() {
 			if roles[sc.OwnerID()] {
 				c := *sc
@@ -565,8 +574,14 @@ func (d *ddl) dropOwned(ctx context.Context, roles map[catalog.ID]bool, cascade 
 			list = append(list, t)
 		}
 	}
-	if len(list) > 0 {
-		if err := d.dropAll(ctx, list, nil, cascade); err != nil {
+	var owned []*catalog.UserType
+	for _, u := range d.snap().UserTypes() {
+		if roles[u.OwnerID()] {
+			owned = append(owned, u)
+		}
+	}
+	if len(list)+len(owned) > 0 {
+		if err := d.dropAll(ctx, list, owned, cascade); err != nil {
 			return err
 		}
 	}

@@ -430,6 +430,9 @@ func (d *ddl) dependOnRole(id catalog.ID) []string {
 			lines = append(lines, line{object, "privileges for " + what})
 		}
 	}
+	for _, u := range d.snap().UserTypes() {
+		note(u.ID, u.OwnerID(), nil, "type "+d.typeName(u.ID))
+	}
 	for _, sc := range d.snap().Schemas() {
 		note(sc.ID, sc.OwnerID(), sc.ACL, "schema "+sc.Name)
 	}

@@ -82,7 +82,11 @@ func (d *ddl) putNewType(ctx context.Context, ch *catalog.Change, sc *catalog.Sc
 		}
 		*id = n
 	}
-	t.Schema = sc.ID
+	me, err := d.s.me()
+	if err != nil {
+		return err
+	}
+	t.Schema, t.Owner = sc.ID, me.ID
 	t.ArrayName = arrayName(ch.Current(), sc.ID, t.Name)
 	return ch.PutType(ctx, t)
 }
@@ -165,7 +169,7 @@ func (d *ddl) alteredEnum(n ast.Name) (*catalog.UserType, error) {
 	if u == nil || u.Enum == nil {
 		return nil, sqlerr.New(sqlerr.WrongObjectType, "%s is not an enum", t)
 	}
-	return u, nil
+	return u, d.mustOwnType(u)
 }
 
 func labelIndex(e *catalog.Enum, name string) int {
@@ -323,13 +327,17 @@ func (d *ddl) alterType(ctx context.Context, st *ast.AlterType) error {
 	case u == nil:
 		return sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied: %q is a system type", t.Name())
 	}
+	if err := d.mustOwnType(u); err != nil {
+		return err
+	}
 	c := u.Clone()
 	switch {
 	case st.Owner != "":
-		if st.Owner == d.s.user() || st.Owner == "current_user" || st.Owner == "session_user" {
-			return nil
+		to, err := d.newOwner(st.Owner)
+		if err != nil {
+			return err
 		}
-		return sqlerr.New(sqlerr.UndefinedObject, "role %q does not exist", st.Owner)
+		c.Owner = to.ID
 	case st.Attribute != "":
 		if err := renameAttribute(c, st.Attribute, st.NewName); err != nil {
 			return err
@@ -355,6 +363,15 @@ func (d *ddl) alterType(ctx context.Context, st *ast.AlterType) error {
 		c.Name, c.ArrayName = st.NewName, arrayName(d.snap(), u.Schema, st.NewName)
 	}
 	return d.change(ctx, func(ch *catalog.Change) error { return ch.PutType(ctx, c) })
+}
+
+// mustOwnType checks that the session's role owns a type.
+func (d *ddl) mustOwnType(u *catalog.UserType) error {
+	ok, err := d.s.owns(u.OwnerID())
+	if err != nil || ok {
+		return err
+	}
+	return sqlerr.New(sqlerr.InsufficientPrivilege, "must be owner of type %s", d.typeName(u.ID)).WithRoutine("aclcheck_error")
 }
 
 func renameAttribute(u *catalog.UserType, from, to string) error {

@@ -36,6 +36,11 @@ func pgType(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldRo
 			return nil
 		}
 		row := typeRow(&d.Info, schema, d.Rel)
+		if u := snap.UserType(oid); u != nil {
+			row[3] = dOID(u.OwnerID())
+		} else if rel := snap.Table(d.Rel); rel != nil {
+			row[3] = dOID(rel.OwnerID())
+		}
 		if d.Kind == types.KindOfDomain {
 			row[24], row[25], row[26] = dBool(d.NotNull), dOID(d.Base.OID), dInt(int64(d.Base.Typmod))
 			if d.Base.IsArray() {

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"sort"
 
@@ -17,7 +18,8 @@ type UserType struct {
 	Name   string `json:"name"`
 	// SchemaName is filled in when the type joins a snapshot.
 	SchemaName string `json:"-"`
-	Version    uint64 `json:"version"` // raised by every change
+	Owner      ID     `json:"owner,omitempty"` // 0 is Superuser
+	Version    uint64 `json:"version"`         // raised by every change
 	// ArrayID and ArrayName are those of the array type over it.
 	ArrayID   ID     `json:"array_id"`
 	ArrayName string `json:"array_name"`
@@ -70,6 +72,9 @@ type Composite struct {
 	Columns    []Column `json:"columns"`
 	NextColumn int16    `json:"next_column"`
 }
+
+// OwnerID returns the role that owns the type.
+func (t *UserType) OwnerID() ID { return cmp.Or(t.Owner, Superuser) }
 
 // Clone returns a copy that may be changed.
 func (t *UserType) Clone() *UserType {
