@@ -2,6 +2,7 @@ package placement
 
 import (
 	"bytes"
+	"slices"
 	"sort"
 
 	"google.golang.org/protobuf/proto"
@@ -64,8 +65,9 @@ func (d *directory) apply(r *placementpb.RegionReport) bool {
 		}
 	}
 	// Everything that the report displaces must be older than it is.
-	for _, e := range d.order {
-		if e.region.Id != r.Region.Id && overlap(e.region, r.Region) && e.region.Epoch.GetVersion() > r.Region.Epoch.GetVersion() {
+	lo, hi := d.overlapping(r.Region)
+	for _, e := range d.order[lo:hi] {
+		if e.region.Id != r.Region.Id && e.region.Epoch.GetVersion() > r.Region.Epoch.GetVersion() {
 			return false
 		}
 	}
@@ -89,20 +91,34 @@ func (d *directory) apply(r *placementpb.RegionReport) bool {
 
 // replace puts e in and drops what it overlaps.
 func (d *directory) replace(e *entry) {
-	keep := d.order[:0:0]
-	for _, o := range d.order {
-		if o.region.Id == e.region.Id || overlap(o.region, e.region) {
-			delete(d.byID, o.region.Id)
-			continue
-		}
-		keep = append(keep, o)
+	if old := d.byID[e.region.Id]; old != nil {
+		i := d.after(old.region.StartKey) - 1
+		d.order = slices.Delete(d.order, i, i+1)
 	}
-	i := sort.Search(len(keep), func(i int) bool { return bytes.Compare(keep[i].region.StartKey, e.region.StartKey) > 0 })
-	keep = append(keep, nil)
-	copy(keep[i+1:], keep[i:])
-	keep[i] = e
-	d.order = keep
+	lo, hi := d.overlapping(e.region)
+	for _, o := range d.order[lo:hi] {
+		delete(d.byID, o.region.Id)
+	}
+	d.order = slices.Replace(d.order, lo, hi, e)
 	d.byID[e.region.Id] = e
+}
+
+// after is the index of the first entry that starts above key.
+func (d *directory) after(key []byte) int {
+	return sort.Search(len(d.order), func(i int) bool { return bytes.Compare(d.order[i].region.StartKey, key) > 0 })
+}
+
+// overlapping is the range of the entries that overlap r; empty, where r belongs.
+func (d *directory) overlapping(r *metapb.Region) (lo, hi int) {
+	lo = d.after(r.StartKey)
+	for lo > 0 && overlap(d.order[lo-1].region, r) {
+		lo--
+	}
+	hi = lo
+	for hi < len(d.order) && overlap(d.order[hi].region, r) {
+		hi++
+	}
+	return lo, hi
 }
 
 // dropLeader forgets that a store leads: it stopped reporting.
@@ -122,7 +138,7 @@ func (d *directory) dropLeader(store uint64) (changed []*entry) {
 
 // lookup returns the region that holds key, nil if none is known.
 func (d *directory) lookup(key []byte) *entry {
-	i := sort.Search(len(d.order), func(i int) bool { return bytes.Compare(d.order[i].region.StartKey, key) > 0 })
+	i := d.after(key)
 	if i == 0 {
 		return nil
 	}

@@ -8,7 +8,6 @@ import (
 	"sort"
 	"time"
 
-	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/placement"
 	"github.com/quorate-db/quorate/placement/client"
 	"github.com/quorate-db/quorate/placement/scheduler"
@@ -276,103 +275,6 @@ func (a *admin) Split(ctx context.Context, req *adminpb.SplitRequest) (*adminpb.
 		}
 	}
 	return resp, nil
-}
-
-// splitPatience is for how long a split is tried again that fails.
-const splitPatience = 15 * time.Second
-
-// SplitAt makes a region begin at each of the keys and returns when all of them
-// exist, have a leader and are listed.
-//
-// An error leaves open how many of the keys have become borders. To ask again does
-// no harm.
-func (n *Node) SplitAt(ctx context.Context, at [][]byte) error {
-	at = append([][]byte(nil), at...)
-	sort.Slice(at, func(i, j int) bool { return bytes.Compare(at[i], at[j]) < 0 })
-	// A split fails when the region was changed by somebody else meanwhile, when
-	// this node's copy of the directory is behind, or when a connection breaks. What
-	// an order that got lost has done shows in the directory, and to split where a
-	// region begins already does nothing: so look again, for a while.
-	until := n.cfg.Env.Clock.Now().Add(splitPatience)
-	for {
-		groups, left := n.splitGroups(at)
-		if left == 0 {
-			break
-		}
-		var failure error
-		for id, ks := range groups {
-			resp, err := n.client.Operate(ctx, &placementpb.OperateRequest{RegionId: id, Kind: "split", Keys: ks, Wait: true})
-			var unknown *client.UnknownError
-			if errors.As(err, &unknown) && ctx.Err() == nil {
-				failure = fmt.Errorf("split region %d: %w", id, err)
-				continue
-			}
-			if err != nil {
-				return fmt.Errorf("split region %d: %w", id, err)
-			}
-			if resp.Error != nil {
-				// The leader of placement does not know the region, or it or its node is
-				// about to go: that passes.
-				failure = fmt.Errorf("split region %d: %s", id, resp.Error.Message)
-				continue
-			}
-			if op := resp.Operator; op.GetState() != "done" {
-				failure = fmt.Errorf("split region %d: %s", id, op.GetError())
-			}
-		}
-		if failure != nil {
-			if n.cfg.Env.Clock.Now().After(until) {
-				return failure
-			}
-			if err := env.Sleep(ctx, n.cfg.Env.Clock, 50*time.Millisecond); err != nil {
-				return fmt.Errorf("%w (%w)", failure, err)
-			}
-			continue
-		}
-		if err := n.dir.wait(ctx, func() bool {
-			_, now := n.splitGroups(at)
-			return now < left
-		}); err != nil {
-			return fmt.Errorf("wait for the new regions: %w", err)
-		}
-	}
-	return n.dir.wait(ctx, func() bool {
-		led := map[string]bool{}
-		for _, r := range n.dir.regions() {
-			if r.LeaderStore != 0 {
-				led[string(r.Region.StartKey)] = true
-			}
-		}
-		for _, k := range at {
-			if !led[string(k)] {
-				return false
-			}
-		}
-		return true
-	})
-}
-
-// splitGroups sorts keys by the region that must be split at them, leaving out
-// those where a region begins already.
-func (n *Node) splitGroups(at [][]byte) (groups map[uint64][][]byte, left int) {
-	groups = map[uint64][][]byte{}
-	regions := n.dir.regions()
-	for _, k := range at {
-		i := sort.Search(len(regions), func(i int) bool { return bytes.Compare(regions[i].Region.StartKey, k) > 0 }) - 1
-		if i >= 0 && bytes.Equal(regions[i].Region.StartKey, k) {
-			continue
-		}
-		left++
-		if i < 0 {
-			continue // not known yet: wait for the directory
-		}
-		ks := groups[regions[i].Region.Id]
-		if len(ks) > 0 && bytes.Equal(ks[len(ks)-1], k) {
-			continue
-		}
-		groups[regions[i].Region.Id] = append(ks, k)
-	}
-	return groups, left
 }
 
 func (a *admin) Status(ctx context.Context, _ *adminpb.StatusRequest) (*adminpb.StatusResponse, error) {

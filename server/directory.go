@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 
@@ -17,7 +18,9 @@ import (
 type directory struct {
 	mu struct {
 		sync.Mutex
-		routes map[uint64]*placementpb.RegionRoute
+		byID map[uint64]*placementpb.RegionRoute
+		// order holds the same by start key. Invariant: their ranges do not overlap.
+		order  []*placementpb.RegionRoute
 		stores map[uint64]*metapb.Store
 		// changed is closed, and made anew, with every update.
 		changed chan struct{}
@@ -27,7 +30,7 @@ type directory struct {
 
 func newDirectory() *directory {
 	d := &directory{}
-	d.mu.routes = map[uint64]*placementpb.RegionRoute{}
+	d.mu.byID = map[uint64]*placementpb.RegionRoute{}
 	d.mu.stores = map[uint64]*metapb.Store{}
 	d.mu.changed = make(chan struct{})
 	return d
@@ -38,19 +41,14 @@ func (d *directory) update(u *placementpb.DirectoryUpdate) []router.Route {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if u.Full {
-		d.mu.routes = map[uint64]*placementpb.RegionRoute{}
+		d.mu.byID, d.mu.order = map[uint64]*placementpb.RegionRoute{}, nil
 		// A new leader of placement begins with an empty directory: it is full
 		// once the stores have reported.
 		d.mu.full = len(u.Regions) > 0
 	}
 	routes := make([]router.Route, 0, len(u.Regions))
 	for _, r := range u.Regions {
-		for id, o := range d.mu.routes {
-			if id != r.Region.Id && overlaps(o.Region, r.Region) {
-				delete(d.mu.routes, id)
-			}
-		}
-		d.mu.routes[r.Region.Id] = r
+		d.putLocked(r)
 		routes = append(routes, router.Route{Region: r.Region, LeaderStore: r.LeaderStore, Term: r.Term})
 	}
 	for _, s := range u.Stores {
@@ -59,6 +57,32 @@ func (d *directory) update(u *placementpb.DirectoryUpdate) []router.Route {
 	close(d.mu.changed)
 	d.mu.changed = make(chan struct{})
 	return routes
+}
+
+// putLocked takes a route in, in place of all that overlap it and of what was known
+// of the region. Requires: d.mu held.
+func (d *directory) putLocked(r *placementpb.RegionRoute) {
+	if old := d.mu.byID[r.Region.Id]; old != nil {
+		i := d.afterLocked(old.Region.StartKey) - 1
+		d.mu.order = slices.Delete(d.mu.order, i, i+1)
+	}
+	lo := d.afterLocked(r.Region.StartKey)
+	for lo > 0 && overlaps(d.mu.order[lo-1].Region, r.Region) {
+		lo--
+	}
+	hi := lo
+	for hi < len(d.mu.order) && overlaps(d.mu.order[hi].Region, r.Region) {
+		delete(d.mu.byID, d.mu.order[hi].Region.Id)
+		hi++
+	}
+	d.mu.order = slices.Replace(d.mu.order, lo, hi, r)
+	d.mu.byID[r.Region.Id] = r
+}
+
+// afterLocked is the index of the first route that starts above key.
+// Requires: d.mu held.
+func (d *directory) afterLocked(key []byte) int {
+	return sort.Search(len(d.mu.order), func(i int) bool { return bytes.Compare(d.mu.order[i].Region.StartKey, key) > 0 })
 }
 
 func overlaps(a, b *metapb.Region) bool {
@@ -70,12 +94,7 @@ func overlaps(a, b *metapb.Region) bool {
 func (d *directory) regions() []*placementpb.RegionRoute {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	out := make([]*placementpb.RegionRoute, 0, len(d.mu.routes))
-	for _, r := range d.mu.routes {
-		out = append(out, r)
-	}
-	sort.Slice(out, func(i, j int) bool { return bytes.Compare(out[i].Region.StartKey, out[j].Region.StartKey) < 0 })
-	return out
+	return slices.Clone(d.mu.order)
 }
 
 func (d *directory) storeList() []*metapb.Store {
@@ -113,13 +132,13 @@ func (d *directory) LookupKey(ctx context.Context, key []byte) (router.Route, er
 	err := d.wait(ctx, func() bool {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		for _, r := range d.mu.routes {
-			if bytes.Compare(key, r.Region.StartKey) >= 0 && (len(r.Region.EndKey) == 0 || bytes.Compare(key, r.Region.EndKey) < 0) {
-				found = router.Route{Region: r.Region, LeaderStore: r.LeaderStore, Term: r.Term}
-				return true
-			}
+		i := d.afterLocked(key) - 1
+		if i < 0 {
+			return false
 		}
-		return false
+		r := d.mu.order[i]
+		found = router.Route{Region: r.Region, LeaderStore: r.LeaderStore, Term: r.Term}
+		return len(r.Region.EndKey) == 0 || bytes.Compare(key, r.Region.EndKey) < 0
 	})
 	if err != nil {
 		return router.Route{}, fmt.Errorf("no region is known for key %x: %w", key, err)
@@ -131,7 +150,7 @@ func (d *directory) LookupKey(ctx context.Context, key []byte) (router.Route, er
 func (d *directory) LookupID(_ context.Context, id uint64) (router.Route, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	r := d.mu.routes[id]
+	r := d.mu.byID[id]
 	if r == nil {
 		return router.Route{}, fmt.Errorf("region %d is not known", id)
 	}

@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"cmp"
+	"slices"
 	"sort"
 
 	"github.com/quorate-db/quorate/proto/metapb"
@@ -141,17 +142,13 @@ func (t *table) replace(lo, hi int, e *entry) {
 	for _, x := range t.entries[lo:hi] {
 		delete(t.ids, x.region.GetId())
 	}
-	t.entries = append(t.entries[:lo], append([]*entry{e}, t.entries[hi:]...)...)
+	t.entries = slices.Replace(t.entries, lo, hi, e)
 	t.ids[e.region.GetId()] = e
 }
 
 func (t *table) remove(e *entry) {
-	for i, x := range t.entries {
-		if x == e {
-			t.entries = append(t.entries[:i], t.entries[i+1:]...)
-			break
-		}
-	}
+	i := t.position(e.region.GetStartKey(), false)
+	t.entries = slices.Delete(t.entries, i, i+1)
 	delete(t.ids, e.region.GetId())
 }
 

@@ -1,0 +1,106 @@
+package server
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/proto/placementpb"
+)
+
+func route(id uint64, start, end string) *placementpb.RegionRoute {
+	return &placementpb.RegionRoute{Region: &metapb.Region{Id: id, StartKey: []byte(start), EndKey: []byte(end)}, LeaderStore: 1}
+}
+
+func numbered(n int) (at [][]byte) {
+	for i := range n {
+		at = append(at, fmt.Appendf(nil, "k%06d", i))
+	}
+	return at
+}
+
+// However many keys are asked for, no command has more than a region takes, the
+// commands of a round concern different regions, and few rounds cut them all.
+func TestManyKeysAreCutInFewRounds(t *testing.T) {
+	for _, n := range []int{1, 64, 65, 66, 1000, 4225, 10000, 100000} {
+		at := numbered(n)
+		d := newDirectory()
+		d.update(&placementpb.DirectoryUpdate{Full: true, Regions: []*placementpb.RegionRoute{route(1, "", "a"), route(2, "a", "")}})
+		id, rounds, commands := uint64(3), 0, 0
+		for ; ; rounds++ {
+			orders, left := splitOrders(d.regions(), at)
+			if left == 0 {
+				break
+			}
+			if rounds == 4 {
+				t.Fatalf("%d of %d keys are left after %d rounds", left, n, rounds)
+			}
+			commands += len(orders)
+			seen := map[uint64]bool{}
+			for _, o := range orders {
+				if len(o.keys) == 0 || len(o.keys) > splitKeysMax || seen[o.region] {
+					t.Fatalf("%d keys: region %d is to be cut at %d keys, before: %v", n, o.region, len(o.keys), seen[o.region])
+				}
+				seen[o.region] = true
+				r := d.mu.byID[o.region].Region
+				made := []*placementpb.RegionRoute{route(o.region, string(r.StartKey), string(o.keys[0]))}
+				for i, k := range o.keys {
+					end := r.EndKey
+					if i+1 < len(o.keys) {
+						end = o.keys[i+1]
+					}
+					made = append(made, route(id, string(k), string(end)))
+					id++
+				}
+				d.update(&placementpb.DirectoryUpdate{Regions: made})
+			}
+		}
+		if !allLed(d.regions(), at) {
+			t.Errorf("%d keys: a region is missing at the end", n)
+		}
+		if most := 2*n/splitKeysMax + 100; commands > most {
+			t.Errorf("%d keys need %d commands, more than %d", n, commands, most)
+		}
+		t.Logf("%d keys: %d rounds, %d commands", n, rounds, commands)
+	}
+}
+
+// The directory holds after any updates what a plain list holds of which each update
+// throws out what overlaps it.
+func TestDirectoryAgainstList(t *testing.T) {
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	d := newDirectory()
+	var list []*placementpb.RegionRoute
+	for range 5000 {
+		a, b := rng.IntN(60), rng.IntN(60)
+		r := route(uint64(1+rng.IntN(30)), fmt.Sprintf("%02d", min(a, b)), fmt.Sprintf("%02d", max(a, b)+1))
+		if rng.IntN(10) == 0 {
+			r.Region.EndKey = nil
+		}
+		d.update(&placementpb.DirectoryUpdate{Regions: []*placementpb.RegionRoute{r}})
+		kept := list[:0]
+		for _, o := range list {
+			if o.Region.Id != r.Region.Id && !overlaps(o.Region, r.Region) {
+				kept = append(kept, o)
+			}
+		}
+		list = append(kept, r)
+		got := d.regions()
+		if len(got) != len(list) || len(d.mu.byID) != len(list) {
+			t.Fatalf("seed %d: %d routes in order, %d by id, %d in the list", seed, len(got), len(d.mu.byID), len(list))
+		}
+		for i, o := range got {
+			if i > 0 && bytes.Compare(got[i-1].Region.StartKey, o.Region.StartKey) >= 0 {
+				t.Fatalf("seed %d: routes out of order", seed)
+			}
+		}
+		for _, o := range list {
+			if d.mu.byID[o.Region.Id] != o {
+				t.Fatalf("seed %d: region %d is not what the list holds", seed, o.Region.Id)
+			}
+		}
+	}
+}
