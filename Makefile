@@ -57,8 +57,14 @@ RAFTBENCH_GROUPS    ?= 1,64,1024
 RAFTBENCH_PROPOSERS ?= 64
 RAFTBENCH_BYTES     ?= 100
 RAFTBENCH_ETCD      ?=
+# How many regions nobody uses, and what they may cost before make idle fails: per cent
+# of a core and MB of the three processes together. make idle IDLE_REGIONS=1000 IDLE_CPU=3 IDLE_MB=450
+IDLE_REGIONS ?= 10000
+IDLE_CPU     ?= 10
+IDLE_MB      ?= 1200
+IDLE_LED     ?= 10s
 
-.PHONY: help build test unit race lint fmt vet staticcheck bench raftbench sim crashpoints mutants chaos churn fuzz conformance sqldiff clients proto verify clean
+.PHONY: help build test unit race lint fmt vet staticcheck bench idle raftbench sim crashpoints mutants chaos churn fuzz conformance sqldiff clients proto verify clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 14
@@ -96,6 +102,9 @@ raftbench: ## the replicated log alone beside etcd, three processes each (RAFTBE
 	@mkdir -p $(BIN)
 	go run ./tests/bench/raftlog -seconds $(RAFTBENCH_SECONDS) -rounds $(RAFTBENCH_ROUNDS) -groups $(RAFTBENCH_GROUPS) \
 		-proposers $(RAFTBENCH_PROPOSERS) -bytes $(RAFTBENCH_BYTES) -etcdpeer '$(RAFTBENCH_ETCD)' -out $(BIN)/raftbench.txt
+
+idle: build ## IDLE_REGIONS regions on three processes: cut, at rest, and led again after a SIGKILL of all (some minutes, 2 GB)
+	go run ./tests/bench -quorate $(BIN)/quorate -idle $(IDLE_REGIONS) -idle-max-cpu $(IDLE_CPU) -idle-max-rss $(IDLE_MB) -idle-max-led $(IDLE_LED)
 
 sim: ## the deterministic simulation, SIM_SEEDS seeds
 	go test -tags faults ./tests/sim -count=1 -timeout 180m -run TestSeeds -seeds $(SIM_SEEDS)

@@ -45,3 +45,13 @@ func TestReaders(t *testing.T) {
 		t.Error("a process that is not there has CPU time")
 	}
 }
+
+func TestParseRSS(t *testing.T) {
+	mb, err := parseRSS("Name:\tquorate\nVmPeak:\t 3000000 kB\nVmRSS:\t  204800 kB\nThreads:\t9\n")
+	if err != nil || mb != 200 {
+		t.Errorf("200 MB are read as %d, %v", mb, err)
+	}
+	if _, err := parseRSS("Name:\tkthreadd\n"); err == nil {
+		t.Error("a status without VmRSS is no error")
+	}
+}

@@ -29,6 +29,7 @@ type flags struct {
 	clients int
 	scale   int
 	max     time.Duration
+	idle    idleFlags
 }
 
 func main() {
@@ -40,6 +41,14 @@ func main() {
 	flag.IntVar(&f.clients, "clients", 8, "pgbench's clients")
 	flag.IntVar(&f.scale, "scale", 1, "pgbench's scale")
 	flag.DurationVar(&f.max, "timeout", 30*time.Minute, "give up after this long")
+	flag.IntVar(&f.idle.regions, "idle", 0, "measure this many regions that nobody uses, instead of pgbench")
+	flag.IntVar(&f.idle.seconds, "idle-seconds", 60, "how long they are watched")
+	flag.DurationVar(&f.idle.settle, "idle-settle", 20*time.Second, "how long they are left alone before")
+	flag.DurationVar(&f.idle.retention, "idle-retention", 0, "--gc-retention of the nodes")
+	flag.StringVar(&f.idle.profiles, "idle-profiles", "", "directory for profiles of the nodes")
+	flag.Float64Var(&f.idle.maxCPU, "idle-max-cpu", 0, "per cent of a core above which the run fails; 0: none")
+	flag.IntVar(&f.idle.maxRSS, "idle-max-rss", 0, "MB above which the run fails; 0: none")
+	flag.DurationVar(&f.idle.maxLed, "idle-max-led", 0, "time to lead all regions again above which the run fails; 0: none")
 	flag.Parse()
 	if flag.NArg() > 0 || f.seconds < 1 || f.rounds < 1 || f.clients < 1 || f.scale < 1 {
 		flag.Usage()
@@ -49,7 +58,11 @@ func main() {
 	defer cancel()
 	ctx, timeout := context.WithTimeout(ctx, f.max)
 	defer timeout()
-	if err := run(ctx, f); err != nil {
+	measure := run
+	if f.idle.regions > 0 {
+		measure = runIdle
+	}
+	if err := measure(ctx, f); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
