@@ -153,6 +153,10 @@ func (d *Driver) Stop() {
 // Stop.
 func (d *Driver) Enqueue(group uint64, f Flags) { d.sched.enqueue(group, f, 0) }
 
+// Scheduled reports whether a group waits for a worker or is with one. For
+// simulations: it may be over by the time of the answer.
+func (d *Driver) Scheduled(group uint64) bool { return d.sched.knows(group) }
+
 // EnqueueAll schedules many groups, in their order.
 func (d *Driver) EnqueueAll(groups []uint64, f Flags) { d.sched.enqueueAll(groups, f, 0) }
 

@@ -91,6 +91,15 @@ func (s *scheduler) enqueue(group uint64, f Flags, ticks int) {
 	}
 }
 
+// knows reports whether a group is queued or running.
+func (s *scheduler) knows(group uint64) bool {
+	sh := s.shardOf(group)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	_, known := sh.mu.groups[group]
+	return known
+}
+
 // enqueueAll does the same for many groups, in their order.
 func (s *scheduler) enqueueAll(groups []uint64, f Flags, ticks int) {
 	for len(groups) > 0 {

@@ -280,6 +280,7 @@ func (r *Replica) finishApply(responses []*raftpb.Message, results []appliedEntr
 	if changed || became {
 		r.cfg.Host.Changed(r)
 	}
+	r.cfg.Host.Applied(r)
 	for _, resp := range responses {
 		if err := r.rn.Step(resp); err != nil {
 			r.log.Debug("apply response refused", "error", err)

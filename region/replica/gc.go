@@ -174,6 +174,7 @@ func (r *Replica) OldLocks(limit int) ([]mvcc.KeyLock, error) {
 	if r.mu.desc == desc && !r.mu.destroyed {
 		// A region that changed its range meanwhile is looked at again.
 		r.mu.clean = max(r.mu.clean, fence)
+		r.cfg.Host.Applied(r)
 	}
 	return nil, nil
 }

@@ -189,11 +189,13 @@ func (r *Replica) lookAround() {
 	r.mu.Lock()
 	if l := r.mu.lead; l != nil && (!leads || l.term != now.term) {
 		ended, r.mu.lead = l, nil
+		r.cfg.Counters.Leaders.Add(-1)
 	}
 	changed := r.mu.term != now.term || r.mu.leader != now.leader
 	r.mu.term, r.mu.leader = now.term, now.leader
 	if leads && r.mu.lead == nil && !r.mu.destroyed {
 		r.mu.lead = newLeadership(now.term, r.cfg.Clock)
+		r.cfg.Counters.Leaders.Add(1)
 		began = true
 	}
 	r.mu.Unlock()
@@ -264,7 +266,10 @@ func (r *Replica) watchPeersLocked(l *leadership) {
 			pending = append(pending, id)
 		}
 	})
-	l.down, l.pending = down, pending
+	if !slices.Equal(down, l.down) || !slices.Equal(pending, l.pending) {
+		l.down, l.pending = down, pending
+		r.cfg.Host.Applied(r)
+	}
 }
 
 // tickLeader counts the ticks of a transfer. Process only.

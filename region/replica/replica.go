@@ -72,6 +72,9 @@ type Host interface {
 	Removed(r *Replica)
 	// Changed is called when leader, term or descriptor changed.
 	Changed(r *Replica)
+	// Applied is called when the applied index, or what Info says besides, has
+	// changed. It may be called with a replica's mutex held.
+	Applied(r *Replica)
 	// Liveness shows which stores support which, the present instant of the lease
 	// clock, and whether the clocks allow to trust what was promised. It may be called
 	// with a replica's mutex held.
@@ -85,6 +88,7 @@ type Host interface {
 
 // Counters are shared by the replicas of a store.
 type Counters struct {
+	Leaders                    atomic.Int64 // replicas that lead now
 	Proposals, ProposalsFailed atomic.Uint64
 	LeaseReads, ReadIndexReads atomic.Uint64
 	Splits, Merges             atomic.Uint64
@@ -122,6 +126,10 @@ type Replica struct {
 	written atomic.Uint64
 	pass    gcPass
 	sums    checksums
+
+	// Marks are the store's, which keeps lists of replicas that it has to look at:
+	// whether this one is in them.
+	Marks struct{ Awake, Touched, Unreported atomic.Bool }
 
 	// Owned by the worker that processes the group (and by the snapshot install,
 	// during which nothing is processed).
@@ -245,7 +253,7 @@ func New(cfg Config, fresh bool) (*Replica, error) {
 	r.mu.barriers = make(map[*raftpb.Message]func())
 	r.mu.lostPeer = make(map[uint64]struct{})
 	// Spread over the period.
-	r.mu.probedAt = cfg.Clock.Now().Add(-time.Duration(cfg.RegionID%60) * probePeriod / 60)
+	r.mu.probedAt = cfg.Clock.Now().Add(-time.Duration(cfg.RegionID%60) * ProbePeriod / 60)
 	desc, err := LoadDescriptor(cfg.State, cfg.RegionID)
 	if err != nil {
 		return nil, err
@@ -437,6 +445,7 @@ func (r *Replica) SetSize(bytes int64) {
 		r.mu.Lock()
 		r.mu.applied.sizeBytes = bytes
 		r.mu.Unlock()
+		r.cfg.Host.Applied(r)
 	})
 }
 
@@ -506,6 +515,7 @@ func (r *Replica) Retire(why string) {
 		inc.Discard()
 	}
 	if l != nil {
+		r.cfg.Counters.Leaders.Add(-1)
 		l.end(r, why)
 	}
 }

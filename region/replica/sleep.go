@@ -16,13 +16,16 @@ import (
 
 // WantsTick reports whether the replica has anything to do with a tick. A follower
 // that is bound has not, nor has a leader that sleeps. v is an empty view if
-// nothing that was promised may be trusted.
+// nothing that was promised may be trusted. The answer follows from the replica's
+// state, which changes within Process or before a call of Host.Changed, and from what
+// v says at instant now of supports, grants and who is alive: the store relies on that
+// and does not ask again before one of these has changed.
 func (r *Replica) WantsTick(v *liveness.View, now time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := r.mu.lead
 	if l == nil {
-		return !r.boundLocked(v) || r.cfg.Clock.Now().Sub(r.mu.probedAt) >= probePeriod
+		return !r.boundLocked(v)
 	}
 	if l.asleep && !(r.leaseValidLocked(l, v, now, true) && r.peersThereLocked(l, v, now)) {
 		l.asleep, l.refresh = false, true
@@ -257,15 +260,23 @@ func (r *Replica) stepReleased(env *multiraft.Envelope) {
 	}
 }
 
-// probePeriod is how often a follower that hears nothing, because all is quiet,
+// ProbePeriod is how often a follower that hears nothing, because all is quiet,
 // asks whether it is still a member.
-const probePeriod = time.Minute
+const ProbePeriod = time.Minute
+
+// ProbeDue reports whether the replica is a follower that has not asked its members
+// for so long. It does so with its next tick.
+func (r *Replica) ProbeDue() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.lead == nil && r.cfg.Clock.Now().Sub(r.mu.probedAt) >= ProbePeriod
+}
 
 // probeSlowly asks the other members if that is due.
 func (r *Replica) probeSlowly() {
 	now := r.cfg.Clock.Now()
 	r.mu.Lock()
-	due := now.Sub(r.mu.probedAt) >= probePeriod
+	due := now.Sub(r.mu.probedAt) >= ProbePeriod
 	if due {
 		r.mu.probedAt = now
 	}

@@ -247,7 +247,7 @@ func (x *chaos) step() {
 			d := time.Duration(float64(multiraft.TickInterval) * x.rates[id])
 			clock.now = clock.now.Add(d)
 			if n.s != nil {
-				n.s.Tick()
+				n.tick()
 			}
 		}
 		for id, left := range x.down {
@@ -479,7 +479,7 @@ func (x *chaos) finish(seed uint64) {
 		for _, id := range x.storeIDs() {
 			n := x.stores[id]
 			n.clock.(*virtualClock).now = n.clock.(*virtualClock).now.Add(multiraft.TickInterval)
-			n.s.Tick()
+			n.tick()
 		}
 		x.settle()
 	}

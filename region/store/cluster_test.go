@@ -250,13 +250,22 @@ func (c *cluster) settle() {
 	}
 }
 
+// tick gives the store one tick, of which nobody must be left out who wants it.
+func (n *node) tick() {
+	n.c.t.Helper()
+	n.s.Tick()
+	if ids := n.s.Overslept(); len(ids) > 0 {
+		n.c.t.Errorf("store %d: regions %v want a tick and get none", n.id, ids)
+	}
+}
+
 // tick passes one tick everywhere and settles.
 func (c *cluster) tick() {
 	c.t.Helper()
 	c.clock.now = c.clock.now.Add(multiraft.TickInterval)
 	for _, id := range c.storeIDs() {
 		if n := c.stores[id]; n.s != nil {
-			n.s.Tick()
+			n.tick()
 			n.s.TickLiveness()
 		}
 	}

@@ -24,6 +24,7 @@ var _ multiraft.Processor = processor{}
 func (p processor) Process(group uint64, work multiraft.Work, round *multiraft.Round) {
 	if r := p.s.replica(group); r != nil {
 		r.Process(work, round)
+		p.s.wakeful.note(r)
 	}
 }
 
@@ -129,9 +130,10 @@ func (s *Store) bear(parent *replica.Replica, desc *metapb.Region, lead bool) er
 
 func (s *Store) addReplica(id uint64, r *replica.Replica) {
 	s.mu.Lock()
-	s.mu.replicas[id] = r
-	s.mu.ids = sortedIDs(s.mu.replicas)
+	s.putReplicaLocked(id, r)
 	s.mu.Unlock()
+	s.wakeful.note(r)
+	s.touch(r)
 }
 
 func (h host) Initialised(*replica.Replica) {
@@ -147,6 +149,8 @@ func (h host) Liveness() (*liveness.View, time.Duration, bool) { return h.s.live
 func (h host) Changed(r *replica.Replica) {
 	s := h.s
 	s.live.peersChanged.Store(true)
+	s.wakeful.note(r)
+	s.touch(r)
 	s.mu.RLock()
 	l := s.mu.locals[r.RegionID()]
 	s.mu.RUnlock()
@@ -154,6 +158,9 @@ func (h host) Changed(r *replica.Replica) {
 		l.changed(r)
 	}
 }
+
+// Applied implements replica.Host.
+func (h host) Applied(r *replica.Replica) { h.s.touch(r) }
 
 func (h host) LockWaits() { h.s.locks.wake() }
 
@@ -184,9 +191,8 @@ func (s *Store) remove(r *replica.Replica) {
 	r.Destroy(func() {
 		err := s.erase(id, r.PeerID(), desc)
 		s.mu.Lock()
-		delete(s.mu.replicas, id)
+		s.dropReplicaLocked(id)
 		delete(s.mu.removing, id)
-		s.mu.ids = sortedIDs(s.mu.replicas)
 		s.mu.Unlock()
 		if err != nil {
 			s.fatal(err)

@@ -217,21 +217,6 @@ func (s *Store) withdrawn(w liveness.Withdrawal) {
 	}
 }
 
-// awake returns the groups that want the next tick.
-func (s *Store) awake() []uint64 {
-	v, now, trusted := s.live.look()
-	if !trusted {
-		v = &liveness.View{}
-	}
-	var ids []uint64
-	for _, r := range s.all() {
-		if r.WantsTick(v, now) {
-			ids = append(ids, r.RegionID())
-		}
-	}
-	return ids
-}
-
 // TickLiveness does what is due of store liveness and returns how long until it
 // wants to be called again. Manual mode only.
 func (s *Store) TickLiveness() time.Duration { return s.live.tick() }

@@ -22,7 +22,7 @@ func (c *cluster) pass(d time.Duration) {
 			if n := c.stores[id]; n.s != nil {
 				n.s.TickLiveness()
 				if c.clock.now.UnixNano()%int64(multiraft.TickInterval) == 0 {
-					n.s.Tick()
+					n.tick()
 				}
 			}
 		}
@@ -356,7 +356,7 @@ func TestA10HungDiskLosesLeadership(t *testing.T) {
 			n := c.stores[id]
 			n.s.TickLiveness()
 			if c.clock.now.UnixNano()%int64(multiraft.TickInterval) == 0 {
-				n.s.Tick()
+				n.tick()
 			}
 		}
 		for range 20 {

@@ -75,9 +75,8 @@ func (h host) Absorbed(target *metapb.Region, sources []uint64) error {
 		}
 		s.mu.Lock()
 		r := s.mu.replicas[id]
-		delete(s.mu.replicas, id)
+		s.dropReplicaLocked(id)
 		delete(s.mu.removing, id)
-		s.mu.ids = sortedIDs(s.mu.replicas)
 		if len(s.mu.merged) >= mergedMax {
 			clear(s.mu.merged)
 		}

@@ -122,9 +122,10 @@ func (s *Store) shell(regionID, peerID uint64) *replica.Replica {
 		s.mu.Unlock()
 		return have
 	}
-	s.mu.replicas[regionID] = r
-	s.mu.ids = sortedIDs(s.mu.replicas)
+	s.putReplicaLocked(regionID, r)
 	s.mu.Unlock()
+	s.wakeful.note(r)
+	s.touch(r)
 	return r
 }
 

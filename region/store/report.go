@@ -45,8 +45,7 @@ type reported struct {
 	info   replica.Info
 }
 
-// unchanged reports whether a report would be the same again: with a thousand idle
-// regions even to compare reports would be noticed.
+// unchanged reports whether a report would be the same again.
 func (o reported) unchanged(i replica.Info) bool {
 	return o.info.Region == i.Region && o.info.Term == i.Term && o.info.SizeBytes == i.SizeBytes && o.info.CleanTS == i.CleanTS &&
 		slices.Equal(o.info.DownPeers, i.DownPeers) && slices.Equal(o.info.PendingPeers, i.PendingPeers)
@@ -59,16 +58,17 @@ func (s *Store) reportChanges() {
 	}
 	s.reports.Lock()
 	last := s.reports.last
-	next := make(map[uint64]reported, len(last))
 	var changed []*placementpb.RegionReport
-	for _, r := range s.all() {
+	for _, r := range s.reports.todo.take() {
 		i := r.Info()
 		if !reportable(i) {
+			if now := s.replica(r.RegionID()); now == nil || now == r {
+				delete(last, r.RegionID())
+			}
 			continue
 		}
 		old, found := last[r.RegionID()]
 		if found && old.unchanged(i) {
-			next[r.RegionID()] = old
 			continue
 		}
 		rep := s.report(i)
@@ -77,9 +77,8 @@ func (s *Store) reportChanges() {
 			changed = append(changed, rep)
 		}
 		old.info = i
-		next[r.RegionID()] = old
+		last[r.RegionID()] = old
 	}
-	s.reports.last = next
 	s.reports.Unlock()
 	if len(changed) > 0 {
 		s.o.Reporter.RegionsChanged(changed)

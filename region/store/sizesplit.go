@@ -7,19 +7,21 @@ import (
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region"
+	"github.com/quorate-db/quorate/region/replica"
 	"github.com/quorate-db/quorate/storage/engine"
 	"github.com/quorate-db/quorate/storage/keys"
 )
 
-// checkSizes queues the regions that have grown too large.
-func (s *Store) checkSizes() {
+// checkSizes queues those of the regions that have grown too large.
+func (s *Store) checkSizes(touched []*replica.Replica) {
 	if s.o.Splits == nil {
 		return
 	}
-	for _, r := range s.all() {
+	for _, r := range touched {
 		i := r.Info()
 		if i.IsLeader && i.Ready && i.SizeBytes > s.o.SplitSizeBytes && r.RegionID() != region.PlacementID {
 			s.work.splits.pushMax(r.RegionID(), splitQueueMax)
+			s.touched.note(r) // the split may fail
 		}
 	}
 }

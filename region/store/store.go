@@ -32,6 +32,10 @@ type Store struct {
 	live      *storeLiveness
 	counters  replica.Counters
 	work      queues
+	wakeful   awakeSet
+	probes    probes
+	touched   noted // since the last sync
+	gcNext    int   // where checkGarbage goes on; used by the sync loop alone
 	locks     lockWatch
 	gateways  verdicts
 	failed    atomic.Bool
@@ -49,7 +53,9 @@ type Store struct {
 	mu struct {
 		sync.RWMutex
 		replicas map[uint64]*replica.Replica
-		ids      []uint64 // of replicas, sorted; replaced, never changed
+		// ids and list are the same, sorted by id; replaced, never changed.
+		ids  []uint64
+		list []*replica.Replica
 		// reserved holds the ranges of raft snapshots that are being received.
 		reserved map[uint64]*metapb.Region
 		held     map[uint64][]*multiraft.Envelope
@@ -71,6 +77,7 @@ type Store struct {
 	space     space
 
 	reports struct {
+		todo noted
 		sync.Mutex
 		last map[uint64]reported
 	}
@@ -105,6 +112,7 @@ func Open(e *Engines, o Options) (*Store, error) {
 	s.mu.merged = make(map[uint64]uint64)
 	s.reports.last = make(map[uint64]reported)
 	s.work.init()
+	s.initLists()
 	boot, err := e.nextBoot()
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -194,18 +202,31 @@ func (s *Store) load() error {
 		}
 		loaded = append(loaded, desc)
 		s.mu.replicas[id] = r
+		s.mu.ids, s.mu.list = append(s.mu.ids, id), append(s.mu.list, r) // ids come sorted
+		s.wakeful.note(r)
+		s.touch(r)
 	}
-	s.mu.ids = sortedIDs(s.mu.replicas)
 	return nil
 }
 
-func sortedIDs(m map[uint64]*replica.Replica) []uint64 {
-	ids := make([]uint64, 0, len(m))
-	for id := range m {
-		ids = append(ids, id)
+// putReplicaLocked adds a replica to the map. Requires: s.mu held.
+func (s *Store) putReplicaLocked(id uint64, r *replica.Replica) {
+	s.mu.replicas[id] = r
+	i, found := slices.BinarySearch(s.mu.ids, id)
+	s.mu.ids, s.mu.list = slices.Clone(s.mu.ids), slices.Clone(s.mu.list)
+	if found {
+		s.mu.list[i] = r
+		return
 	}
-	slices.Sort(ids)
-	return ids
+	s.mu.ids, s.mu.list = slices.Insert(s.mu.ids, i, id), slices.Insert(s.mu.list, i, r)
+}
+
+// dropReplicaLocked takes a replica out of the map. Requires: s.mu held.
+func (s *Store) dropReplicaLocked(id uint64) {
+	delete(s.mu.replicas, id)
+	if i, found := slices.BinarySearch(s.mu.ids, id); found {
+		s.mu.ids, s.mu.list = slices.Delete(slices.Clone(s.mu.ids), i, i+1), slices.Delete(slices.Clone(s.mu.list), i, i+1)
+	}
 }
 
 func (s *Store) newReplica(regionID, peerID uint64, fresh bool) (*replica.Replica, error) {
@@ -233,15 +254,11 @@ func (s *Store) groups() []uint64 {
 	return s.mu.ids
 }
 
-// all returns the replicas, ordered by region id.
+// all returns the replicas, ordered by region id. The slice must not be changed.
 func (s *Store) all() []*replica.Replica {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	out := make([]*replica.Replica, 0, len(s.mu.ids))
-	for _, id := range s.mu.ids {
-		out = append(out, s.mu.replicas[id])
-	}
-	return out
+	return s.mu.list
 }
 
 // Close stops serving: requests under way are answered with Unavailable or
@@ -291,11 +308,6 @@ func (s *Store) Stats() Stats {
 		Splits: s.counters.Splits.Load(), Merges: s.counters.Merges.Load(), Collected: s.gcDeleted.Load(), Withdrawals: s.withdrawals.Load(),
 		Driver: s.driver.Metrics(),
 	}
-	for _, r := range s.all() {
-		st.Replicas++
-		if r.Info().IsLeader {
-			st.Leaders++
-		}
-	}
+	st.Replicas, st.Leaders = len(s.all()), int(s.counters.Leaders.Load())
 	return st
 }

@@ -177,7 +177,8 @@ func (s *Store) SyncState() error {
 		index uint64
 	}
 	var list []durable
-	for _, r := range s.all() {
+	touched := s.touched.take()
+	for _, r := range touched {
 		list = append(list, durable{r, r.AppliedIndex()})
 	}
 	// Only what was applied before the sync began counts (rule C1).
@@ -192,9 +193,8 @@ func (s *Store) SyncState() error {
 		}
 	}
 	s.checkSpace()
-	s.live.peersChanged.Store(true)
-	s.checkSizes()
-	s.checkGarbage()
+	s.checkSizes(touched)
+	s.checkGarbage(touched)
 	return nil
 }
 

@@ -178,6 +178,12 @@ func (n *node) tickLater(life uint64, d time.Duration) {
 				return
 			}
 			n.run(n.s.Tick)
+			if !n.alive(life) {
+				return
+			}
+			if ids := n.s.Overslept(); len(ids) > 0 {
+				w.violate("who wants a tick gets it", "store %d: regions %v sleep", n.id, ids)
+			}
 			n.kick()
 			next := multiraft.TickInterval
 			if !w.quiet && chance(w.rngDisk, w.plan.lateTicks) {
