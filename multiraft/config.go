@@ -45,6 +45,13 @@ type RaftSettings struct {
 	MaxInflightMessages           int
 	MaxInflightBytes              uint64
 	MaxUncommittedBytes           uint64
+	MaxApplyingBytes              uint64
+	// ElectionSpreadTicks is the width of the interval that timeouts are drawn from.
+	ElectionSpreadTicks int
+	// InboxMessages bounds a replica's messages from peers that wait.
+	InboxMessages int
+	// LogKeepBytes is how much of a log is kept for peers that lag.
+	LogKeepBytes int64
 }
 
 // RaftConfig returns the configuration of one peer's RawNode. storage must show
@@ -76,7 +83,7 @@ func RaftConfig(peer uint64, storage raft.Storage, applied uint64, s RaftSetting
 		// A removed leader would go on sending heartbeats and hold the group up.
 		StepDownOnRemoval:         true,
 		MaxSizePerMsg:             orDefault(s.MaxAppendBytes, MaxAppendBytes),
-		MaxCommittedSizePerReady:  MaxApplyingBytes,
+		MaxCommittedSizePerReady:  orDefault(s.MaxApplyingBytes, MaxApplyingBytes),
 		MaxInflightMsgs:           orDefault(s.MaxInflightMessages, MaxInflightMessages),
 		MaxInflightBytes:          orDefault(s.MaxInflightBytes, MaxInflightBytes),
 		MaxUncommittedEntriesSize: orDefault(s.MaxUncommittedBytes, MaxUncommittedBytes),

@@ -27,6 +27,7 @@ import (
 type ElectionTimer struct {
 	rand          env.Rand
 	electionTicks int
+	spread        int
 	elapsed       int
 	// timeout is drawn when elapsed reaches electionTicks, so that a healthy
 	// follower, which hears from its leader all the time, draws nothing.
@@ -35,9 +36,10 @@ type ElectionTimer struct {
 }
 
 // NewElectionTimer returns a timer that starts a full timeout from now.
-// electionTicks is that of the peer's raft.Config.
-func NewElectionTimer(r env.Rand, electionTicks int) ElectionTimer {
-	return ElectionTimer{rand: r, electionTicks: orDefault(electionTicks, ElectionTicks)}
+// s is what the peer's raft.Config was made with.
+func NewElectionTimer(r env.Rand, s RaftSettings) ElectionTimer {
+	ticks := orDefault(s.ElectionTicks, ElectionTicks)
+	return ElectionTimer{rand: r, electionTicks: ticks, spread: orDefault(s.ElectionSpreadTicks, ticks)}
 }
 
 // Stepped is called with every message from another peer that is about to be
@@ -84,7 +86,7 @@ func (t *ElectionTimer) Tick(n *raft.RawNode, leader, mayCampaign bool) bool {
 		return false
 	}
 	if t.timeout == 0 {
-		t.timeout = t.electionTicks + env.Intn(t.rand, t.electionTicks)
+		t.timeout = t.electionTicks + env.Intn(t.rand, t.spread)
 	}
 	if t.elapsed < t.timeout || !mayCampaign {
 		return false

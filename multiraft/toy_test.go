@@ -108,7 +108,7 @@ func newToyStore(t testing.TB, id uint64, o toyOptions) *toyStore {
 		}
 		s.groups[g] = &toyGroup{
 			id: g, peer: peer, node: node,
-			timer: multiraft.NewElectionTimer(env.SeededRand(o.seed<<16+peer), cfg.ElectionTick),
+			timer: multiraft.NewElectionTimer(env.SeededRand(o.seed<<16+peer), multiraft.RaftSettings{ElectionTicks: cfg.ElectionTick}),
 		}
 		s.ids = append(s.ids, g)
 	}

@@ -38,13 +38,13 @@ func (r *Replica) Compact(durable uint64) {
 		size := r.group.SizeBytes()
 		to := durable
 		if r.soft.state == raft.StateLeader {
-			if size <= logKeepBytes {
+			if size <= r.logKeep {
 				rn.WithProgress(func(_ uint64, _ raft.ProgressType, p progress) { to = min(to, p.Match) })
 			}
-		} else if size <= logFollowerBytes {
+		} else if size <= min(logFollowerBytes, r.logKeep) {
 			return
 		}
-		if to < first+compactStep && size <= logKeepBytes {
+		if to < first+compactStep && size <= r.logKeep {
 			return
 		}
 		if to < first {

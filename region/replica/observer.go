@@ -13,6 +13,8 @@ type Observer interface {
 	// Appended: entries are handed to the store's log, replacing what was there
 	// from the first one's index on.
 	Appended(region, store uint64, entries []*raftpb.Entry)
+	// Committed: the replica knows entries up to index to be committed, being in term.
+	Committed(region, store, term, index uint64)
 	// Applied: the entry at index, of term, is applied; hash is over its type and
 	// data.
 	Applied(region, store, index, term, hash uint64)

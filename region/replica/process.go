@@ -293,11 +293,16 @@ func (r *Replica) handleAppend(m *raftpb.Message, mustSync bool, round *multiraf
 	}
 	r.noteAppended(a.Entries)
 	a.Responses, a.Envelopes = r.splitResponses(m.GetResponses())
+	if o := r.cfg.Observer; o != nil {
+		if len(a.Entries) > 0 {
+			o.Appended(r.cfg.RegionID, r.cfg.StoreID, a.Entries)
+		}
+		if m.Commit != nil {
+			o.Committed(r.cfg.RegionID, r.cfg.StoreID, m.GetTerm(), m.GetCommit())
+		}
+	}
 	if !mustSync && len(a.Responses)+len(a.Envelopes) == 0 {
 		return
-	}
-	if o := r.cfg.Observer; o != nil && len(a.Entries) > 0 {
-		o.Appended(r.cfg.RegionID, r.cfg.StoreID, a.Entries)
 	}
 	round.Append(a)
 }

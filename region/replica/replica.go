@@ -121,6 +121,8 @@ type Replica struct {
 	log           *slog.Logger
 	group         *raftlog.GroupLog
 	electionTicks int
+	inboxMax      int         // messages
+	logKeep       int64       // bytes
 	shells        atomic.Bool // not initialised
 	// written counts bytes applied since the replica was loaded.
 	written atomic.Uint64
@@ -250,6 +252,12 @@ func New(cfg Config, fresh bool) (*Replica, error) {
 	if r.electionTicks == 0 {
 		r.electionTicks = multiraft.ElectionTicks
 	}
+	if r.inboxMax = cfg.Raft.InboxMessages; r.inboxMax == 0 {
+		r.inboxMax = inboxMax
+	}
+	if r.logKeep = cfg.Raft.LogKeepBytes; r.logKeep == 0 {
+		r.logKeep = logKeepBytes
+	}
 	r.mu.barriers = make(map[*raftpb.Message]func())
 	r.mu.lostPeer = make(map[uint64]struct{})
 	// Spread over the period.
@@ -285,7 +293,7 @@ func New(cfg Config, fresh bool) (*Replica, error) {
 	if r.rn, err = raft.NewRawNode(rc); err != nil {
 		return nil, fmt.Errorf("region %d: %w", cfg.RegionID, err)
 	}
-	r.timer = multiraft.NewElectionTimer(cfg.Rand, cfg.Raft.ElectionTicks)
+	r.timer = multiraft.NewElectionTimer(cfg.Rand, cfg.Raft)
 	st := r.rn.BasicStatus()
 	r.soft = softState{term: st.GetTerm(), state: st.RaftState}
 	r.mu.desc, r.mu.applied, r.mu.term = r.apl.desc, r.apl.appliedState, st.GetTerm()
@@ -473,7 +481,7 @@ func (r *Replica) Deliver(m *raftpb.Message) bool {
 func (r *Replica) Receive(env *multiraft.Envelope) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.mu.destroyed || len(r.mu.inbox) >= inboxMax {
+	if r.mu.destroyed || len(r.mu.inbox) >= r.inboxMax {
 		return false
 	}
 	r.mu.inbox = append(r.mu.inbox, env)

@@ -147,6 +147,7 @@ func (w *watcher) LeaseHeld(region, store, term uint64) {
 	}
 }
 
+func (w *watcher) Committed(uint64, uint64, uint64, uint64)         {}
 func (w *watcher) SnapshotInstalled(uint64, uint64, uint64, uint64) {}
 
 // register is what a key may hold, by the answers that its writers got.

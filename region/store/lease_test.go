@@ -4,9 +4,11 @@ import (
 	"testing"
 
 	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/proto/kvpb"
+	"github.com/quorate-db/quorate/region"
 )
 
 // isolate loses everything from and to a store.
@@ -71,6 +73,34 @@ func TestNoElectionWithinLease(t *testing.T) {
 		}
 	}
 	t.Fatal("nobody was elected")
+}
+
+// Rule A3: a leader that holds a lease has nothing to do with votes, not even with one
+// that a transfer asks for and that the library would let through: whatever transfer
+// that was, the leader of this term did not begin it.
+func TestA3LeaderDropsVotesUnderItsLease(t *testing.T) {
+	c := newCluster(t, 3)
+	c.bootstrap(userRegion(1, 2, 3))
+	n := c.leader(user)
+	n.put(user, "ta", "1")
+	n.wantGet(user, "ta", "1")
+	term := n.s.replica(user).Info().Term
+	from := region.PeerOn(n.s.replica(user).Descriptor(), n.id%3+1)
+	to := region.PeerOn(n.s.replica(user).Descriptor(), n.id)
+	if _, held := n.s.Lease(user); !held {
+		t.Fatal("no lease")
+	}
+	c.stores[from.GetStoreId()].tr.Transport.Send(&multiraft.Envelope{
+		RegionID: user, FromStore: from.GetStoreId(), ToStore: n.id, FromPeer: from.GetId(), ToPeer: to.GetId(),
+		Message: &raftpb.Message{
+			Type: raftpb.MsgVote.Enum(), From: proto.Uint64(from.GetId()), To: proto.Uint64(to.GetId()), Term: proto.Uint64(term + 1),
+			LogTerm: proto.Uint64(term), Index: proto.Uint64(1 << 40), Context: []byte("CampaignTransfer"),
+		},
+	})
+	c.settle()
+	if i := n.s.replica(user).Info(); !i.IsLeader || i.Term != term {
+		t.Fatalf("the leader of term %d took part in an election of term %d", term, i.Term)
+	}
 }
 
 // Rule A3: after a transfer began the lease is gone for the rest of the term, even
@@ -172,6 +202,8 @@ func TestRestartedVoterDoesNotVoteEarly(t *testing.T) {
 	helper.restart()
 	c.isolate(n.id)
 	for range 30 {
+		rival.s.replica(user).Campaign()
+		c.settle()
 		served := n.begin(n.getReq(user, "ta", c.timestamp()))
 		c.settle()
 		if *served == nil || (*served).GetGet() == nil {

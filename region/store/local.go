@@ -104,6 +104,16 @@ func (l *Local) Lease(ctx context.Context) (term uint64, err error) {
 	return a.term, region.Err(a.e)
 }
 
+// LeaseAsync is Lease with a callback, which must not block.
+func (l *Local) LeaseAsync(done func(term uint64, err error)) {
+	r, e := l.replica()
+	if e != nil {
+		done(0, region.Err(e))
+		return
+	}
+	r.Confirm(nil, func(term uint64, e *kvpb.RegionError) { done(term, region.Err(e)) })
+}
+
 // CheckLease is Lease without the term.
 func (l *Local) CheckLease(ctx context.Context) error {
 	_, err := l.Lease(ctx)

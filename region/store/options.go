@@ -64,6 +64,8 @@ type Options struct {
 	Workers int
 	// TickInterval is zero (multiraft's default) or another tick for tests.
 	TickInterval time.Duration
+	// Raft overrides settings of the groups, for tests.
+	Raft multiraft.RaftSettings
 	// SplitSizeBytes is zero (DefaultSplitSizeBytes) or another size for tests.
 	SplitSizeBytes int64
 	// SnapshotBytesPerSecond: zero is the default, less means no limit.

@@ -237,7 +237,7 @@ func (s *Store) newReplica(regionID, peerID uint64, fresh bool) (*replica.Replic
 		StoreID: s.ident.StoreID, RegionID: regionID, PeerID: peerID,
 		State: s.eng.State, Logs: s.eng.Logs, Clock: s.o.Clock, Rand: env.SeededRand(seed),
 		Logger: s.o.Logger, Host: host{s}, Counters: &s.counters, Observer: s.o.Observer,
-		TickInterval: s.o.TickInterval, DisableLeases: s.o.DisableLeases,
+		TickInterval: s.o.TickInterval, DisableLeases: s.o.DisableLeases, Raft: s.o.Raft,
 	}, fresh)
 }
 
