@@ -64,10 +64,18 @@ var consensus = []mutant{
 		by:   sim(1, 50),
 	},
 	{
+		name: "commit entries of former terms by counting", breaks: "commit rule (Raft §5.4.2)",
+		module: "go.etcd.io/raft/v3",
+		file:   "log.go",
+		old:    "if at.term != 0 && at.index > l.committed && l.matchTerm(at) {",
+		new:    "if at.term != 0 && at.index > l.committed {",
+		by:     sim(1, 100),
+	},
+	{
 		name: "apply out of order", breaks: "state machine safety",
 		file: "region/replica/apply.go",
-		old:  "	for _, e := range m.GetEntries() {\n",
-		new:  "	es := m.GetEntries()\n	if n := len(es); n > 1 {\n		es[n-1], es[n-2] = es[n-2], es[n-1]\n	}\n	for _, e := range es {\n",
+		old:  "	for i, e := range m.GetEntries() {\n",
+		new:  "	if es := m.GetEntries(); len(es) > 1 {\n		es[0], es[1] = es[1], es[0]\n	}\n	for i, e := range m.GetEntries() {\n",
 		by:   sim(1, 20),
 	},
 	{
@@ -188,7 +196,7 @@ var consensus = []mutant{
 		file: "region/replica/lease.go",
 		old:  "	if r.mu.lead != nil && r.leaseValidLocked(r.mu.lead, v, now, trusted) {\n		return dropIt // rule A3\n	}\n",
 		new:  "",
-		by:   test("./region/store", "TestNoElectionWithinLease"),
+		by:   test("./region/store", "TestA3LeaderDropsVotesUnderItsLease"),
 	},
 	{
 		name: "make a voter of a learner that holds nothing", breaks: "a change of membership keeps a majority that can vote",
@@ -215,7 +223,7 @@ var consensus = []mutant{
 		name: "replayed split revives a removed child", breaks: "a removed replica does not come back (C6)",
 		file: "region/replica/apply.go",
 		old:  "		if gone {\n",
-		new:  "		if false {\n",
+		new:  "		if gone && false {\n",
 		by:   test("./region/replica", "TestReplayedSplitRespectsTombstone"),
 	},
 	{

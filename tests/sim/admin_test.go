@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
@@ -49,12 +50,14 @@ func (c *client) administer() {
 	})
 }
 
-// order sends an administrative command once it is made for the region as it is.
-func (c *client) order(what string, desc *metapb.Region, key []byte, a *kvpb.AdminRequest) {
+// order sends an administrative command, made for the region as it is, to its leader.
+// done hears whether it was carried out; it may have been nevertheless.
+func (c *client) order(what string, desc *metapb.Region, key []byte, a *kvpb.AdminRequest, done func(ok bool)) {
 	w := c.w
 	w.say("order: %s of %s", what, region.Describe(desc))
 	r := c.route(key)
 	if r == nil {
+		w.after(time.Millisecond, "order", func() { done(false) })
 		return
 	}
 	tries := 0
@@ -69,10 +72,15 @@ func (c *client) order(what string, desc *metapb.Region, key []byte, a *kvpb.Adm
 			if resp != nil && e == nil {
 				w.count(what)
 				w.say("done: %s of region %d", what, desc.GetId())
+				done(true)
 				return
+			}
+			if resp == nil || e.GetUnavailable() != nil || e.GetRegionNotFound() != nil {
+				c.nextPeer(r)
 			}
 			if tries++; resp == nil || tries > 6 || e.GetNotLeader() == nil {
 				w.say("not done: %s of region %d: %v", what, desc.GetId(), e.GetMessage())
+				done(false)
 				return
 			}
 			if l := e.GetNotLeader().GetLeader(); l != nil {
@@ -101,14 +109,14 @@ func (c *client) split(desc *metapb.Region, key []byte) {
 	}
 	c.order("split", desc, key, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_Split{Split: &kvpb.SplitRequest{
 		Keys: [][]byte{key}, NewRegions: []*kvpb.NewRegion{nr},
-	}}})
+	}}}, func(bool) {})
 }
 
 func (c *client) transfer(desc *metapb.Region, key []byte) {
 	p := desc.GetPeers()[c.rng().IntN(len(desc.GetPeers()))]
 	c.order("transfer", desc, key, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_TransferLeader{
 		TransferLeader: &kvpb.TransferLeaderRequest{ToStore: p.GetStoreId()},
-	}})
+	}}, func(bool) {})
 }
 
 // changeMembers takes the next step towards three voters, or away from them.
@@ -166,7 +174,7 @@ func (c *client) changeMembers(desc *metapb.Region, key []byte) {
 	change1 := func() {
 		c.order(what, desc, key, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_ChangePeers{
 			ChangePeers: &kvpb.ChangePeersRequest{Changes: cs},
-		}})
+		}}, func(bool) {})
 	}
 	if len(promote) == 0 {
 		change1()
@@ -190,6 +198,7 @@ func (c *client) changeMembers(desc *metapb.Region, key []byte) {
 func (c *client) describe(desc *metapb.Region, key []byte, done func(*kvpb.DescribeResponse)) {
 	r := c.route(key)
 	if r == nil {
+		c.w.after(time.Millisecond, "describe", func() { done(nil) })
 		return
 	}
 	for _, n := range c.w.nodes {

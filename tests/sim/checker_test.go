@@ -29,6 +29,8 @@ type checker struct {
 	committed map[[2]uint64]chosen
 	// last committed index, by region.
 	lastCommitted map[uint64]uint64
+	// known is up to where anybody has known entries to be committed, by region.
+	known map[uint64]uint64
 
 	replicas map[slot]*watched
 	elected  []slot // leaders whose logs are to be compared after the step
@@ -81,7 +83,7 @@ func newChecker(w *world) *checker {
 		w: w, leaders: make(map[[2]uint64]uint64), newest: make(map[uint64]uint64),
 		votes: make(map[[3]uint64]uint64), entries: make(map[[3]uint64]identity),
 		committed: make(map[[2]uint64]chosen), lastCommitted: make(map[uint64]uint64),
-		replicas: make(map[slot]*watched),
+		known: make(map[uint64]uint64), replicas: make(map[slot]*watched),
 	}
 }
 
@@ -226,6 +228,20 @@ func (c *checker) entry(regionID, store uint64, e *raftpb.Entry, prevTerm uint64
 		return
 	}
 	c.entries[k] = id
+}
+
+// Committed checks the rule by which a leader counts (Raft §5.4.2): what nobody knew
+// to be committed becomes so with an entry of the leader's own term.
+func (c *checker) Committed(regionID, store, term, index uint64) {
+	if c.deaf(store) || index <= c.known[regionID] {
+		return
+	}
+	c.known[regionID] = index
+	r := c.at(regionID, store)
+	if t, ok := r.term(index); ok && r.leads == term && t != term {
+		c.w.violate("a leader commits by its own term", "store %d leads region %d in term %d and holds entry %d of term %d to be committed, which nobody did before",
+			store, regionID, term, index, t)
+	}
 }
 
 func (c *checker) Applied(regionID, store, index, term, hash uint64) {
@@ -435,6 +451,15 @@ func (c *checker) ended(n *node) {
 	for s, r := range c.replicas {
 		if s.store == n.id {
 			r.leads = 0
+		}
+	}
+}
+
+// lost forgets a store that will never be seen again.
+func (c *checker) lost(n *node) {
+	for s := range c.replicas {
+		if s.store == n.id {
+			delete(c.replicas, s)
 		}
 	}
 }

@@ -153,6 +153,9 @@ func (c *client) call(key []byte, deadline time.Duration, once bool, cmd func(*k
 					c.learn(d)
 				}
 				retry(between(c.rng(), time.Millisecond, 20*time.Millisecond))
+			case e.GetDiskFull() != nil:
+				w.count("refused, disk full")
+				retry(between(c.rng(), 20*time.Millisecond, 200*time.Millisecond))
 			case e.GetServerBusy() != nil:
 				retry(between(c.rng(), 5*time.Millisecond, 40*time.Millisecond))
 			case e.GetRegionNotFound() != nil, e.GetKeyNotInRegion() != nil, e.GetUnavailable() != nil, e.GetStoreNotMatch() != nil:

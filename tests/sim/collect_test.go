@@ -64,23 +64,7 @@ func (s *safePoint) hear() {
 			continue
 		}
 		for _, r := range n.s.Report() {
-			id := r.GetRegion().GetId()
-			old := s.reports[id]
-			if old != nil && (region.CompareEpoch(old.GetRegion().GetEpoch(), r.GetRegion().GetEpoch()) > 0 || old.GetTerm() > r.GetTerm()) {
-				continue
-			}
-			stale := false
-			for _, o := range s.reports {
-				stale = stale || o.GetRegion().GetId() != id && region.Overlaps(o.GetRegion(), r.GetRegion()) &&
-					o.GetRegion().GetEpoch().GetVersion() > r.GetRegion().GetEpoch().GetVersion()
-			}
-			if stale {
-				continue
-			}
-			maps.DeleteFunc(s.reports, func(_ uint64, o *placementpb.RegionReport) bool {
-				return region.Overlaps(o.GetRegion(), r.GetRegion())
-			})
-			s.reports[id] = r
+			takeReport(s.reports, r)
 		}
 	}
 }

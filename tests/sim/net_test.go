@@ -97,7 +97,6 @@ func (p *port) Send(env *multiraft.Envelope) {
 		return // the power went before this left
 	}
 	w.check.sent(env)
-	w.mutant.sending(env)
 	b, err := multiraft.AppendEnvelope(nil, env)
 	if err != nil {
 		w.violate("messages can be encoded", "%v to store %d: %v", env.Message.GetType(), env.ToStore, err)
@@ -132,6 +131,7 @@ func (p *port) receive(b []byte) {
 		w.violate("messages can be decoded", "%v", err)
 		return
 	}
+	w.count("messages")
 	w.trace.add(hashBytes(b), p.n.id)
 	if w.verbose != nil && env.Liveness == nil {
 		m := env.Message

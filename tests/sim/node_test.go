@@ -35,6 +35,8 @@ type node struct {
 	sleepUntil time.Duration // stopped by a signal until then
 	slowDisk   int           // faults that make it slow
 	lazySync   int           // faults that hold the sync of the state engine up
+	full       int           // faults that fill the disk
+	dead       bool          // for good: the disk is lost
 	ingested   bool          // in this step
 }
 
@@ -65,6 +67,7 @@ func (n *node) whenAwake(f func()) {
 func (n *node) openEngines() error {
 	w := n.w
 	n.disk = newDisk(n.mem)
+	n.disk.setFull(n.full > 0)
 	if n.life > 1 && !w.quiet && chance(w.rngFault, w.plan.crashStart) {
 		n.disk.lightFuse(1+w.rngFault.IntN(6), w.rngFault.IntN(2) == 0, w.rngFault.IntN(101), w.rngFault.Uint64())
 	}
@@ -134,8 +137,8 @@ func (n *node) open() {
 		Clock: n.clock, Rand: env.SeededRand(w.rngDisk.Uint64()), Logger: w.logger,
 		Fatal:    func(err error) { n.fatal = err },
 		Observer: w.check, Manual: true, SnapshotBytesPerSecond: -1,
-		OldLocks:      w.collect.oldLocks,
-		DisableLeases: w.plan.noLeases, Splits: splitPlanner{w}, SplitSizeBytes: w.plan.splitSize,
+		OldLocks: w.collect.oldLocks,
+		Raft:     w.plan.settings.raft, DisableLeases: w.plan.noLeases, Splits: splitPlanner{w}, SplitSizeBytes: w.plan.splitSize,
 	})
 	if err != nil {
 		w.violate("a store can be opened", "store %d: %v", n.id, err)
@@ -232,7 +235,9 @@ func (n *node) syncLater(life uint64) {
 				n.disk.swallow("/state/")
 				err := n.eng.State.Sync()
 				n.disk.swallow(w.mutant.swallows())
-				if err != nil && !n.disk.broken() {
+				if err != nil && n.disk.broken() {
+					n.fatal = err
+				} else if err != nil {
 					w.violate("writes reach the system", "store %d: %v", n.id, err)
 					return
 				}
@@ -240,11 +245,13 @@ func (n *node) syncLater(life uint64) {
 				w.check.syncing(n)
 				var err error
 				n.run(func() { err = n.s.SyncState() })
-				if err != nil {
+				switch {
+				case err != nil && !n.disk.broken():
 					w.violate("the state engine can be synced", "store %d: %v", n.id, err)
 					return
-				}
-				if !n.dying() {
+				case err != nil:
+					n.fatal = err // as the goroutine that syncs does
+				case !n.dying():
 					w.check.synced(n)
 				}
 			}
@@ -374,6 +381,9 @@ func (n *node) settle() bool {
 }
 
 func (n *node) restartLater() {
+	if n.dead {
+		return
+	}
 	life := n.life
 	n.w.after(between(n.w.rngFault, 50*time.Millisecond, 4*time.Second), "restart", func() {
 		if n.life == life && n.s == nil {
@@ -390,6 +400,18 @@ func (n *node) crash(percent int, seed uint64) {
 	n.w.say("store %d crashes, %d %% of what is not synced is kept", n.id, percent)
 	n.w.count("crashes")
 	n.end(n.disk.crash(percent, seed))
+}
+
+// die takes the machine away with its disk, for good.
+func (n *node) die() {
+	n.w.say("store %d is lost with its disk", n.id)
+	n.w.count("deaths")
+	n.dead = true
+	if n.s != nil {
+		n.end(nil)
+	}
+	n.mem = nil
+	n.w.check.lost(n)
 }
 
 // end throws the process away and leaves mem as its disk.

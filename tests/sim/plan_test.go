@@ -7,6 +7,7 @@ import (
 	"time"
 
 	points "github.com/quorate-db/quorate/internal/fault"
+	"github.com/quorate-db/quorate/proto/metapb"
 )
 
 // plan is everything that a seed decides before the first step.
@@ -29,6 +30,9 @@ type plan struct {
 	lateTicks                     float64
 	eagerSync                     bool // state engine synced ten times as often, logs compacted as often
 	noLeases                      bool
+	wild                          bool // clocks beyond what leases allow; without leases
+	placed                        bool // placement's schedulers change the membership
+	settings                      settings
 	crashStart                    float64       // chance that a start is cut short by another power loss
 	splitSize                     int64         // 0: the product's
 	retention                     time.Duration // of old versions; 0: they are kept for ever
@@ -61,11 +65,16 @@ const (
 	rateChange faultKind = "clock rate"
 	diskError  faultKind = "log sync error"
 	oracleAway faultKind = "oracle away"
+	partition  faultKind = "partition"        // some stores hear nothing of the others
+	stateError faultKind = "state sync error" // of the other engine
+	diskFull   faultKind = "disk full"
+	storeDies  faultKind = "loss of a store"  // with its disk, for good
 	crashPoint faultKind = "crash at a point" // whichever named point comes next
 )
 
 // optional faults are on in about half of the seeds each; crashes are always.
-var optional = []faultKind{cutOneWay, isolate, storm, slowDisk, lazySync, pause, wallJump, rateChange, diskError, oracleAway}
+var optional = []faultKind{cutOneWay, isolate, storm, slowDisk, lazySync, pause, wallJump, rateChange, diskError, oracleAway,
+	partition, stateError, diskFull}
 
 type fault struct {
 	id      int
@@ -83,7 +92,7 @@ type fault struct {
 
 func (f fault) String() string {
 	s := fmt.Sprintf("%d: %v %s", f.id, f.at.Round(time.Millisecond), f.kind)
-	if f.kind != powerLoss && f.kind != storm && f.kind != oracleAway && f.kind != crashPoint {
+	if f.kind != powerLoss && f.kind != storm && f.kind != oracleAway && f.kind != crashPoint && f.kind != partition {
 		s += fmt.Sprintf(" store %d", f.store)
 	}
 	switch f.kind {
@@ -105,9 +114,13 @@ func (f fault) String() string {
 
 const clockRateError = 0.05 // rule A4
 
+// chaosTime is how long faults last. With the quiet end, in which everything must
+// come together again, a seed takes more than a minute of virtual time.
+const chaosTime = 40 * time.Second
+
 func newPlan(seed uint64) *plan {
 	r := rand.New(rand.NewPCG(seed, 0x706c616e))
-	p := &plan{seed: seed, stores: 3, chaos: 12 * time.Second}
+	p := &plan{seed: seed, stores: 3, chaos: chaosTime, settings: drawSettings(seed)}
 	switch r.IntN(6) {
 	case 0:
 		p.stores = 4
@@ -182,9 +195,11 @@ func newPlan(seed uint64) *plan {
 	// At least one power loss and one crash that drop everything unsynced.
 	p.add(p.draw(r, powerLoss), func(f *fault) { f.percent = 0 })
 	p.add(p.draw(r, crashOne), func(f *fault) { f.percent = 0 })
-	for range 4 + r.IntN(10) {
+	for range 12 + r.IntN(30) {
 		p.add(p.draw(r, on[r.IntN(len(on))]), nil)
 	}
+	p.drawPlacement()
+	p.drawWild()
 	slices.SortStableFunc(p.faults, func(a, b fault) int { return int(a.at - b.at) })
 	for i := range p.faults {
 		p.faults[i].id = i
@@ -302,8 +317,30 @@ func (w *world) apply(f fault) {
 		n.clock.setRate(f.rate)
 	case diskError:
 		if n.s != nil {
-			n.disk.failSyncs(f.count)
+			n.disk.failSyncs("/log/", f.count)
 		}
+	case stateError:
+		if n.s != nil {
+			n.disk.failSyncs("/state/", 1+f.count/4)
+		}
+	case diskFull:
+		n.fill(1)
+		w.undo(f.dur+time.Second, func() { n.fill(-1) })
+	case partition:
+		side := f.seed | 1<<f.store
+		set := func(by int) {
+			for _, a := range w.nodes {
+				for _, b := range w.nodes {
+					if side>>a.id&1 != side>>b.id&1 {
+						w.net.setCut(a.id, b.id, by)
+					}
+				}
+			}
+		}
+		set(1)
+		w.undo(f.dur, func() { set(-1) })
+	case storeDies:
+		w.loseStore(f)
 	case crashPoint:
 		w.armed = &armed{countdown: f.count, crashes: 1, percent: f.percent, seed: f.seed}
 	case oracleAway:
@@ -314,7 +351,7 @@ func (w *world) apply(f fault) {
 
 // crashFor takes a store down and starts it again after a while.
 func (w *world) crashFor(n *node, percent int, seed uint64, d time.Duration) {
-	if n.s == nil {
+	if n.s == nil || n.dead {
 		return
 	}
 	n.crash(percent, seed)
@@ -326,6 +363,41 @@ func (w *world) crashFor(n *node, percent int, seed uint64, d time.Duration) {
 	})
 }
 
+// loseStore takes a store away with its disk, once every region is known to have
+// three voters: one more than it needs.
+func (w *world) loseStore(f fault) {
+	if w.quiet {
+		return
+	}
+	for _, n := range w.nodes {
+		if n.s == nil {
+			w.after(200*time.Millisecond, "loss of a store", func() { w.loseStore(f) })
+			return
+		}
+		for _, i := range n.s.Regions() {
+			voters := 0
+			for _, p := range i.Region.GetPeers() {
+				if p.GetRole() == metapb.PeerRole_VOTER {
+					voters++
+				}
+			}
+			if voters < 3 {
+				w.after(200*time.Millisecond, "loss of a store", func() { w.loseStore(f) })
+				return
+			}
+		}
+	}
+	w.node(f.store).die()
+}
+
+// fill makes a disk full or gives room again.
+func (n *node) fill(by int) {
+	n.full += by
+	if n.disk != nil {
+		n.disk.setFull(n.full > 0)
+	}
+}
+
 // beQuiet ends all faults.
 func (w *world) beQuiet() {
 	w.quiet = true
@@ -334,12 +406,16 @@ func (w *world) beQuiet() {
 	w.net.storm = 0
 	w.oracle.away = false
 	for _, n := range w.nodes {
-		n.slowDisk, n.lazySync, n.sleepUntil = 0, 0, 0
+		n.slowDisk, n.lazySync, n.full, n.sleepUntil = 0, 0, 0, 0
+		if n.dead {
+			continue
+		}
 		if n.s == nil {
 			n.start()
 		} else {
 			n.disk.lightFuse(0, false, 0, 0)
-			n.disk.failSyncs(0)
+			n.disk.failSyncs("", 0)
+			n.disk.setFull(false)
 			n.pollAt = 0
 			n.pollIn(0)
 		}

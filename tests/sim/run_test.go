@@ -46,7 +46,6 @@ func simulate(p *plan, m mutant, verbose io.Writer) *report {
 		rngDisk: rand.New(rand.NewPCG(p.seed, 3)), rngFault: rand.New(rand.NewPCG(p.seed, 4)),
 		logger: slog.New(slog.DiscardHandler), cache: engine.NewCache(4 << 20),
 	}
-	w.mutant.votes = make(map[[3]uint64]uint64)
 	if verbose != nil {
 		w.logger = slog.New(slog.NewTextHandler(logWriter{w}, &slog.HandlerOptions{
 			Level: slog.LevelInfo, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -63,7 +62,7 @@ func simulate(p *plan, m mutant, verbose io.Writer) *report {
 	w.net = newNetwork(w)
 	w.check = newChecker(w)
 	w.hist = newHistory(w)
-	w.collect = newSafePoint(w)
+	w.collect, w.placer, w.windows = newSafePoint(w), newPlacer(w), newWindows(w)
 	r := &report{plan: p}
 	w.live(r)
 	for _, n := range w.nodes {
@@ -111,6 +110,8 @@ func (w *world) live(r *report) {
 	reg := &register{w: w}
 	reg.run()
 	w.collect.run()
+	w.placer.run()
+	w.windows.run()
 	w.inject()
 	w.watchRanges()
 	w.runUntil(p.chaos)
@@ -129,7 +130,7 @@ func (w *world) live(r *report) {
 		n.crash(0, 0)
 	}
 	for _, n := range w.nodes {
-		if w.failure == nil {
+		if w.failure == nil && !n.dead {
 			n.start()
 		}
 	}
@@ -267,6 +268,9 @@ func (w *world) converge() {
 	truth := make(map[string][]version)
 	dumps := make(map[uint64][]byte)
 	for _, n := range w.nodes {
+		if n.dead {
+			continue
+		}
 		for _, i := range n.s.Regions() {
 			if i.Peer == nil {
 				continue
@@ -300,6 +304,9 @@ func (w *world) equalApplied() bool {
 	seen := make(map[uint64]map[uint64]bool)
 	members := make(map[uint64][]*metapb.Peer)
 	for _, n := range w.nodes {
+		if n.dead {
+			continue
+		}
 		if n.s == nil {
 			return false
 		}

@@ -34,6 +34,8 @@ type world struct {
 	oracle  oracle
 	cache   *engine.Cache
 	collect *safePoint
+	placer  *placer
+	windows *windows
 	ids     uint64 // last id given to a region or a peer
 
 	// A source of chance for each part, so that leaving a fault out changes as
