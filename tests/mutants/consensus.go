@@ -229,8 +229,8 @@ var consensus = []mutant{
 	{
 		name: "count a vote towards the lease", breaks: "only acknowledgements of the term and epoch make a lease (A2)",
 		file: "region/replica/process.go",
-		old:  "	if env.Message.GetTerm() != l.term {\n		return\n	}\n	l.acks",
-		new:  "	l.acks",
+		old:  "	if env.Message.GetTerm() != l.term {\n		return\n	}\n",
+		new:  "",
 		by:   test("./region/store", "TestA2AcknowledgementOfFormerTerm"),
 	},
 }
