@@ -434,8 +434,8 @@ func (s *Service) move(ctx context.Context, l *leadership, region, from, to uint
 		return err
 	}
 	if e.leader == from {
-		// The leader must not remove itself: hand over first, to another voter
-		// if there is one, else to the new peer.
+		// A leader hands over before it takes part in its own removal (region/replica),
+		// to another voter; if there is none, the new peer becomes one first.
 		if other := otherVoter(e.region, from); other != 0 {
 			if err := s.transfer(ctx, l, region, other); err != nil {
 				return err

@@ -22,9 +22,8 @@ type confChange struct {
 // changesMax bounds one change of membership.
 const changesMax = 16
 
-// checkChanges says what is wrong with a change of membership of desc, led by
-// leader.
-func checkChanges(desc *metapb.Region, leader uint64, changes []*kvpb.Change) error {
+// checkChanges says what is wrong with a change of membership of desc.
+func checkChanges(desc *metapb.Region, changes []*kvpb.Change) error {
 	if len(changes) == 0 || len(changes) > changesMax {
 		return fmt.Errorf("%d changes", len(changes))
 	}
@@ -79,9 +78,6 @@ func checkChanges(desc *metapb.Region, leader uint64, changes []*kvpb.Change) er
 		default:
 			return fmt.Errorf("unknown change %v", c.GetType())
 		}
-		if id == leader && c.GetType() != kvpb.ChangeType_PROMOTE {
-			return fmt.Errorf("peer %d leads: transfer the leadership first", id)
-		}
 	}
 	if voters < 1 {
 		return fmt.Errorf("no voter would be left")
@@ -121,8 +117,12 @@ func (r *Replica) changePeers(c *Call, req *kvpb.ChangePeersRequest) {
 		c.finish(region.Response(region.ServerBusy("another change of membership is under way", 100)))
 		return
 	}
-	if err := checkChanges(desc, r.cfg.PeerID, req.GetChanges()); err != nil {
+	if err := checkChanges(desc, req.GetChanges()); err != nil {
 		c.finish(region.Response(region.Refused("change of membership of region %d: %v", desc.GetId(), err)))
+		return
+	}
+	if leaves(req.GetChanges(), r.cfg.PeerID) {
+		r.handOver(c, l, desc, req.GetChanges())
 		return
 	}
 	payload, err := proto.Marshal(req)
@@ -147,6 +147,48 @@ func (r *Replica) changePeers(c *Call, req *kvpb.ChangePeersRequest) {
 		}
 		r.propose(l, desc, p)
 	}) {
+		c.finish(region.Response(region.NotFound(r.cfg.RegionID)))
+	}
+}
+
+// leaves reports whether a peer is a voter no more after the changes.
+func leaves(changes []*kvpb.Change, peer uint64) bool {
+	return slices.ContainsFunc(changes, func(c *kvpb.Change) bool {
+		return c.GetPeer().GetId() == peer && c.GetType() != kvpb.ChangeType_PROMOTE
+	})
+}
+
+// handOver transfers the leadership before a change that ends this peer's vote, to a
+// voter that stays, the one with the most of the log. The caller is answered NotLeader
+// then, and asks the new leader. A leader does not remove itself: the row locks in its
+// memory would be lost, and its followers could be led by another one, which they are
+// free to follow as soon as they have applied the change, while it still holds its
+// lease (rule A5).
+func (r *Replica) handOver(c *Call, l *leadership, desc *metapb.Region, changes []*kvpb.Change) {
+	ok := r.enqueueOp(func(rn *raft.RawNode) {
+		var to *metapb.Peer
+		most := uint64(0)
+		rn.WithProgress(func(id uint64, _ raft.ProgressType, p progress) {
+			peer := region.PeerByID(desc, id)
+			if peer.GetRole() == metapb.PeerRole_VOTER && id != r.cfg.PeerID && !leaves(changes, id) && p.RecentActive && p.Match >= most {
+				to, most = peer, p.Match
+			}
+		})
+		if to == nil {
+			c.finish(region.Response(region.Refused("change of membership of region %d: peer %d leads, and no other voter that stays is there to lead",
+				desc.GetId(), r.cfg.PeerID)))
+			return
+		}
+		transfer := &Call{req: c.req, exec: c.exec, done: func(resp *kvpb.Response) {
+			if resp.GetRegionError() == nil {
+				resp = region.Response(region.NotLeader(desc.GetId(), to, l.term+1))
+			}
+			c.finish(resp)
+		}}
+		c.onAbandon(func() { transfer.Abandon("the caller waits no longer") })
+		c.exec(func() { r.transferLeader(transfer, to.GetStoreId()) })
+	})
+	if !ok {
 		c.finish(region.Response(region.NotFound(r.cfg.RegionID)))
 	}
 }

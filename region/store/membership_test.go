@@ -281,7 +281,7 @@ func TestReplaceInOneStep(t *testing.T) {
 	c.until("the old peer is gone", func() bool { return c.stores[3].s.replica(user) == nil })
 	// Refusals that cost nothing.
 	for _, ch := range []*kvpb.Change{
-		change(kvpb.ChangeType_REMOVE, 11, 1), change(kvpb.ChangeType_PROMOTE, 102, 2),
+		change(kvpb.ChangeType_PROMOTE, 102, 2),
 		change(kvpb.ChangeType_ADD_LEARNER, 105, 2), change(kvpb.ChangeType_REMOVE, 999, 9),
 	} {
 		if resp := n.changePeers(user, ch); resp.GetRegionError() == nil {
@@ -312,4 +312,79 @@ func TestUnfilledLearnerIsNotPromoted(t *testing.T) {
 		return n.changePeers(user, change(kvpb.ChangeType_PROMOTE, 103, 3)).GetRegionError() == nil
 	})
 	n.put(user, "tc", "3")
+}
+
+// changeAtLeader sends a change of membership to whoever leads, as placement does.
+func (c *cluster) changeAtLeader(id uint64, changes ...*kvpb.Change) *metapb.Region {
+	c.t.Helper()
+	for range 10 {
+		resp := c.leader(id).changePeers(id, changes...)
+		if e := resp.GetRegionError(); e == nil {
+			return resp.GetAdmin().GetChangePeers().GetRegion()
+		} else if e.GetNotLeader() == nil && e.GetServerBusy() == nil {
+			c.t.Fatalf("change of membership: %v", e)
+		}
+	}
+	c.t.Fatal("change of membership: no leader took it")
+	return nil
+}
+
+// The leader's own peer is removed, and replaced, by handing over first: the row
+// locks in its memory are the next leader's, and what was written is there.
+func TestLeaderIsRemoved(t *testing.T) {
+	for _, replace := range []bool{false, true} {
+		c := newCluster(t, 4)
+		c.bootstrap(userRegion(1, 2, 3))
+		n := c.leader(user)
+		n.put(user, "ta", "1", "tl", "1")
+		holder := c.timestamp()
+		n.lock(user, holder, holder, "tl")
+		changes := []*kvpb.Change{change(kvpb.ChangeType_REMOVE, 10+n.id, n.id)}
+		if replace {
+			c.changeAtLeader(user, change(kvpb.ChangeType_ADD_LEARNER, 104, 4))
+			c.until("the learner is filled", func() bool {
+				r := c.stores[4].s.replica(user)
+				return r != nil && !r.Shell()
+			})
+			changes = append(changes, change(kvpb.ChangeType_PROMOTE, 104, 4))
+		}
+		if resp := n.changePeers(user, changes...); resp.GetRegionError().GetNotLeader() == nil {
+			t.Fatalf("the leader answers %v", resp)
+		}
+		desc := c.changeAtLeader(user, changes...)
+		want := 2
+		if replace {
+			want = 3
+		}
+		if region.PeerByID(desc, 10+n.id) != nil || len(desc.GetPeers()) != want || region.IsJoint(desc) {
+			t.Fatalf("replace %v: %v", replace, desc)
+		}
+		o := c.leader(user)
+		resp := o.call(o.putReq(user, c.timestamp(), "tl", "x"))
+		if len(resp.GetPrewrite().GetErrors()) == 0 {
+			t.Errorf("replace %v: the row lock of %v was lost: %v", replace, holder, resp)
+		}
+		c.until("its replica is gone", func() bool { return n.s.replica(user) == nil })
+		o.wantGet(user, "ta", "1")
+		o.put(user, "ta", "2")
+	}
+}
+
+// The only voter cannot be removed, nor hand over to a learner.
+func TestOnlyVoterIsNotRemoved(t *testing.T) {
+	c := newCluster(t, 2)
+	c.bootstrap(userRegion(1))
+	n := c.leader(user)
+	n.put(user, "ta", "1")
+	n.mustChange(user, change(kvpb.ChangeType_ADD_LEARNER, 102, 2))
+	for _, ch := range [][]*kvpb.Change{
+		{change(kvpb.ChangeType_REMOVE, 11, 1)},
+		{change(kvpb.ChangeType_REMOVE, 11, 1), change(kvpb.ChangeType_PROMOTE, 102, 2)},
+	} {
+		resp := n.changePeers(user, ch...)
+		if e := resp.GetRegionError(); e == nil || e.GetNotLeader() != nil || e.GetServerBusy() != nil {
+			t.Errorf("%v: %v", ch, resp)
+		}
+	}
+	n.put(user, "ta", "2")
 }
