@@ -26,6 +26,7 @@ MUTANTS_SLICE ?= 0
 CHAOS_ROUNDS ?= 20
 CHAOS_KILL_ALL ?= 10
 CHAOS_SECONDS ?= 20
+CHAOS_GAPS    ?= 100
 # CHAOS_TESTS is a pattern of tests. TestRuns runs what the others name: each is a
 # name, several by comma, or all; two nemeses at once are joined by +. With
 # CHAOS_SLICE, a time, it runs as much as fits in, each day something else.
@@ -116,7 +117,7 @@ mutants: ## known mistakes put in one at a time: the suite must notice each; MUT
 	@go run ./tests/mutants -only '$(MUTANTS)' -slice $(MUTANTS_SLICE)
 
 chaos: ## real processes hurt in all ways, the full numbers (hours); CHAOS_TESTS and what follows it choose
-	CHAOS_ROUNDS=$(CHAOS_ROUNDS) CHAOS_KILL_ALL=$(CHAOS_KILL_ALL) CHAOS_SECONDS=$(CHAOS_SECONDS) go test ./tests/chaos -run '$(CHAOS_TESTS)' -count=1 -timeout 24h -v \
+	CHAOS_ROUNDS=$(CHAOS_ROUNDS) CHAOS_KILL_ALL=$(CHAOS_KILL_ALL) CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_GAPS=$(CHAOS_GAPS) go test ./tests/chaos -run '$(CHAOS_TESTS)' -count=1 -timeout 24h -v \
 		-workload $(CHAOS_WORKLOAD) -level $(CHAOS_LEVEL) -nemesis $(CHAOS_NEMESIS) -seconds $(CHAOS_RUN_SECONDS) -seed $(CHAOS_SEED) -slice $(CHAOS_SLICE)
 
 churn: ## regions split, merged, moved and led elsewhere all the time under clients (an hour; CHAOS_CHURN per cent of it)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/storage/engine"
 )
 
 // Config is what a node is started with. See DESIGN §10 for the flags.
@@ -45,6 +46,8 @@ type Config struct {
 
 	Env    env.Env
 	Logger *slog.Logger
+
+	fs engine.FS // nil: the operating system's
 }
 
 // Validate fills in defaults and says what is wrong with the rest.

@@ -101,6 +101,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	cfg.fs = cfg.withFaults()
 	n := &Node{cfg: cfg, log: cfg.Logger, began: cfg.Env.Clock.Now(), built: make(chan struct{}), dir: newDirectory()}
 	n.fatal.ch = make(chan struct{})
 	n.group = stop.NewGroup(context.Background())
@@ -124,7 +125,7 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.dial = newDialer(n.book)
 	n.cache = engine.NewCache(n.cfg.CacheBytes)
-	n.engines, err = store.OpenEngines(store.EngineOptions{Dir: n.cfg.StoreDir, Cache: n.cache, Logger: n.log, OnFatal: n.fail})
+	n.engines, err = store.OpenEngines(store.EngineOptions{Dir: n.cfg.StoreDir, FS: n.cfg.fs, Cache: n.cache, Logger: n.log, OnFatal: n.fail})
 	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EWOULDBLOCK) {
 		return fmt.Errorf("store %s is in use by another process: stop that one, or name another directory with --store", n.cfg.StoreDir)
 	}

@@ -18,7 +18,7 @@ var ErrClosed = errors.New("engine is closed")
 
 // ErrFatal is wrapped by every error after a fatal disk error; see the package
 // documentation.
-var ErrFatal = errors.New("engine stopped by a fatal error")
+var ErrFatal = errors.New("the engine has stopped for good")
 
 // Kind chooses what an engine is tuned for and how its keys are ordered.
 type Kind int

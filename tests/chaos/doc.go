@@ -19,6 +19,9 @@
 //	-seed      of all choices; the moments of a run are never the same, though
 //	-slice     instead of all that: a slice that fits into the time, each day another
 //
+// Nemeses of clocks and disks need a test build (-tags faults), which obeys a file for
+// each node; the machine's own are left alone.
+//
 // A run starts three processes with proxies between them, lets clients and nemeses
 // work, mends everything, writes to each key through each node, reads the end
 // state through each node, and judges the history, which is kept if it is bad (in

@@ -20,32 +20,39 @@ type built struct {
 	err  error
 }
 
-var shared built
+// shared is the production's binary, faulty the one that obeys Node.SetFaults.
+var shared, faulty built
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if shared.dir != "" {
-		if err := os.RemoveAll(shared.dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
+	for _, b := range []*built{&shared, &faulty} {
+		if b.dir != "" {
+			if err := os.RemoveAll(b.dir); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
 		}
 	}
 	os.Exit(code)
 }
 
-func binaryPath(t *testing.T) string {
+func binaryPath(t *testing.T) string { t.Helper(); return shared.make(t, cluster.Build) }
+
+func faultyBinary(t *testing.T) string { t.Helper(); return faulty.make(t, cluster.BuildFaulty) }
+
+func (b *built) make(t *testing.T, build func(context.Context, string) (string, error)) string {
 	t.Helper()
-	shared.once.Do(func() {
-		if shared.dir, shared.err = os.MkdirTemp("", "quorate-chaos-"); shared.err != nil {
+	b.once.Do(func() {
+		if b.dir, b.err = os.MkdirTemp("", "quorate-chaos-"); b.err != nil {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 		defer cancel()
-		shared.path, shared.err = cluster.Build(ctx, shared.dir)
+		b.path, b.err = build(ctx, b.dir)
 	})
-	if shared.err != nil {
-		t.Fatal(shared.err)
+	if b.err != nil {
+		t.Fatal(b.err)
 	}
-	return shared.path
+	return b.path
 }
 
 // newCluster makes a cluster that ends with the test. If the test fails, the end
@@ -69,7 +76,10 @@ func newClusterWith(t *testing.T, opts cluster.Options) *cluster.Cluster {
 		}
 		t.Logf("the nodes' directories are kept in %s", dir)
 	}
-	opts.Binary, opts.Dir, opts.Log = binaryPath(t), dir, t.Logf
+	if opts.Binary == "" {
+		opts.Binary = binaryPath(t)
+	}
+	opts.Dir, opts.Log = dir, t.Logf
 	c := cluster.New(opts)
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,7 +42,17 @@ var nemeses = []nemesis{
 	{"delay", delay, 500 * time.Millisecond, 4 * time.Second},
 	{"transfer", transferLeader, 0, 200 * time.Millisecond},
 	{"split", splitRegion, 0, 500 * time.Millisecond},
+	{"clock-jump", clockJump, 200 * time.Millisecond, 3 * time.Second},
+	{"clock-rate", clockRate, time.Second, 6 * time.Second},
+	{"disk-slow", diskSlow, 200 * time.Millisecond, 5 * time.Second},
+	{"disk-error", diskError, 0, 2 * time.Second},
+	{"disk-full", diskFull, 500 * time.Millisecond, 4 * time.Second},
 	{"merge", splitOrMerge, 0, 200 * time.Millisecond},
+}
+
+// faulty reports whether a nemesis needs a test build.
+func (n nemesis) faulty() bool {
+	return strings.HasPrefix(n.name, "clock-") || strings.HasPrefix(n.name, "disk-")
 }
 
 // faults is what the nemeses of a run share. A node whose process is being hurt is
@@ -105,6 +116,11 @@ func between(rng *rand.Rand, least, most time.Duration) time.Duration {
 func (f *faults) mend(ctx context.Context) error {
 	f.c.Network.Heal()
 	return inParallel(f.c.Nodes(), func(n *cluster.Node) error {
+		if f.r.faulty {
+			if err := n.SetFaults(""); err != nil {
+				return err
+			}
+		}
 		if !n.Running() {
 			return n.Start(ctx)
 		}

@@ -89,6 +89,7 @@ type run struct {
 	servers func() []server
 	level   level
 	load    load
+	faulty  bool // the nodes' clocks and disks obey nemeses
 	log     func(format string, args ...any)
 	began   time.Time
 }

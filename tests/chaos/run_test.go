@@ -107,9 +107,14 @@ func oneRun(t *testing.T, s setting) (offered bool) {
 		var ns []nemesis
 		for _, n := range strings.Split(s.Nemesis, "+") {
 			ns = append(ns, nemeses[slices.Index(nemesisNames(), n)])
+			r.faulty = r.faulty || ns[len(ns)-1].faulty()
 		}
 		ctx := within(t, s.Time+4*time.Minute)
-		r.c = proxiedCluster(t)
+		opts := cluster.Options{Proxied: true}
+		if r.faulty {
+			opts.Binary = faultyBinary(t)
+		}
+		r.c = newClusterWith(t, opts)
 		r.servers = nodesOf(r.c)
 		must(t, r.c.Start(ctx, 3))
 		conn, err := r.c.Nodes()[0].Connect(ctx)

@@ -12,7 +12,15 @@ import (
 // Build compiles cmd/quorate into dir and returns the path of the binary. With
 // the environment variable QUORATE_TEST_BINARY set, that one is used as it is;
 // with QUORATE_TEST_RACE=1 the race detector is built in.
-func Build(ctx context.Context, dir string) (string, error) {
+func Build(ctx context.Context, dir string) (string, error) { return build(ctx, dir, "quorate") }
+
+// BuildFaulty is Build for a binary that obeys Node.SetFaults (build tag faults). With
+// QUORATE_TEST_BINARY set it must be one already.
+func BuildFaulty(ctx context.Context, dir string) (string, error) {
+	return build(ctx, dir, "quorate-faulty", "-tags", "faults")
+}
+
+func build(ctx context.Context, dir, name string, flags ...string) (string, error) {
 	if path := os.Getenv("QUORATE_TEST_BINARY"); path != "" {
 		return filepath.Abs(path)
 	}
@@ -20,8 +28,8 @@ func Build(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out := filepath.Join(dir, "quorate")
-	args := []string{"build", "-o", out}
+	out := filepath.Join(dir, name)
+	args := append([]string{"build", "-o", out}, flags...)
 	if os.Getenv("QUORATE_TEST_RACE") == "1" {
 		args = append(args, "-race")
 	}

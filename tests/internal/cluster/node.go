@@ -172,7 +172,7 @@ func (n *Node) launch(args []string) (<-chan string, error) {
 	defer stderr.Close() // the child has its own
 	cmd := exec.Command(n.c.opts.Binary, args...)
 	cmd.Stderr = stderr
-	cmd.Env = append(os.Environ(), n.c.opts.Env...)
+	cmd.Env = append(append(os.Environ(), "QUORATE_FAULTS="+n.faults()), n.c.opts.Env...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -285,6 +285,35 @@ func (n *Node) Stop(d time.Duration) (int, error) {
 	case <-t.C:
 		n.Kill()
 		return -1, fmt.Errorf("%s did not end within %v after SIGTERM: %s", n.Name, d, n.lastWords())
+	}
+}
+
+// faults is the file that a test build obeys.
+func (n *Node) faults() string { return n.Dir + ".faults" }
+
+// SetFaults makes clock and disk of the node wrong, in the words of server.FaultsEnv;
+// an empty text mends them. It outlives a restart. Only a binary of BuildFaulty obeys:
+// for another one it is an error.
+func (n *Node) SetFaults(text string) error {
+	if !strings.Contains(n.Stderr(), "this test build obeys") {
+		return fmt.Errorf("%s: the binary is no test build (-tags faults)", n.Name)
+	}
+	fresh := n.faults() + ".new"
+	if err := os.WriteFile(fresh, []byte(text), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(fresh, n.faults())
+}
+
+// WaitEnd waits until the process has ended by itself, at most d.
+func (n *Node) WaitEnd(d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-n.done():
+		return nil
+	case <-t.C:
+		return fmt.Errorf("%s did not end within %v", n.Name, d)
 	}
 }
 
