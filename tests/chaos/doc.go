@@ -32,6 +32,7 @@
 // operations say with what every node reads at the end (Check). Environment:
 // CHAOS_ROUNDS (kills of one node, default 2), CHAOS_KILL_ALL (kills of all,
 // default 2), CHAOS_SECONDS (length of each pgbench run, default 2), CHAOS_KEEP
-// (keep the nodes' directories), CHAOS_CHURN (per cent of the orders of TestChurn, default
+// (keep the nodes' directories), CHAOS_GAPS (faults of each kind whose gap between
+// acknowledged writes is measured, default 2), CHAOS_CHURN (per cent of the orders of TestChurn, default
 // 1). `make chaos` and `make churn` run the full numbers.
 package chaos
