@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -28,6 +29,14 @@ type Config struct {
 	Locality map[string]string
 	// Insecure permits to listen beyond loopback without certificates.
 	Insecure bool
+	// CertsDir holds the node's certificates; empty: without TLS. See package certs.
+	CertsDir string
+	// RulesFile says who may log in how, in the form of pg_hba.conf; empty for the
+	// default rules.
+	RulesFile string
+	// ReloadNow asks to look at both at once; else they are looked at every ten
+	// seconds.
+	ReloadNow <-chan os.Signal
 	// CacheBytes is the block cache, MemoryBytes the whole; 0 chooses.
 	CacheBytes int64
 	// Local joins nodes of one process: see LocalCluster. May be nil.
@@ -62,9 +71,12 @@ func (c *Config) Validate() error {
 		if err != nil {
 			return &UsageError{fmt.Sprintf("%s %q is not HOST:PORT: %v", a.flag, a.addr, err)}
 		}
-		if !c.Insecure && !loopback(host) {
-			return &UsageError{fmt.Sprintf("%s %s is reachable from other machines, and there are no certificates: listen on 127.0.0.1, or say --insecure", a.flag, a.addr)}
+		if !c.Insecure && c.CertsDir == "" && !loopback(host) {
+			return &UsageError{fmt.Sprintf("%s %s is reachable from other machines, and there are no certificates: name them with --certs-dir (see quorate cert), listen on 127.0.0.1, or say --insecure", a.flag, a.addr)}
 		}
+	}
+	if c.Insecure && c.CertsDir != "" {
+		return &UsageError{"--insecure and --certs-dir exclude each other"}
 	}
 	for _, j := range c.Join {
 		if _, _, err := net.SplitHostPort(j); err != nil {

@@ -41,5 +41,5 @@ func (n *Node) httpHandler() http.Handler {
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	return mux
+	return n.guarded(mux)
 }

@@ -34,6 +34,7 @@ import (
 	"github.com/quorate-db/quorate/proto/placementpb"
 	"github.com/quorate-db/quorate/region/router"
 	"github.com/quorate-db/quorate/region/store"
+	"github.com/quorate-db/quorate/server/certs"
 	"github.com/quorate-db/quorate/sql"
 	"github.com/quorate-db/quorate/storage/engine"
 	"github.com/quorate-db/quorate/txn"
@@ -56,6 +57,8 @@ type Node struct {
 	began time.Time
 
 	sqlLis, rpcLis, httpLis net.Listener
+	certs                   *certs.Store // nil without certificates
+	rules                   rules
 
 	book      *addressBook
 	dial      *dialer
@@ -113,6 +116,9 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 }
 
 func (n *Node) start(ctx context.Context) error {
+	if err := n.loadSecurity(); err != nil {
+		return err
+	}
 	if err := n.listen(); err != nil {
 		return err
 	}
@@ -123,7 +129,7 @@ func (n *Node) start(ctx context.Context) error {
 	if n.book, err = openAddressBook(n.cfg.StoreDir); err != nil {
 		return err
 	}
-	n.dial = newDialer(n.book)
+	n.dial = newDialer(n.book, n.certs)
 	n.cache = engine.NewCache(n.cfg.CacheBytes)
 	n.engines, err = store.OpenEngines(store.EngineOptions{Dir: n.cfg.StoreDir, FS: n.cfg.fs, Cache: n.cache, Logger: n.log, OnFatal: n.fail})
 	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EWOULDBLOCK) {
@@ -227,7 +233,7 @@ func firstRegions() []*metapb.Region {
 
 // build makes every layer, from the disk upward.
 func (n *Node) build() error {
-	n.grpc = NewGRPCServer()
+	n.grpc = NewGRPCServer(n.certs)
 	n.reports = newReporter(n)
 	var err error
 	n.store, err = store.Open(n.engines, store.Options{
@@ -354,8 +360,9 @@ func (n *Node) serve(ctx context.Context) error {
 	n.group.Go("greet", n.greetLoop)
 	n.group.Go("garbage", n.garbageLoop)
 	n.group.Go("check replicas", n.checkLoop)
+	n.group.Go("reload", n.reloadLoop)
 	n.group.Go("http", func(context.Context) {
-		if err := n.http.Serve(n.httpLis); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := n.serveHTTP(); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			n.fail(fmt.Errorf("serve HTTP: %w", err))
 		}
 	})

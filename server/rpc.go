@@ -3,13 +3,22 @@ package server
 import (
 	"context"
 	"fmt"
+	"net"
+	"strings"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/quorate-db/quorate/proto/adminpb"
+	"github.com/quorate-db/quorate/server/certs"
 )
 
 // messageBytesMax bounds a message between nodes: a page of a scan or a batch of
@@ -19,16 +28,17 @@ const messageBytesMax = 64 << 20
 // dialer keeps one connection to each other node. It is the one place where
 // addresses and credentials between nodes are decided.
 type dialer struct {
-	book *addressBook
-	mu   struct {
+	book  *addressBook
+	certs *certs.Store // nil: without TLS
+	mu    struct {
 		sync.Mutex
 		conns  map[string]*grpc.ClientConn // by address
 		closed bool
 	}
 }
 
-func newDialer(book *addressBook) *dialer {
-	d := &dialer{book: book}
+func newDialer(book *addressBook, c *certs.Store) *dialer {
+	d := &dialer{book: book, certs: c}
 	d.mu.conns = map[string]*grpc.ClientConn{}
 	return d
 }
@@ -53,7 +63,7 @@ func (d *dialer) address(addr string) (*grpc.ClientConn, error) {
 	if c := d.mu.conns[addr]; c != nil {
 		return c, nil
 	}
-	c, err := Dial(addr)
+	c, err := Dial(addr, d.certs)
 	if err != nil {
 		return nil, err
 	}
@@ -72,10 +82,19 @@ func (d *dialer) close() {
 }
 
 // Dial returns a connection to a node's RPC address, for nodes and for the
-// command line. It connects when it is first used.
-func Dial(addr string) (*grpc.ClientConn, error) {
-	c, err := grpc.NewClient("passthrough:///"+addr,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+// command line. It connects when it is first used. Without certificates it is not
+// encrypted.
+func Dial(addr string, c *certs.Store) (*grpc.ClientConn, error) {
+	creds := insecure.NewCredentials()
+	if c != nil {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, fmt.Errorf("connect to %s: %w", addr, err)
+		}
+		creds = credentials.NewTLS(c.Dial(host))
+	}
+	conn, err := grpc.NewClient("passthrough:///"+addr,
+		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageBytesMax), grpc.MaxCallSendMsgSize(messageBytesMax)),
 		// A restarted peer is found again within half a second.
 		grpc.WithConnectParams(grpc.ConnectParams{
@@ -89,17 +108,60 @@ func Dial(addr string) (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
-	return c, nil
+	return conn, nil
 }
 
 // NewGRPCServer returns the server of a node, without services: with the limits and
-// buffers that the streams between nodes want.
-func NewGRPCServer() *grpc.Server {
-	return grpc.NewServer(
+// buffers that the streams between nodes want. With certificates every caller has to
+// show one of the cluster, and may call what mayCall says.
+func NewGRPCServer(c *certs.Store) *grpc.Server {
+	var options []grpc.ServerOption
+	if c != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(c.RPC())),
+			grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+				if err := mayCall(ctx, info.FullMethod); err != nil {
+					return nil, err
+				}
+				return handler(ctx, req)
+			}),
+			grpc.ChainStreamInterceptor(func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+				if err := mayCall(ss.Context(), info.FullMethod); err != nil {
+					return err
+				}
+				return handler(srv, ss)
+			}))
+	}
+	return grpc.NewServer(append(options,
 		grpc.MaxRecvMsgSize(messageBytesMax), grpc.MaxSendMsgSize(messageBytesMax),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 3 * time.Second}),
 		grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(4<<20),
 		grpc.ReadBufferSize(64<<10), grpc.WriteBufferSize(64<<10),
-	)
+	)...)
 }
+
+// adminService may be called by the administrator too; everything else is between
+// nodes.
+var adminService = "/" + adminpb.Admin_ServiceDesc.ServiceName + "/"
+
+// mayCall decides by the certificate that a caller has shown: a node may call
+// everything, the role postgres the administration but for what nodes say to each
+// other, and nobody else anything.
+func mayCall(ctx context.Context, method string) error {
+	name := ""
+	if p, ok := peer.FromContext(ctx); ok {
+		if info, ok := p.AuthInfo.(credentials.TLSInfo); ok && len(info.State.VerifiedChains) > 0 {
+			name = info.State.VerifiedChains[0][0].Subject.CommonName
+		}
+	}
+	switch {
+	case name == certs.NodeName:
+		return nil
+	case name == adminRole && strings.HasPrefix(method, adminService) && method != adminService+"Hello":
+		return nil
+	}
+	return status.Errorf(codes.PermissionDenied, "the certificate of %q does not allow to call %s", name, method)
+}
+
+// adminRole is the role whose certificate opens the administration.
+const adminRole = "postgres"

@@ -29,12 +29,9 @@ func (n *Node) buildSQL() error {
 	if err != nil {
 		return fmt.Errorf("make the SQL engine: %w", err)
 	}
-	var auth pgwire.Authenticator = pgwire.TrustLoopback{}
-	if n.cfg.Insecure {
-		auth = pgwire.TrustAll{}
-	}
 	n.pg, err = pgwire.New(pgwire.Options{
-		Engine: n.sql, Clock: n.cfg.Env.Clock, Entropy: rand.Reader, Auth: auth, Logger: n.log, NodeID: uint32(n.ident.NodeID),
+		Engine: n.sql, Clock: n.cfg.Env.Clock, Entropy: rand.Reader, Auth: n.authenticator(), Logger: n.log, NodeID: uint32(n.ident.NodeID),
+		TLSConfig: n.sqlTLS(),
 	})
 	if err != nil {
 		return fmt.Errorf("make the PostgreSQL server: %w", err)

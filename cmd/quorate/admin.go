@@ -19,7 +19,11 @@ import (
 
 // dial returns a client of the node that --host names.
 func (g *globals) dial() (adminpb.AdminClient, func(), error) {
-	c, err := server.Dial(g.host)
+	shown, err := g.certificates("postgres")
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := server.Dial(g.host, shown)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -130,7 +130,7 @@ func runDemo(ctx context.Context, f demoFlags, sqlGiven bool, cmd *cobra.Command
 	}
 	if !f.noShell && term.IsTerminal(int(os.Stdin.Fd())) {
 		fmt.Fprintf(cmd.OutOrStdout(), "\nAny PostgreSQL client works:  psql -h %s postgres\nThis is a simple SQL shell; \\q ends the demo.\n\n", psqlArgs(d.nodes[0].SQLAddr()))
-		return shell(ctx, d.nodes[0].SQLAddr(), os.Stdin, cmd.OutOrStdout())
+		return (&globals{}).shell(ctx, d.nodes[0].SQLAddr(), "postgres", "postgres", os.Stdin, cmd.OutOrStdout())
 	}
 	select {
 	case <-ctx.Done():

@@ -94,6 +94,7 @@ type globals struct {
 	host    string
 	timeout time.Duration
 	output  string
+	certs   string // directory
 }
 
 func newRoot() *cobra.Command {
@@ -111,8 +112,9 @@ func newRoot() *cobra.Command {
 		host = "127.0.0.1:7433"
 	}
 	root.PersistentFlags().StringVar(&g.host, "host", host, "RPC address of any node of the cluster (QUORATE_HOST)")
+	root.PersistentFlags().StringVar(&g.certs, "certs-dir", os.Getenv("QUORATE_CERTS_DIR"), "directory of certificates (QUORATE_CERTS_DIR)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageFault{err} })
-	root.AddCommand(newDemo(), newStart(), newSQL(g), newStatus(g), newWait(g), newNode(g), newRegion(g), newOperator(g), newScheduler(g), newDebug(g), newVersion())
+	root.AddCommand(newDemo(), newStart(g), newCert(g), newSQL(g), newStatus(g), newWait(g), newNode(g), newRegion(g), newOperator(g), newScheduler(g), newDebug(g), newVersion())
 	return root
 }
 
@@ -145,6 +147,11 @@ func callFailed(host string, err error) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) || status.Code(err) == codes.DeadlineExceeded:
 		return &exitError{code: exitTimeout, what: "no answer in time", cause: err.Error(), try: "give it longer with --timeout"}
+	case status.Code(err) == codes.PermissionDenied:
+		return &exitError{code: exitFailed, what: "the node does not allow this", cause: status.Convert(err).Message(), try: "name a directory with client.postgres.crt by --certs-dir"}
+	case status.Code(err) == codes.Unavailable && strings.Contains(err.Error(), "server preface"):
+		return &exitError{code: exitUnreachable, what: "the node at " + host + " does not speak with this command", cause: status.Convert(err).Message(),
+			try: "name the certificates of the cluster with --certs-dir"}
 	case status.Code(err) == codes.Unavailable:
 		return &exitError{code: exitUnreachable, what: "cannot reach the node at " + host, cause: status.Convert(err).Message(),
 			try: "name a live node with --host HOST:PORT (its RPC address)"}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/quorate-db/quorate/proto/adminpb"
+	"github.com/quorate-db/quorate/server/certs"
 )
 
 func newSQL(g *globals) *cobra.Command {
@@ -36,14 +37,14 @@ func newSQL(g *globals) *cobra.Command {
 			commands = append(commands, text)
 		}
 		if len(commands) == 0 {
-			return shell(ctx, addr, cmd.InOrStdin(), cmd.OutOrStdout())
+			return g.shell(ctx, addr, user, database, cmd.InOrStdin(), cmd.OutOrStdout())
 		}
 		if cmd.Flags().Changed("timeout") {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, g.timeout)
 			defer cancel()
 		}
-		conn, err := connect(ctx, addr, user, database, cmd.ErrOrStderr())
+		conn, err := g.connect(ctx, addr, user, database, cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}
@@ -94,7 +95,10 @@ func (g *globals) sqlAddress(ctx context.Context) (addr string, err error) {
 	return addr, err
 }
 
-func connect(ctx context.Context, addr, user, database string, notices io.Writer) (*pgconn.PgConn, error) {
+// connect opens a session. With --certs-dir it is encrypted and shows the role's
+// certificate; a role without one logs in with a password: PGPASSWORD's, or one that
+// is asked for.
+func (g *globals) connect(ctx context.Context, addr, user, database string, notices io.Writer) (*pgconn.PgConn, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
@@ -104,7 +108,26 @@ func connect(ctx context.Context, addr, user, database string, notices io.Writer
 		return nil, usageFault{err}
 	}
 	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { fmt.Fprintf(notices, "%s:  %s\n", n.Severity, n.Message) }
+	if g.certs != "" {
+		shown, err := certs.Roots(g.certs)
+		if certs.HasClient(g.certs, user) {
+			shown, err = certs.Client(g.certs, user)
+		}
+		if err != nil {
+			return nil, &exitError{code: exitFailed, what: "cannot use the certificates in " + g.certs, cause: err.Error(), try: "quorate cert status"}
+		}
+		cfg.TLSConfig = shown.Dial(host)
+	}
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
+	if pe := (*pgconn.PgError)(nil); errors.As(err, &pe) && pe.Code == "28P01" && cfg.Password == "" && term.IsTerminal(int(os.Stdin.Fd())) {
+		fmt.Fprintf(notices, "Password for user %s: ", user)
+		pw, rerr := term.ReadPassword(int(os.Stdin.Fd()))
+		fmt.Fprintln(notices)
+		if rerr == nil {
+			cfg.Password = string(pw)
+			conn, err = pgconn.ConnectConfig(ctx, cfg)
+		}
+	}
 	if err != nil {
 		var pe *pgconn.PgError
 		if errors.As(err, &pe) {
@@ -201,8 +224,8 @@ func printRows(w io.Writer, names []string, rows [][]string) {
 
 // shell reads statements, each ended by a semicolon at the end of a line, until
 // \q or the end of the input.
-func shell(ctx context.Context, addr string, in io.Reader, out io.Writer) error {
-	conn, err := connect(ctx, addr, "postgres", "postgres", out)
+func (g *globals) shell(ctx context.Context, addr, user, database string, in io.Reader, out io.Writer) error {
+	conn, err := g.connect(ctx, addr, user, database, out)
 	if err != nil {
 		return err
 	}
@@ -259,7 +282,7 @@ func shell(ctx context.Context, addr string, in io.Reader, out io.Writer) error 
 			}
 			fmt.Fprintln(out, sqlFailed(ctx, err))
 			if conn.IsClosed() {
-				if conn, err = connect(ctx, addr, "postgres", "postgres", out); err != nil {
+				if conn, err = g.connect(ctx, addr, user, database, out); err != nil {
 					return err
 				}
 			}

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,18 +23,15 @@ import (
 // stopWithin bounds a stop in good order; what is left is done by the restart.
 const stopWithin = 5 * time.Second
 
-func newStart() *cobra.Command {
+func newStart(g *globals) *cobra.Command {
 	cfg := server.Config{}
 	var join []string
-	var locality, certs, pidFile, memory, level string
+	var locality, pidFile, memory, level string
 	cmd := &cobra.Command{
 		Use:   "start --store DIR",
 		Short: "Run a node: a new cluster in an empty store, or --join one",
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if certs != "" {
-				return &server.UsageError{Message: "--certs-dir is not built yet: TLS between nodes and towards clients is missing; listen on loopback, or say --insecure"}
-			}
 			for _, j := range join {
 				for _, a := range strings.Split(j, ",") {
 					if a = strings.TrimSpace(a); a != "" {
@@ -57,6 +56,11 @@ func newStart() *cobra.Command {
 				defer os.Remove(pidFile)
 			}
 			cfg.Env = env.System()
+			cfg.CertsDir = g.certs
+			reload := make(chan os.Signal, 1)
+			signal.Notify(reload, syscall.SIGHUP)
+			defer signal.Stop(reload)
+			cfg.ReloadNow = reload
 			return runNode(cmd.Context(), cfg, cmd)
 		},
 	}
@@ -70,7 +74,7 @@ func newStart() *cobra.Command {
 	f.StringArrayVar(&join, "join", nil, "RPC addresses of nodes of the cluster to join, by comma")
 	f.StringVar(&locality, "locality", "", "where the node is, as dc=a,zone=b")
 	f.BoolVar(&cfg.Insecure, "insecure", false, "listen beyond loopback without certificates")
-	f.StringVar(&certs, "certs-dir", "", "directory of certificates (not built yet)")
+	f.StringVar(&cfg.RulesFile, "hba-file", "", "who may log in how, in the form of pg_hba.conf (default: by certificate or password)")
 	f.StringVar(&pidFile, "pid-file", "", "write the process id here before listening")
 	f.StringVar(&memory, "memory-limit", "", "memory to use, such as 2GiB (default: no limit)")
 	f.DurationVar(&cfg.Retention, "gc-retention", 0, "how long old versions are kept, the same on all nodes (default 10m)")

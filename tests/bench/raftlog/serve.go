@@ -95,7 +95,7 @@ func (d *dialer) store(_ context.Context, id uint64) (*grpc.ClientConn, error) {
 	if c := d.mu.conns[id]; c != nil {
 		return c, nil
 	}
-	c, err := server.Dial(d.addr[id])
+	c, err := server.Dial(d.addr[id], nil)
 	if err == nil {
 		d.mu.conns[id] = c
 	}
@@ -148,7 +148,7 @@ func serve(args []string) error {
 	}
 	d := newDialer(addr)
 	defer d.close()
-	rpc := server.NewGRPCServer()
+	rpc := server.NewGRPCServer(nil)
 	defer rpc.Stop()
 	var links *transport.GRPC
 	s, err := store.Open(eng, store.Options{
