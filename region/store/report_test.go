@@ -95,6 +95,42 @@ func TestCompaction(t *testing.T) {
 	}
 }
 
+// Rule C1: a log is never compacted beyond what the state engine had made durable when
+// the compaction was ordered, however much has been applied since. A crash that takes
+// what was not synced finds the rest in the log.
+func TestCompactionStaysBehindDurableState(t *testing.T) {
+	c := newCluster(t, 1)
+	c.bootstrap(userRegion(1))
+	n := c.leader(user)
+	put := func() {
+		for i := range 100 {
+			n.put(user, "ta", fmt.Sprint(i))
+		}
+	}
+	put()
+	durable := n.s.replica(user).AppliedIndex()
+	if err := n.eng.State.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	put()
+	n.s.replica(user).Compact(durable)
+	c.settle()
+	g, err := n.eng.Logs.Group(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := g.FirstIndex(); got != durable+1 {
+		t.Fatalf("the log begins at %d, entries up to %d are durable in the state engine", got, durable)
+	}
+	if err := n.eng.Logs.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	n.crash()
+	n.restart()
+	n = c.leader(user)
+	n.wantGet(user, "ta", "99")
+}
+
 // What a store answers to requests that are not for it, and after it was closed.
 func TestWrongAddress(t *testing.T) {
 	c := newCluster(t, 1)
