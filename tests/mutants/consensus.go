@@ -132,7 +132,7 @@ var consensus = []mutant{
 		file: "region/replica/compaction.go",
 		old:  "		to := durable\n",
 		new:  "		to := r.apl.index\n",
-		by:   sim(1, 100),
+		by:   test("./region/store", "TestCompactionStaysBehindDurableState"),
 	},
 	{
 		name: "support survives a restart", breaks: "a support epoch is never used twice (A1)",

@@ -46,7 +46,7 @@ func (s *safePoint) run() {
 	if w.plan.retention == 0 {
 		return
 	}
-	w.after(between(w.rngClient, 100*time.Millisecond, 700*time.Millisecond), "safe point", func() {
+	w.after(between(w.rngClient, 300*time.Millisecond, 1500*time.Millisecond), "safe point", func() {
 		s.hear()
 		s.advance()
 		s.tell()

@@ -37,6 +37,7 @@ type node struct {
 	lazySync   int           // faults that hold the sync of the state engine up
 	full       int           // faults that fill the disk
 	dead       bool          // for good: the disk is lost
+	failState  bool          // the next sync of the state engine that is asked for fails
 	ingested   bool          // in this step
 }
 
@@ -243,6 +244,11 @@ func (n *node) syncLater(life uint64) {
 				}
 			} else {
 				w.check.syncing(n)
+				if n.failState && !n.disk.risky() {
+					// Here only: where it syncs by itself Pebble ends the process.
+					n.failState = false
+					n.disk.failSyncs("/state/", 1)
+				}
 				var err error
 				n.run(func() { err = n.s.SyncState() })
 				switch {

@@ -282,7 +282,7 @@ func (o *operator) move(d *metapb.Region, from, to *metapb.Peer) {
 	case to == nil:
 		o.change(d, o.learner())
 	case to.GetRole() != metapb.PeerRole_LEARNER:
-		o.remove(d, from)
+		o.end("refused") // as placement does: to take from away now may cost the quorum
 	case o.leader(d) == o.plan.From:
 		o.handOver(d)
 	default:

@@ -320,9 +320,7 @@ func (w *world) apply(f fault) {
 			n.disk.failSyncs("/log/", f.count)
 		}
 	case stateError:
-		if n.s != nil {
-			n.disk.failSyncs("/state/", 1+f.count/4)
-		}
+		n.failState = n.s != nil
 	case diskFull:
 		n.fill(1)
 		w.undo(f.dur+time.Second, func() { n.fill(-1) })
@@ -406,7 +404,7 @@ func (w *world) beQuiet() {
 	w.net.storm = 0
 	w.oracle.away = false
 	for _, n := range w.nodes {
-		n.slowDisk, n.lazySync, n.full, n.sleepUntil = 0, 0, 0, 0
+		n.slowDisk, n.lazySync, n.full, n.sleepUntil, n.failState = 0, 0, 0, 0, false
 		if n.dead {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +30,12 @@ var (
 // oneProcessor makes the goroutines that Pebble keeps run in turns.
 func oneProcessor(t *testing.T) {
 	n := runtime.GOMAXPROCS(1)
-	t.Cleanup(func() { runtime.GOMAXPROCS(n) })
+	// The heap is small: collect it less often.
+	gc := debug.SetGCPercent(400)
+	t.Cleanup(func() {
+		runtime.GOMAXPROCS(n)
+		debug.SetGCPercent(gc)
+	})
 }
 
 func dropped(t *testing.T) map[int]bool {
