@@ -99,7 +99,7 @@ const regionsMax = 8
 
 func (c *client) split(desc *metapb.Region, key []byte) {
 	w := c.w
-	if w.stats["split"] >= regionsMax-2 || !region.Contains(desc, key) || string(key) == string(desc.GetStartKey()) {
+	if w.stats["split"]-w.stats["merge"] >= regionsMax-2 || !region.Contains(desc, key) || string(key) == string(desc.GetStartKey()) {
 		return
 	}
 	first := w.newIDs(1 + len(desc.GetPeers()))

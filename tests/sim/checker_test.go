@@ -508,6 +508,8 @@ func (c *checker) ranges(covered bool) {
 			}
 		}
 	}
+	gone := taken(newest)
+	ids = slices.DeleteFunc(ids, func(id uint64) bool { return gone[id] })
 	slices.Sort(ids)
 	for i, a := range ids {
 		for _, b := range ids[i+1:] {

@@ -112,6 +112,7 @@ func (w *world) live(r *report) {
 	w.collect.run()
 	w.placer.run()
 	w.windows.run()
+	newMerger(w).run()
 	w.inject()
 	w.watchRanges()
 	w.runUntil(p.chaos)
