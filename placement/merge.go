@@ -11,6 +11,7 @@ import (
 	"github.com/quorate-db/quorate/placement/scheduler"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/region"
 )
 
 const (
@@ -191,7 +192,7 @@ func (s *Service) settle(ctx context.Context, l *leadership, source uint64) erro
 	if m == nil {
 		return nil
 	}
-	resp, err := s.command(ctx, l, m.Target, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_SettleMerge{
+	resp, err := s.command(ctx, l, s.speaker(l, m.Target), &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_SettleMerge{
 		SettleMerge: &kvpb.SettleMergeRequest{SourceId: source, Merging: m}}})
 	if err != nil {
 		return fmt.Errorf("ask region %d what became of the merge: %w", m.Target, err)
@@ -207,9 +208,25 @@ func (s *Service) settle(ctx context.Context, l *leadership, source uint64) erro
 	return nil
 }
 
+// speaker returns the region that knows of merges into target: itself, or the one that
+// has taken it.
+func (s *Service) speaker(l *leadership, target uint64) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.dir.byID[target] != nil {
+		return target
+	}
+	for _, e := range l.dir.order {
+		if region.Absorbed(e.region, target) {
+			return e.region.Id
+		}
+	}
+	return target
+}
+
 // unsplit gives up that the boundary at a region's start is kept.
-func (s *Service) unsplit(ctx context.Context, l *leadership, region uint64) error {
-	resp, err := s.command(ctx, l, region, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_SetSticky{SetSticky: &kvpb.SetStickyRequest{}}})
+func (s *Service) unsplit(ctx context.Context, l *leadership, id uint64) error {
+	resp, err := s.command(ctx, l, id, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_SetSticky{SetSticky: &kvpb.SetStickyRequest{}}})
 	if err != nil {
 		return err
 	}

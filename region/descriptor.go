@@ -106,6 +106,17 @@ func IsJoint(r *metapb.Region) bool {
 	return false
 }
 
+// Absorbed reports whether a region has taken another one, or a region that had. It
+// remembers the last ones only.
+func Absorbed(r *metapb.Region, id ID) bool {
+	for _, a := range r.GetAbsorbed() {
+		if a.GetRegionId() == id {
+			return true
+		}
+	}
+	return false
+}
+
 // Clone returns a deep copy.
 func Clone(r *metapb.Region) *metapb.Region { return proto.Clone(r).(*metapb.Region) }
 

@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quorate-db/quorate/internal/fault"
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/proto/kvpb"
@@ -93,10 +94,12 @@ func (r *Replica) absorb(p *pausedApply) {
 		r.fatal("apply merge", err)
 		return
 	}
+	fault.Hit("merge/before-take")
 	if err := r.cfg.State.Apply(batch, true); err != nil {
 		r.fatal("apply merge", err)
 		return
 	}
+	fault.Hit("merge/after-take")
 	if err := r.cfg.Host.Absorbed(desc, []uint64{src.GetId()}); err != nil {
 		r.fatal("remove a merged region", err)
 		return
@@ -131,6 +134,8 @@ func absorbing(target, source *metapb.Region) *metapb.Region {
 	desc := region.Clone(target)
 	desc.EndKey = bytes.Clone(source.GetEndKey())
 	desc.Epoch.Version = max(target.GetEpoch().GetVersion(), source.GetEpoch().GetVersion()) + 1
+	// What the source knew of merges into it is asked of the target from now on.
+	desc.Absorbed = append(desc.Absorbed, source.GetAbsorbed()...)
 	desc.Absorbed = append(desc.Absorbed, &metapb.Absorbed{
 		RegionId: source.GetId(), Index: source.GetMerging().GetIndex(), TargetVersion: target.GetEpoch().GetVersion(),
 	})
@@ -193,6 +198,9 @@ func ClearMerged(w engine.Writer, regionID uint64) error {
 // TakenBy reports whether a newer state of target holds all of a region that is being
 // merged into it: then the region was taken, and is no more.
 func TakenBy(source, target *metapb.Region) bool {
-	return source.GetMerging().GetTarget() == target.GetId() && target.GetId() != 0 &&
-		region.ContainsRange(target, source.GetStartKey(), source.GetEndKey())
+	m := source.GetMerging()
+	if m == nil || !region.ContainsRange(target, source.GetStartKey(), source.GetEndKey()) {
+		return false
+	}
+	return m.GetTarget() == target.GetId() || region.Absorbed(target, m.GetTarget())
 }

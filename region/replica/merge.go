@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/raft/v3/tracker"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quorate-db/quorate/internal/fault"
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
@@ -39,7 +40,7 @@ const (
 	// mergeLagMax is how many entries a peer may lack for a merge to begin.
 	mergeLagMax = 64
 	// absorbedMax bounds what a target remembers of former merges.
-	absorbedMax = 8
+	absorbedMax = 16
 )
 
 type mergePhase uint8
@@ -251,10 +252,12 @@ func (r *Replica) fence(l *leadership) {
 	index := r.apl.desc.GetMerging().GetIndex()
 	r.cfg.Host.RunBlocking(func() {
 		// What was applied before lies before it in the engine's log.
+		fault.Hit("merge/before-fence")
 		if err := r.cfg.State.Sync(); err != nil {
 			r.fatal("sync the beginning of a merge", err)
 			return
 		}
+		fault.Hit("merge/after-fence")
 		r.enqueueQuietly(func(*raft.RawNode) {
 			r.fenced = max(r.fenced, index)
 			if r.soft.leader != 0 {
@@ -460,7 +463,10 @@ func (m *mergeRun) giveUp(why string) {
 func (r *Replica) settleOwn(merging *metapb.Merging) {
 	tgt := r.cfg.Host.Replica(merging.GetTarget())
 	if tgt == nil {
-		return
+		// It was taken itself meanwhile: who took it inherited what it knew.
+		if tgt = r.cfg.Host.Taker(merging.GetTarget()); tgt == nil {
+			return
+		}
 	}
 	info := tgt.Info()
 	if info.Ready {
@@ -498,12 +504,12 @@ func (r *Replica) settle(tgt *Replica, merging *metapb.Merging, done func(open b
 // settleMerge answers, as the target, whether an attempt was committed; if not, it
 // cannot be any more when the answer is given.
 func (r *Replica) settleMerge(c *Call, req *kvpb.SettleMergeRequest) {
-	l, _, e := r.check(c.req, false)
+	l, desc, e := r.check(c.req, false)
 	if e != nil {
 		c.finish(region.Response(e))
 		return
 	}
-	if req.GetMerging().GetTarget() != r.cfg.RegionID || req.GetMerging().GetTargetEpoch() == nil {
+	if req.GetMerging().GetTargetEpoch() == nil || !speaksFor(desc, req.GetMerging().GetTarget()) {
 		c.finish(region.Response(region.Refused("region %d is not the target of that merge", r.cfg.RegionID)))
 		return
 	}
@@ -515,6 +521,12 @@ func (r *Replica) settleMerge(c *Call, req *kvpb.SettleMergeRequest) {
 		}
 		r.propose(l, desc, &proposal{call: c, guard: g, cmd: command{kind: cmdSettleMerge, payload: payload}})
 	})
+}
+
+// speaksFor reports whether the log of a region decides what became of merges into
+// target: it is that region, or has taken it.
+func speaksFor(desc *metapb.Region, target uint64) bool {
+	return desc.GetId() == target || region.Absorbed(desc, target)
 }
 
 // applySettleMerge gives the verdict of the target's log.
@@ -535,8 +547,15 @@ func (r *Replica) applySettleMerge(payload []byte) (*kvpb.Response, errorAnswer,
 		return verdict(true), nil, nil
 	}
 	epoch := req.GetMerging().GetTargetEpoch()
-	if len(past) >= absorbedMax && epoch.GetVersion() < past[0].GetTargetVersion() {
+	direct := req.GetMerging().GetTarget() == r.cfg.RegionID
+	switch {
+	case !speaksFor(r.apl.desc, req.GetMerging().GetTarget()):
+		return nil, region.Refused("region %d is not the target of that merge", r.cfg.RegionID), nil
+	case len(past) >= absorbedMax && (!direct || epoch.GetVersion() < past[0].GetTargetVersion()):
 		return nil, region.Refused("what became of that merge is not known any more"), nil
+	case !direct:
+		// The target is no more; its log ended without the commit.
+		return verdict(false), nil, nil
 	}
 	switch region.CompareEpoch(r.apl.desc.GetEpoch(), epoch) {
 	case -1:

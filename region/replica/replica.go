@@ -36,6 +36,8 @@ type Host interface {
 	FreshTimestamp(r *Replica, term uint64, f func(timestamp.Timestamp))
 	// Replica returns this store's replica of a region, or nil.
 	Replica(regionID uint64) *Replica
+	// Taker returns the replica here of the region that has taken that one, or nil.
+	Taker(regionID uint64) *Replica
 	// Awaited reports whether a region here is being merged into that one.
 	Awaited(target uint64) bool
 	// Quiesce ends the replicas of regions that target takes, in memory, and calls then

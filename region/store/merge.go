@@ -7,6 +7,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quorate-db/quorate/internal/fault"
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/proto/kvpb"
@@ -29,6 +30,15 @@ func (h host) FreshTimestamp(r *replica.Replica, term uint64, f func(timestamp.T
 }
 
 func (h host) Replica(regionID uint64) *replica.Replica { return h.s.replica(regionID) }
+
+func (h host) Taker(regionID uint64) *replica.Replica {
+	for _, r := range h.s.all() {
+		if region.Absorbed(r.Descriptor(), regionID) {
+			return r
+		}
+	}
+	return nil
+}
 
 func (h host) Awaited(target uint64) bool {
 	for _, r := range h.s.all() {
@@ -96,9 +106,11 @@ func (h host) Absorbed(target *metapb.Region, sources []uint64) error {
 // eraseMerged removes the log of a region that was taken, durably, and then the mark
 // that says so.
 func (s *Store) eraseMerged(id uint64) error {
+	fault.Hit("merge/before-tombstone")
 	if err := s.eng.Logs.Destroy(id, raftlog.Tombstone{MinPeerID: mergedForEver}); err != nil {
 		return err
 	}
+	fault.Hit("merge/after-tombstone")
 	b := s.eng.State.NewBatch()
 	defer b.Close()
 	if err := replica.ClearMerged(b, id); err != nil {

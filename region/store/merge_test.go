@@ -570,3 +570,39 @@ func TestMergeCrashPoints(t *testing.T) {
 		c.wantDecided(*m != nil && (*m).GetRegionError() == nil)
 	}
 }
+
+// Two merges that begin at once, of the region to the right into the one that is taken
+// itself: whatever becomes of each, both halves serve in the end. Who has taken a
+// target answers for it.
+func TestChainOfMergesIsSettled(t *testing.T) {
+	c, n := halves(t)
+	if resp := n.admin(right, splitCmd(70, 3, "tt")); resp.GetRegionError() != nil {
+		t.Fatal(resp)
+	}
+	if l := c.leader(70); l != n {
+		t.Fatalf("store %d leads the third region", l.id)
+	}
+	c.rest()
+	first := n.beginMerge(right, 70)
+	second := n.beginMerge(user, right)
+	c.settle()
+	for range 30 {
+		c.tick()
+	}
+	if *first == nil || *second == nil {
+		t.Fatalf("the merges have not ended: %v, %v", *first, *second)
+	}
+	t.Logf("%v; %v", (*first).GetRegionError().GetMessage(), (*second).GetRegionError().GetMessage())
+	for _, key := range []string{"ta", "tn", "tz"} {
+		resp := c.anywhere(key, func(n *node, id uint64) *kvpb.Request { return n.putReq(id, c.timestamp(), key, "3") })
+		if len(resp.GetPrewrite().GetErrors()) > 0 {
+			t.Fatal(resp)
+		}
+	}
+	if d := n.s.replica(user).Descriptor(); !region.Absorbed(d, right) {
+		t.Fatalf("the case was missed: %v", d)
+	}
+	if r := n.s.replica(70); r == nil || r.Descriptor().GetMerging() != nil {
+		t.Fatal("the third region is gone or closed")
+	}
+}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"testing"
@@ -53,6 +54,21 @@ func (w *world) led(id uint64) (*metapb.Region, uint64) {
 		}
 	}
 	return desc, at
+}
+
+// taker returns the region that has taken another one, as its leader has it.
+func (w *world) taker(id uint64) (*metapb.Region, uint64) {
+	for _, n := range w.nodes {
+		if n.s == nil {
+			continue
+		}
+		for _, i := range n.s.Regions() {
+			if region.Absorbed(i.Region, id) && i.Leader.GetStoreId() == n.id {
+				return i.Region, n.id
+			}
+		}
+	}
+	return nil, 0
 }
 
 func (m *merger) order(desc *metapb.Region, store uint64, a *kvpb.AdminRequest, done func(*kvpb.Response)) {
@@ -118,6 +134,9 @@ func (m *merger) settle() {
 				continue
 			}
 			target, at := w.led(merging.GetTarget())
+			if at == 0 {
+				target, at = w.taker(merging.GetTarget())
+			}
 			if at == 0 {
 				continue
 			}
@@ -187,4 +206,12 @@ func TestMergeSeeds(t *testing.T) {
 	if n >= 20 && counts["merge"] < n {
 		t.Errorf("%d merges in %d seeds", counts["merge"], n)
 	}
+}
+
+// mergingOf tells of a merge under way.
+func mergingOf(d *metapb.Region) string {
+	if m := d.GetMerging(); m != nil {
+		return fmt.Sprintf("merging since %d into region %d at %d/%d; ", m.GetIndex(), m.GetTarget(), m.GetTargetEpoch().GetConfVer(), m.GetTargetEpoch().GetVersion())
+	}
+	return ""
 }

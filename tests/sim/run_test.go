@@ -204,7 +204,7 @@ func (w *world) leaders() string {
 		}
 		for _, i := range n.s.Regions() {
 			out += fmt.Sprintf("store %d: region %d epoch %d/%d peer %d term %d leader %d applied %d; ", n.id, i.Region.GetId(), i.Region.GetEpoch().GetConfVer(), i.Region.GetEpoch().GetVersion(), i.Peer.GetId(), i.Term,
-				i.Leader.GetStoreId(), i.AppliedIndex)
+				i.Leader.GetStoreId(), i.AppliedIndex) + mergingOf(i.Region)
 		}
 	}
 	return out
