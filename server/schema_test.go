@@ -34,3 +34,20 @@ func TestPublishOutlivesThePlacementLeader(t *testing.T) {
 		t.Error("published by nobody")
 	}
 }
+
+// unconfirmed says that somebody still works with an older version, for some calls.
+type unconfirmed struct{ calls, old int }
+
+func (u *unconfirmed) SchemaLease(_ context.Context, req *placementpb.SchemaLeaseRequest) (*placementpb.SchemaLeaseResponse, error) {
+	u.calls++
+	return &placementpb.SchemaLeaseResponse{Version: req.Publish, Confirmed: u.calls > u.old}, nil
+}
+
+// A change of schema is done only when no gateway can commit with an older version.
+func TestPublishWaitsForTheOthers(t *testing.T) {
+	p := &unconfirmed{old: 3}
+	l := newSchemaLease(1, p, env.SystemClock(), slog.New(slog.DiscardHandler))
+	if err := l.Publish(t.Context(), 7); err != nil || p.calls != 4 {
+		t.Errorf("done after %d questions, the others were ready at the fourth: %v", p.calls, err)
+	}
+}

@@ -190,7 +190,15 @@ func TestAsyncPrewriteKeepsTheBound(t *testing.T) {
 	if s := n.call(n.secondariesReq(user, start, 0, false, "ta")).GetCheckSecondaryLocks().GetLocks()[0]; s.GetState() != kvpb.TxnState_MISSING {
 		t.Fatalf("refused, and left %v", s)
 	}
+	// In one phase likewise.
+	once := n.putReq(user, start, "ta", "1")
+	once.GetPrewrite().MaxCommitTs = uint64(served)
+	resp = n.call(once)
+	if e := resp.GetPrewrite().GetErrors(); len(e) != 1 || e[0].GetCommitTsTooLarge() == nil {
+		t.Fatalf("in one phase, above its bound: %v", resp)
+	}
 	req = n.asyncReq(user, start, "ta", "ta", "1")
+	c.ts += 100
 	req.GetPrewrite().MaxCommitTs = uint64(c.timestamp())
 	if got := minCommit(t, n.call(req)); got <= served || got > c.ts {
 		t.Fatalf("promises %v", got)

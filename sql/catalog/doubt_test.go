@@ -53,3 +53,19 @@ func TestUnknownCommitHoldsTheSchema(t *testing.T) {
 		t.Errorf("ended: %d", got)
 	}
 }
+
+// A transaction whose schema is more than one version behind commits at no timestamp.
+func TestStaleSchemaIsRefused(t *testing.T) {
+	c := New(Options{Lease: &steadyLease{until: 100}})
+	if _, err := c.BeginCommit(&Snapshot{version: 5}); err == nil {
+		t.Error("version 5 may commit beside version 7")
+	}
+	m, err := c.BeginCommit(&Snapshot{version: 6})
+	if err != nil || m.Bound() != 100 {
+		t.Fatalf("version 6 beside version 7: %v", err)
+	}
+	m.version = 5 // as if the cluster had moved on
+	if m.Bound() != Stale {
+		t.Errorf("the bound of a commit that has become too old is %v", m.Bound())
+	}
+}
