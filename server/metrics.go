@@ -6,6 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/quorate-db/quorate/txn"
 )
 
 // metricsHandler serves the node's metrics in Prometheus' text form.
@@ -24,5 +26,16 @@ func (n *Node) metricsHandler() http.Handler {
 	counter("lease_reads_total", "Reads served under a lease.", func() float64 { return float64(n.store.Stats().LeaseReads) })
 	counter("read_index_reads_total", "Reads that confirmed the leadership with a quorum.", func() float64 { return float64(n.store.Stats().ReadIndexReads) })
 	counter("splits_total", "Splits of regions led here.", func() float64 { return float64(n.store.Stats().Splits) })
+	counter("log_syncs_total", "Batches of log entries that were synced.", func() float64 { return float64(n.store.Stats().Driver.LogSyncs) })
+	counter("timestamp_requests_total", "Requests to the timestamp oracle.", func() float64 { return float64(n.oracle.Fetches()) })
+	for name, f := range map[string]func(txn.Stats) uint64{
+		"one_phase": func(s txn.Stats) uint64 { return s.OnePhase },
+		"async":     func(s txn.Stats) uint64 { return s.Async },
+		"two_phase": func(s txn.Stats) uint64 { return s.TwoPhase },
+		"conflict":  func(s txn.Stats) uint64 { return s.Conflicts },
+		"unknown":   func(s txn.Stats) uint64 { return s.Unknown },
+	} {
+		counter("transactions_"+name+"_total", "Transactions by how they ended.", func() float64 { return float64(f(n.txn.Stats())) })
+	}
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
@@ -56,6 +57,7 @@ type BatchingOracle struct {
 		closed  bool
 		lastErr error
 	}
+	fetches atomic.Uint64
 	// last is the largest timestamp received; used by the loop alone.
 	last timestamp.Timestamp
 }
@@ -91,6 +93,9 @@ func (o *BatchingOracle) Close() {
 	o.mu.Unlock()
 	o.group.Stop()
 }
+
+// Fetches returns how many requests were sent to the oracle.
+func (o *BatchingOracle) Fetches() uint64 { return o.fetches.Load() }
 
 // Timestamp implements TimestampSource.
 func (o *BatchingOracle) Timestamp(ctx context.Context) (timestamp.Timestamp, error) {
@@ -176,6 +181,7 @@ func (o *BatchingOracle) loop(ctx context.Context) {
 }
 
 func (o *BatchingOracle) fetch(ctx context.Context, count uint32, atLeast timestamp.Timestamp) (timestamp.Timestamp, uint32, error) {
+	o.fetches.Add(1)
 	ctx, cancel := context.WithTimeout(ctx, o.opts.FetchTimeout)
 	defer cancel()
 	first, n, err := o.opts.Fetch(ctx, count, atLeast)
