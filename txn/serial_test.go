@@ -2,9 +2,11 @@ package txn
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/region/locktable"
 )
 
@@ -99,4 +101,32 @@ func TestLostRowLockIsLookedAtAgain(t *testing.T) {
 			})
 		}
 	}
+}
+
+// In two phases no other key is committed before the primary's record is known to be
+// there: nothing else decides.
+func TestPrimaryIsCommittedFirst(t *testing.T) {
+	inTwoPhases(t, []string{"c", "m"}, func(t *testing.T, c *cluster, cl *Client) {
+		var decided atomic.Bool
+		c.setHook(func(p phase, _ uint64, req *kvpb.Request) fault {
+			if kindOf(req) != "commit" {
+				return none
+			}
+			switch primary := holdsKey(req, "a"); {
+			case primary && p == before:
+				time.Sleep(time.Second)
+			case primary:
+				decided.Store(true)
+			case p == before && !decided.Load():
+				t.Errorf("%q are committed before the primary", req.GetCommit().GetKeys())
+			}
+			return none
+		})
+		tx := mustBegin(t, cl)
+		puts(t, tx, "a", "1", "h", "1", "z", "1")
+		if err := tx.Commit(bg, CommitOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		noLocks(t, c)
+	})
 }

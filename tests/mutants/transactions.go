@@ -35,7 +35,7 @@ var transactions = []mutant{
 		file: "txn/twophase.go",
 		old:  "	ts, done, err := cm.commitPrimary(ctx, ts)\n",
 		new:  "	cm.commitSecondaries(ts, map[string]bool{string(cm.primary): true})\n	ts, done, err := cm.commitPrimary(ctx, ts)\n",
-		by:   test("./txn", "TestReaderPushesWriter"),
+		by:   test("./txn", "TestPrimaryIsCommittedFirst"),
 	},
 	{
 		name: "give up a transaction whose locks live", breaks: "a lock lives as long as its coordinator",
