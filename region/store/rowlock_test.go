@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -426,5 +427,81 @@ func TestAdvisoryLocksAreTakenAgain(t *testing.T) {
 	}
 	if resp := bare(m, t2); resp.GetLock().GetKeys()[0].GetBusy() == nil {
 		t.Fatalf("the lock was lost: %v", resp)
+	}
+}
+
+// Five transactions wait in a circle, at leaders of several regions: 10 ms after the last
+// of them began to wait exactly one is told, the youngest, with all five transactions,
+// their keys and statements; the others get on one after the other.
+func TestDeadlockOfFive(t *testing.T) {
+	const five = 5
+	c := newCluster(t, 3)
+	c.bootstrap(userRegion(1, 2, 3))
+	n := c.leader(2)
+	keys := []string{"\x02a", "\x02b", "\x02m", "\x02n", "\x02o"}
+	regions := []uint64{2, 2, 9, 9, 9}
+	for _, k := range keys {
+		n.put(2, k, "0")
+	}
+	n.admin(2, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_Split{Split: &kvpb.SplitRequest{
+		Keys: [][]byte{[]byte("\x02m")}, NewRegions: []*kvpb.NewRegion{{RegionId: 9, PeerIds: []uint64{91, 92, 93}}},
+	}}})
+	if m := c.leader(9); m == n {
+		m.admin(9, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_TransferLeader{TransferLeader: &kvpb.TransferLeaderRequest{ToStore: n.id%3 + 1}}})
+	}
+	at := func(i int) *node { return c.leader(regions[i%five]) }
+	var owners [five]timestamp.Timestamp
+	for i := range five {
+		owners[i] = c.timestamp()
+		at(i).lock(regions[i], owners[i], owners[i], keys[i])
+	}
+	var waits [five]**kvpb.Response
+	for i := range five {
+		next := (i + 1) % five
+		req := at(next).lockReq(regions[next], owners[i], owners[i], kvpb.LockMode_LOCK_UPDATE, keys[next])
+		req.GetLock().Owner.Statement = fmt.Sprintf("update %d", i)
+		waits[i] = at(next).begin(req)
+	}
+	c.settle()
+	tend := func() {
+		for _, id := range c.storeIDs() {
+			c.stores[id].s.TendLocks(context.Background())
+		}
+		c.settle()
+	}
+	tend()
+	for i := range five {
+		if *waits[i] != nil {
+			t.Fatalf("wait %d ended before its time: %v", i, *waits[i])
+		}
+	}
+	c.clock.now = c.clock.now.Add(deadlockAfter)
+	tend()
+	tend()
+	const youngest = five - 1
+	for i := range youngest {
+		if *waits[i] != nil {
+			t.Fatalf("wait %d ended, too: %v", i, *waits[i])
+		}
+	}
+	circle := (*waits[youngest]).GetLock().GetError().GetDeadlock().GetCircle()
+	if len(circle) != five || circle[0].GetOwner().GetId() != uint64(owners[youngest]) {
+		t.Fatalf("the youngest was told %v", *waits[youngest])
+	}
+	for i, w := range circle {
+		who := (youngest + i) % five
+		if w.GetOwner().GetId() != uint64(owners[who]) || string(w.GetKey()) != keys[(who+1)%five] || w.GetOwner().GetStatement() != fmt.Sprintf("update %d", who) {
+			t.Errorf("wait %d of the circle: %v", i, w)
+		}
+	}
+	for i := youngest; i > 0; i-- {
+		at(i).release(regions[i], owners[i], keys[i])
+		if i < youngest {
+			at(i+1).release(regions[i+1], owners[i], keys[i+1])
+		}
+		c.settle()
+		if *waits[i-1] == nil || !(*waits[i-1]).GetLock().GetKeys()[0].GetLocked() {
+			t.Fatalf("transaction %d does not get on: %v", i-1, *waits[i-1])
+		}
 	}
 }
