@@ -64,23 +64,34 @@ func (s *Service) wakePlanner() {
 func (s *Service) planLoop(ctx context.Context) {
 	t := s.o.Clock.NewTicker(time.Second)
 	defer t.Stop()
-	for {
+	for ticks := 0; ; {
+		woken := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C():
+			ticks++
 		case <-s.plan:
+			woken = true
 		}
-		s.schedule()
+		s.schedule(woken || ticks%quietTicks == 0)
 		if env.Sleep(ctx, s.o.Clock, stepPause) != nil {
 			return
 		}
 	}
 }
 
+const (
+	// quietRegions is how many regions there must be for the schedulers to look at them
+	// less often than once a second while nothing is reported: every quietTicks seconds.
+	quietRegions = 1000
+	quietTicks   = 5
+)
+
 // schedule makes operators from what the schedulers plan, once the directory is
-// whole again after a change of leader.
-func (s *Service) schedule() {
+// whole again after a change of leader. Unless due is set, nothing has happened since
+// the last time, and with many regions it only looks for stores that are silent.
+func (s *Service) schedule(due bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.mu.lead
@@ -103,6 +114,9 @@ func (s *Service) schedule() {
 			}
 			s.publishLocked(l, up)
 		}
+	}
+	if !due && len(l.dir.order) > quietRegions && len(l.ops) == 0 {
+		return
 	}
 	if now.Sub(l.since) < settleFor && len(l.stores) > 1 || !l.dir.complete() {
 		return

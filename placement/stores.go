@@ -170,11 +170,17 @@ func (s *Service) snapshotLocked(l *leadership) *scheduler.Snapshot {
 	replicas, leaders := map[uint64]int{}, map[uint64]int{}
 	for _, e := range l.dir.order {
 		r := scheduler.Region{ID: e.region.Id, Epoch: e.region.Epoch, Peers: e.region.Peers, Leader: e.leader,
-			Pending: map[uint64]bool{}, Down: map[uint64]bool{}, Size: e.size,
+			Size: e.size,
 			Busy: l.ops[e.region.Id] != nil || now.Before(l.retryAt[e.region.Id]),
 			Held: now.Before(l.heldUntil[e.region.Id]), Costly: e.region.Id == groupRegion,
 			Sticky: e.region.StickyStart, Rested: now.Sub(l.ranges[e.region.Id].since) >= s.o.MergeRest,
 			MergesInto: e.region.GetMerging().GetTarget(), Stuck: now.Sub(l.ranges[e.region.Id].since) >= mergeStuckAfter}
+		if len(e.pending) > 0 { // nothing for most regions, of which there may be many
+			r.Pending = map[uint64]bool{}
+		}
+		if len(e.down) > 0 {
+			r.Down = map[uint64]bool{}
+		}
 		for _, p := range e.pending {
 			r.Pending[p] = true
 		}

@@ -39,8 +39,10 @@ func (n *Node) SplitAt(ctx context.Context, at [][]byte) error {
 	// this node's copy of the directory is behind, or when a connection breaks. What
 	// an order that got lost has done shows in the directory, and to split where a
 	// region begins already does nothing: so look again, for a while.
-	until := n.cfg.Env.Clock.Now().Add(splitPatience)
-	for {
+	// Every key that has become a border renews the patience.
+	var failure error
+	var until time.Time
+	for least := len(at) + 1; ; {
 		var orders []splitOrder
 		left := 0
 		if err := n.dir.wait(ctx, func() bool {
@@ -52,14 +54,17 @@ func (n *Node) SplitAt(ctx context.Context, at [][]byte) error {
 		if left == 0 {
 			break
 		}
-		failure, err := n.cut(ctx, orders)
-		if err != nil {
+		switch now := n.cfg.Env.Clock.Now(); {
+		case left < least:
+			least, until = left, now.Add(splitPatience)
+		case failure != nil && now.After(until):
+			return failure
+		}
+		var err error
+		if failure, err = n.cut(ctx, orders); err != nil {
 			return err
 		}
 		if failure != nil {
-			if n.cfg.Env.Clock.Now().After(until) {
-				return failure
-			}
 			if err := env.Sleep(ctx, n.cfg.Env.Clock, 50*time.Millisecond); err != nil {
 				return fmt.Errorf("%w (%w)", failure, err)
 			}
@@ -76,7 +81,6 @@ func (n *Node) SplitAt(ctx context.Context, at [][]byte) error {
 		}); err != nil {
 			return fmt.Errorf("wait for the new regions: %w", err)
 		}
-		until = n.cfg.Env.Clock.Now().Add(splitPatience)
 	}
 	return n.dir.wait(ctx, func() bool { return allLed(n.dir.regions(), at) })
 }

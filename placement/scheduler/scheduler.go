@@ -213,6 +213,10 @@ func emptiest(s *Snapshot, r *Region, placed map[uint64]int) uint64 {
 	return best
 }
 
+// leaderPlansMax bounds the transfers of one round, several times what runs at once:
+// each plan may look at all regions.
+const leaderPlansMax = 64
+
 // Leaders plans transfers from the store with the most leaders to the one with
 // the fewest until they are at most one apart. It moves leaders to voters only
 // that live and have caught up, leaves alone what is held, and takes a costly
@@ -235,7 +239,7 @@ func Leaders(s *Snapshot) []Plan {
 	}
 	moved := map[uint64]bool{}
 	var plans []Plan
-	for len(ids) > 1 {
+	for len(ids) > 1 && len(plans) < leaderPlansMax {
 		sort.Slice(ids, func(i, j int) bool {
 			if count[ids[i]] != count[ids[j]] {
 				return count[ids[i]] < count[ids[j]]

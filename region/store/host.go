@@ -83,10 +83,8 @@ func (h host) Born(parent *replica.Replica, children []*metapb.Region, lead bool
 		fault.Hit("birth/before-sync")
 		err := s.eng.State.Sync()
 		fault.Hit("birth/after-sync")
-		for _, desc := range children {
-			if err == nil {
-				err = s.bear(parent, desc, lead)
-			}
+		if err == nil {
+			err = s.bear(parent, children, lead)
 		}
 		fault.Hit("birth/after-all")
 		s.mu.Lock()
@@ -102,29 +100,38 @@ func (h host) Born(parent *replica.Replica, children []*metapb.Region, lead bool
 	})
 }
 
-// bear makes one child. lead says that this store led the parent.
-func (s *Store) bear(parent *replica.Replica, desc *metapb.Region, lead bool) error {
-	id := desc.GetId()
-	p := region.PeerOn(desc, s.ident.StoreID)
-	if old := s.replica(id); old != nil {
-		if !old.Shell() {
-			return errBornTwice(id)
+// bear makes the children of a split. lead says that this store led the parent.
+func (s *Store) bear(parent *replica.Replica, children []*metapb.Region, lead bool) error {
+	made := make([]*replica.Replica, 0, len(children))
+	for _, desc := range children {
+		id := desc.GetId()
+		if old := s.replica(id); old != nil {
+			if !old.Shell() {
+				return errBornTwice(id)
+			}
+			old.Retire("the region was born")
 		}
-		old.Retire("the region was born")
+		r, err := s.newReplica(id, region.PeerOn(desc, s.ident.StoreID).GetId(), true)
+		if err != nil {
+			return err
+		}
+		made = append(made, r)
 	}
-	r, err := s.newReplica(id, p.GetId(), true)
-	if err != nil {
+	// One sync for all, before any of them takes part.
+	if err := s.eng.Logs.SyncRecovered(); err != nil {
 		return err
 	}
-	r.InheritLocks(parent)
-	s.addReplica(id, r)
-	if lead && region.IsVoter(p.GetRole()) {
-		// Nobody else has reason to be faster: the others' timers have only just
-		// begun (rule B2).
-		r.Campaign()
+	for i, r := range made {
+		r.InheritLocks(parent)
+		s.addReplica(r.RegionID(), r)
+		if lead && region.IsVoter(region.PeerOn(children[i], s.ident.StoreID).GetRole()) {
+			// Nobody else has reason to be faster: the others' timers have only just
+			// begun (rule B2).
+			r.Campaign()
+		}
+		s.driver.Enqueue(r.RegionID(), multiraft.Requests|multiraft.Ready)
+		host{s}.Changed(r)
 	}
-	s.driver.Enqueue(id, multiraft.Requests|multiraft.Ready)
-	host{s}.Changed(r)
 	return nil
 }
 
@@ -151,6 +158,7 @@ func (h host) Changed(r *replica.Replica) {
 	s.live.peersChanged.Store(true)
 	s.wakeful.note(r)
 	s.touch(r)
+	s.reportSoon()
 	s.mu.RLock()
 	l := s.mu.locals[r.RegionID()]
 	s.mu.RUnlock()

@@ -109,7 +109,7 @@ type Peers interface {
 }
 
 // Reporter hears about regions that this store leads. RegionsChanged is called at
-// most once a second with what changed (leader, epoch, size by a tenth, down or
+// most fifty times a second with what changed (leader, epoch, size by a tenth, down or
 // pending peers); what it misses comes with Store.Report. It must not block.
 type Reporter interface {
 	RegionsChanged(changed []*placementpb.RegionReport)

@@ -113,6 +113,9 @@ func (s *Store) receiveUnknown(env *multiraft.Envelope) {
 // shell makes a replica that waits for a raft snapshot.
 func (s *Store) shell(regionID, peerID uint64) *replica.Replica {
 	r, err := s.newReplica(regionID, peerID, true)
+	if err == nil {
+		err = s.eng.Logs.SyncRecovered()
+	}
 	if err != nil {
 		s.log.Error("no replica can be made", "region", regionID, "error", err)
 		return nil

@@ -1,10 +1,13 @@
 package store
 
 import (
+	"context"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/proto/placementpb"
 	"github.com/quorate-db/quorate/region"
 	"github.com/quorate-db/quorate/region/replica"
@@ -49,6 +52,40 @@ type reported struct {
 func (o reported) unchanged(i replica.Info) bool {
 	return o.info.Region == i.Region && o.info.Term == i.Term && o.info.SizeBytes == i.SizeBytes && o.info.CleanTS == i.CleanTS &&
 		slices.Equal(o.info.DownPeers, i.DownPeers) && slices.Equal(o.info.PendingPeers, i.PendingPeers)
+}
+
+const (
+	// reportPeriod is how often changes are reported at least, such as of sizes.
+	reportPeriod = time.Second
+	// reportPause is how long changes of leaders and ranges are gathered: they are
+	// waited for, and many come together.
+	reportPause = 20 * time.Millisecond
+)
+
+// reportLoop reports what changes until ctx ends.
+func (s *Store) reportLoop(ctx context.Context) {
+	t := s.o.Clock.NewTicker(reportPeriod)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C():
+		case <-s.reports.soon:
+			if env.Sleep(ctx, s.o.Clock, reportPause) != nil {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+		s.reportChanges()
+	}
+}
+
+// reportSoon has changes reported without waiting for the end of the period.
+func (s *Store) reportSoon() {
+	select {
+	case s.reports.soon <- struct{}{}:
+	default:
+	}
 }
 
 // reportChanges tells the reporter what is new since the last time.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -78,6 +79,7 @@ type Store struct {
 
 	reports struct {
 		todo noted
+		soon chan struct{} // of capacity one
 		sync.Mutex
 		last map[uint64]reported
 	}
@@ -113,6 +115,7 @@ func Open(e *Engines, o Options) (*Store, error) {
 	s.reports.last = make(map[uint64]reported)
 	s.work.init()
 	s.initLists()
+	s.reports.soon = make(chan struct{}, 1)
 	boot, err := e.nextBoot()
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -195,18 +198,19 @@ func (s *Store) load() error {
 		if err != nil {
 			return err
 		}
-		for _, other := range loaded {
-			if region.Overlaps(desc, other) {
-				return fmt.Errorf("%s and %s overlap", region.Describe(desc), region.Describe(other))
-			}
-		}
 		loaded = append(loaded, desc)
 		s.mu.replicas[id] = r
 		s.mu.ids, s.mu.list = append(s.mu.ids, id), append(s.mu.list, r) // ids come sorted
 		s.wakeful.note(r)
 		s.touch(r)
 	}
-	return nil
+	slices.SortFunc(loaded, func(a, b *metapb.Region) int { return bytes.Compare(a.GetStartKey(), b.GetStartKey()) })
+	for i := range loaded[min(1, len(loaded)):] {
+		if a, b := loaded[i], loaded[i+1]; region.Overlaps(a, b) {
+			return fmt.Errorf("%s and %s overlap", region.Describe(a), region.Describe(b))
+		}
+	}
+	return s.eng.Logs.SyncRecovered()
 }
 
 // putReplicaLocked adds a replica to the map. Requires: s.mu held.

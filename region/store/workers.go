@@ -75,6 +75,7 @@ func (s *Store) startWorkers() {
 	consume(s, "store-garbage", s.work.garbage, s.collectGarbage)
 	s.group.Go("store-timestamps", s.timestampLoop)
 	s.group.Go("store-sync", s.syncLoop)
+	s.group.Go("store-reports", s.reportLoop)
 	s.group.Go("store-liveness", s.live.run)
 	s.group.Go("store-locks", s.lockLoop)
 }
@@ -108,7 +109,6 @@ func (s *Store) syncLoop(ctx context.Context) {
 				s.fatal(err)
 				return
 			}
-			s.reportChanges()
 		case <-ctx.Done():
 			return
 		}

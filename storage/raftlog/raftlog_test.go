@@ -304,6 +304,7 @@ func TestRecover(t *testing.T) {
 			continue
 		}
 		want(t, c.name+": "+describe(t, s, 9), c.name+": "+c.want)
+		must(t, s.SyncRecovered())
 		crashed := open(t, engine.CrashClone(fs, 0, 1), Options{})
 		want(t, c.name+", after a crash: "+describe(t, crashed, 9), c.name+", after a crash: "+c.want)
 	}

@@ -27,6 +27,10 @@ type LogStore struct {
 	eng      *engine.Engine
 	cacheMax int64
 	cached   atomic.Int64 // bytes in the entry caches of all groups
+	// recovered: Recover has written something since SyncRecovered, which holds
+	// recoverMu while it syncs.
+	recovered atomic.Bool
+	recoverMu sync.Mutex
 
 	mu struct {
 		sync.Mutex
@@ -120,7 +124,8 @@ type Recovered struct {
 // engine and the reset of the log. So a log that ends below the applied index, or
 // holds another term there, is emptied and restarted at it; and the hard state's
 // commit is raised to the applied index, because raft refuses to start otherwise.
-// Both are durable on return. A log that begins above the applied index, or that
+// Neither is durable before SyncRecovered, which the caller calls once for many
+// regions, before any of them takes part in its group. A log that begins above the applied index, or that
 // has committed what it does not hold, is ErrCorrupt: acknowledged entries are
 // gone, and the replica must not vote.
 func (s *LogStore) Recover(regionID, appliedIndex, appliedTerm uint64) (Recovered, error) {
@@ -146,9 +151,10 @@ func (s *LogStore) Recover(regionID, appliedIndex, appliedTerm uint64) (Recovere
 	}
 	switch {
 	case reset:
-		if err := s.ResetTo(regionID, appliedIndex, appliedTerm); err != nil {
+		if err := s.resetTo(regionID, appliedIndex, appliedTerm, false); err != nil {
 			return fail(err)
 		}
+		s.recovered.Store(true)
 	case st.hs.GetCommit() > st.last:
 		return fail(fmt.Errorf("%w: commit index %d is above the last entry %d", ErrCorrupt, st.hs.GetCommit(), st.last))
 	case st.hs.GetCommit() < appliedIndex:
@@ -158,12 +164,26 @@ func (s *LogStore) Recover(regionID, appliedIndex, appliedTerm uint64) (Recovere
 		if err := w.Append(regionID, hs, nil); err != nil {
 			return fail(err)
 		}
-		if err := w.Commit(); err != nil {
+		if err := w.CommitNoSync(); err != nil {
 			return fail(err)
 		}
+		s.recovered.Store(true)
 	}
 	st = g.state()
 	return Recovered{HardState: cloneHardState(st.hs), First: st.truncIndex + 1, Last: st.last, Reset: reset}, nil
+}
+
+// SyncRecovered makes durable what Recover has written so far.
+func (s *LogStore) SyncRecovered() error {
+	s.recoverMu.Lock() // what another caller syncs just now may be ours
+	defer s.recoverMu.Unlock()
+	if !s.recovered.Swap(false) {
+		return nil
+	}
+	if err := s.Sync(); err != nil {
+		return fmt.Errorf("sync recovered raft logs: %w", err)
+	}
+	return nil
 }
 
 // raiseHardState returns hs with its commit, and if needed its term, raised to
@@ -250,6 +270,10 @@ func (s *LogStore) CompactTo(regionID, index uint64) error {
 // else may be under way for the region. A log whose commit is above index is
 // refused.
 func (s *LogStore) ResetTo(regionID, index, term uint64) error {
+	return s.resetTo(regionID, index, term, true)
+}
+
+func (s *LogStore) resetTo(regionID, index, term uint64, sync bool) error {
 	g, err := s.Group(regionID)
 	if err != nil {
 		return err
@@ -268,7 +292,7 @@ func (s *LogStore) ResetTo(regionID, index, term uint64) error {
 		b.Set(hk, seal(hk, hs.GetTerm(), hs.GetVote(), hs.GetCommit())),
 	)
 	if err == nil {
-		err = s.eng.Apply(b, true)
+		err = s.eng.Apply(b, sync)
 	}
 	if err != nil {
 		return fmt.Errorf("reset raft log of region %d to %d: %w", regionID, index, err)
