@@ -127,35 +127,39 @@ func contendOn(ctx context.Context, n *cluster.Node, rng *rand.Rand, acked *atom
 	}
 }
 
-// lockBounds: a lock of a gateway that is gone is free when a majority of the stores
-// has seen that it is.
-var lockBounds = gapBounds{median: time.Second, max: 2 * time.Second}
+// faultOf is a kind of fault, and whether it needs proxies between the nodes.
+func faultOf(kind string) (f gapFault, opts cluster.Options) {
+	switch kind {
+	case "kill":
+		return killFault, cluster.Options{}
+	case "pause":
+		return pauseFault, cluster.Options{}
+	}
+	return cuts[kind], cluster.Options{Proxied: true}
+}
+
+// lockKinds are the faults of the tests with locks.
+var lockKinds = append([]string{"kill", "pause"}, slices.Sorted(maps.Keys(cuts))...)
 
 // The rows that a client writes are locked by a session of a node that is killed,
-// stops, or is cut off: the client gets them well before the life of the locks ends.
-func TestGapsHeldLocks(t *testing.T) {
-	t.Run("kill", func(t *testing.T) { gaps(t, cluster.Options{}, heldRows, killFault, lockBounds) })
-	t.Run("pause", func(t *testing.T) { gaps(t, cluster.Options{}, heldRows, pauseFault, lockBounds) })
-	for _, how := range slices.Sorted(maps.Keys(cuts)) {
-		t.Run(how, func(t *testing.T) {
-			b := lockBounds
-			if how == "incoming" {
-				b.median = 1500 * time.Millisecond // two periods: it must miss the echo first
-			}
-			gaps(t, cluster.Options{Proxied: true}, heldRows, cuts[how], b)
-		})
-	}
-}
+// stops, or is cut off: the client gets them as soon as a majority of the stores has
+// seen that it is gone, well before the life of the locks ends.
+func TestGapsHeldLocks(t *testing.T) { lockGaps(t, heldRows) }
 
 // The same for the node that leads the rows, while clients of all nodes change them
 // in transactions over two regions.
-func TestGapsContended(t *testing.T) {
-	b := gapBounds{max: 2 * time.Second}
-	t.Run("kill", func(t *testing.T) { gaps(t, cluster.Options{}, contendedRows, killFault, b) })
-	t.Run("pause", func(t *testing.T) { gaps(t, cluster.Options{}, contendedRows, pauseFault, b) })
-	for _, how := range slices.Sorted(maps.Keys(cuts)) {
-		t.Run(how, func(t *testing.T) {
-			gaps(t, cluster.Options{Proxied: true}, contendedRows, cuts[how], b)
+func TestGapsContended(t *testing.T) { lockGaps(t, contendedRows) }
+
+// lockGaps measures with the bounds of the same faults without locks.
+func lockGaps(t *testing.T, load gapLoad) {
+	for _, kind := range gapKinds(lockKinds...) {
+		t.Run(kind, func(t *testing.T) {
+			fault, opts := faultOf(kind)
+			b := cutBounds
+			if kind == "kill" {
+				b = killBounds
+			}
+			gaps(t, opts, load, fault, b)
 		})
 	}
 }
