@@ -315,7 +315,7 @@ func (n *Node) openTransport(r multiraft.Receiver, s multiraft.SnapshotHandler) 
 		return t, nil
 	}
 	t, err := transport.NewGRPC(transport.Options{
-		StoreID: n.ident.StoreID, ClusterID: n.ident.ClusterID, Receiver: r, Snapshots: s, Dial: n.dial.store,
+		StoreID: n.ident.StoreID, ClusterID: n.ident.ClusterID, Receiver: r, Snapshots: s, Dial: n.dial.store, DialSnapshots: n.dial.snapshots,
 		Clock: n.cfg.Env.Clock, Rand: env.SystemRand(), Logger: n.log,
 	})
 	if err != nil {

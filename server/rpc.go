@@ -25,21 +25,22 @@ import (
 // a transaction is about 1 MB, raft's batches too; one row may have 16 MB.
 const messageBytesMax = 64 << 20
 
-// dialer keeps one connection to each other node. It is the one place where
-// addresses and credentials between nodes are decided.
+// dialer keeps one connection to each other node, and one more for raft snapshots. It
+// is the one place where addresses and credentials between nodes are decided.
 type dialer struct {
 	book  *addressBook
 	certs *certs.Store // nil: without TLS
 	mu    struct {
 		sync.Mutex
 		conns  map[string]*grpc.ClientConn // by address
+		bulk   map[string]*grpc.ClientConn // likewise, for raft snapshots
 		closed bool
 	}
 }
 
 func newDialer(book *addressBook, c *certs.Store) *dialer {
 	d := &dialer{book: book, certs: c}
-	d.mu.conns = map[string]*grpc.ClientConn{}
+	d.mu.conns, d.mu.bulk = map[string]*grpc.ClientConn{}, map[string]*grpc.ClientConn{}
 	return d
 }
 
@@ -53,21 +54,38 @@ func (d *dialer) store(_ context.Context, id uint64) (*grpc.ClientConn, error) {
 	return d.address(addr)
 }
 
+// snapshots returns another connection to a store, for raft snapshots.
+func (d *dialer) snapshots(_ context.Context, id uint64) (*grpc.ClientConn, error) {
+	addr := d.book.rpc(id)
+	if addr == "" {
+		return nil, fmt.Errorf("the address of store %d is not known", id)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.connLocked(d.mu.bulk, addr)
+}
+
 // address returns the connection to an address.
 func (d *dialer) address(addr string) (*grpc.ClientConn, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.connLocked(d.mu.conns, addr)
+}
+
+// connLocked returns the connection to an address among those of one kind.
+// Requires: d.mu held.
+func (d *dialer) connLocked(conns map[string]*grpc.ClientConn, addr string) (*grpc.ClientConn, error) {
 	if d.mu.closed {
 		return nil, fmt.Errorf("connect to %s: the node is stopping", addr)
 	}
-	if c := d.mu.conns[addr]; c != nil {
+	if c := conns[addr]; c != nil {
 		return c, nil
 	}
 	c, err := Dial(addr, d.certs)
 	if err != nil {
 		return nil, err
 	}
-	d.mu.conns[addr] = c
+	conns[addr] = c
 	return c, nil
 }
 
@@ -75,10 +93,12 @@ func (d *dialer) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.mu.closed = true
-	for _, c := range d.mu.conns {
-		_ = c.Close() // only says that it was closed before
+	for _, conns := range []map[string]*grpc.ClientConn{d.mu.conns, d.mu.bulk} {
+		for _, c := range conns {
+			_ = c.Close() // only says that it was closed before
+		}
 	}
-	d.mu.conns = nil
+	d.mu.conns, d.mu.bulk = nil, nil
 }
 
 // Dial returns a connection to a node's RPC address, for nodes and for the

@@ -17,8 +17,8 @@ import (
 	"github.com/quorate-db/quorate/multiraft"
 )
 
-// Options are the parameters of NewGRPC. All are required but ClusterID and
-// Snapshots.
+// Options are the parameters of NewGRPC. All are required but ClusterID, Snapshots
+// and DialSnapshots.
 type Options struct {
 	// StoreID is the own store.
 	StoreID uint64
@@ -36,6 +36,10 @@ type Options struct {
 	// The connection stays the server's: the transport does not close it.
 	// DialOptions has what such a connection should be made with.
 	Dial func(ctx context.Context, storeID uint64) (*grpc.ClientConn, error)
+	// DialSnapshots is Dial for raft snapshots, and should return another connection:
+	// what a snapshot has on its way down a slow line, a stream's window at least,
+	// stands before everything else of its connection. Nil is Dial.
+	DialSnapshots func(ctx context.Context, storeID uint64) (*grpc.ClientConn, error)
 	// Clock and Rand pace reconnection. Rand is used by one goroutine at a time.
 	Clock env.Clock
 	Rand  env.Rand
@@ -69,6 +73,9 @@ var _ multiraft.Transport = (*GRPC)(nil)
 func NewGRPC(o Options) (*GRPC, error) {
 	if o.StoreID == 0 || o.Receiver == nil || o.Dial == nil || o.Clock == nil || o.Rand == nil || o.Logger == nil {
 		return nil, errors.New("raft transport: StoreID, Receiver, Dial, Clock, Rand and Logger are required")
+	}
+	if o.DialSnapshots == nil {
+		o.DialSnapshots = o.Dial
 	}
 	t := &GRPC{o: o, group: stop.NewGroup(context.Background())}
 	t.mu.peers = make(map[uint64]*peer)

@@ -148,7 +148,7 @@ func (o *outgoing) run(ctx context.Context) {
 		}
 		var opened time.Time
 		streamCtx, cancel := context.WithCancel(ctx)
-		stream, err := o.t.open(streamCtx, o.store, methodMessages, failures > 0)
+		stream, err := o.t.open(streamCtx, o.t.o.Dial, o.store, methodMessages, failures > 0)
 		if err == nil {
 			if failures > 0 {
 				o.t.o.Logger.Info("raft stream is open", "to_store", o.store, "class", o.class.String(), "failures", failures)
@@ -217,8 +217,9 @@ func (o *outgoing) bad(env *multiraft.Envelope, err error) {
 
 // open opens a stream to a store. retry says that the last attempt failed, and
 // that gRPC should not sit out a pause of its own.
-func (t *GRPC) open(ctx context.Context, store uint64, method string, retry bool) (grpc.ClientStream, error) {
-	conn, err := t.o.Dial(ctx, store)
+func (t *GRPC) open(ctx context.Context, dial func(context.Context, uint64) (*grpc.ClientConn, error),
+	store uint64, method string, retry bool) (grpc.ClientStream, error) {
+	conn, err := dial(ctx, store)
 	if err != nil {
 		return nil, fmt.Errorf("dial store %d: %w", store, err)
 	}

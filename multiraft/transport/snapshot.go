@@ -62,7 +62,7 @@ func (t *GRPC) sendSnapshot(ctx context.Context, toStore uint64, header multiraf
 	if err != nil {
 		return err
 	}
-	s, err := t.open(ctx, toStore, methodSnapshot, false)
+	s, err := t.open(ctx, t.o.DialSnapshots, toStore, methodSnapshot, false)
 	if err != nil {
 		return err
 	}
