@@ -2,7 +2,6 @@ package expr
 
 import (
 	"context"
-	"regexp"
 	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
@@ -46,7 +45,7 @@ type EvalContext struct {
 	// Notice takes a message for the client; nil drops it.
 	Notice func(*sqlerr.Notice)
 
-	regexes map[regexKey]*regexp.Regexp
+	regexes map[regexKey]*regexMatcher
 	paths   map[string]*jsonpath.Path
 	zones   map[string]*time.Location
 

@@ -639,7 +639,8 @@ func (r *pathRun) likeRegex(n *jsonpath.Node, x pathItem) (pathTruth, error) {
 	if err != nil {
 		return pathUnknown, err
 	}
-	return truthOf(re.MatchString(x.doc.Text())), nil
+	ok, err := re.matches(x.doc.Text())
+	return truthOf(ok), err
 }
 
 // pathRegexFlags translates XQuery's flags: a dot matches no line end unless s is

@@ -39,7 +39,8 @@ func (k kernels) patterns() {
 			if err != nil {
 				return types.Null, err
 			}
-			return types.NewBool(re.MatchString(a.Str()) == want), nil
+			ok, err := re.matches(a.Str())
+			return types.NewBool(ok == want), err
 		})
 	}
 	regex("textregexeq(text,text) bpcharregexeq(bpchar,text) nameregexeq(name,text)", "", true)
@@ -51,9 +52,9 @@ func (k kernels) patterns() {
 		if err != nil {
 			return types.Null, err
 		}
-		m := re.FindStringSubmatchIndex(a.Str())
+		m, err := re.find(a.Str())
 		if m == nil {
-			return types.Null, nil
+			return types.Null, err
 		}
 		at := 0
 		if len(m) > 2 {
@@ -85,9 +86,9 @@ func (k kernels) patterns() {
 		if err != nil {
 			return types.Null, err
 		}
-		m := re.FindStringSubmatchIndex(a[0].Str())
+		m, err := re.find(a[0].Str())
 		if m == nil {
-			return types.Null, nil
+			return types.Null, err
 		}
 		return matchArray(a[0].Str(), m), nil
 	}
@@ -97,7 +98,8 @@ func (k kernels) patterns() {
 		if err != nil {
 			return types.Null, err
 		}
-		return types.NewInt(int64(len(re.FindAllStringIndex(a.Str(), -1)))), nil
+		all, err := re.findAll(a.Str(), -1)
+		return types.NewInt(int64(len(all))), err
 	})
 	split := func(ctx *EvalContext, a []datum) ([]datum, error) {
 		flags := ""
@@ -111,12 +113,14 @@ func (k kernels) patterns() {
 		var out []datum
 		s := a[0].Str()
 		start := 0
-		for _, m := range re.FindAllStringIndex(s, -1) {
+		all, err := re.findAll(s, -1)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range all {
 			// A match of nothing at the ends or right after another is passed over.
-			if m[1] == m[0] && (m[0] == start || m[0] == len(s)) && (m[0] == 0 || m[0] == len(s) || m[0] == start) {
-				if m[0] == len(s) || m[0] == 0 {
-					continue
-				}
+			if m[0] >= len(s) || m[1] <= start {
+				continue
 			}
 			out = append(out, types.NewString(s[start:m[0]]))
 			start = m[1]
@@ -147,8 +151,12 @@ func (k kernels) patterns() {
 		if err != nil {
 			return nil, err
 		}
+		all, err := re.findAll(a[0].Str(), n)
+		if err != nil {
+			return nil, err
+		}
 		var out []datum
-		for _, m := range re.FindAllStringSubmatchIndex(a[0].Str(), n) {
+		for _, m := range all {
 			out = append(out, matchArray(a[0].Str(), m))
 		}
 		return &sliceIter{items: out}, nil

@@ -26,21 +26,30 @@ func (c *regexCall) matches(ctx *EvalContext, limit int) ([][]int, int, error) {
 		at += n
 	}
 	if c.start > utf8.RuneCountInString(c.text)+1 {
-		return nil, re.NumSubexp(), nil
+		return nil, re.groups(), nil
 	}
 	if at == 0 {
-		return re.FindAllStringSubmatchIndex(c.text, limit), re.NumSubexp(), nil
+		all, err := re.findAll(c.text, limit)
+		return all, re.groups(), err
 	}
 	// A pattern's ^ does not match at the start, only at the text's beginning: the
 	// text before takes part.
 	var out [][]int
-	for _, m := range re.FindAllStringSubmatchIndex(c.text, -1) {
+	all, err := re.findAll(c.text, -1)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, m := range all {
 		if m[0] >= at {
 			out = append(out, m)
 		}
 	}
 	// A match that began before the start may hide one behind it.
-	if tail := re.FindAllStringSubmatchIndex(c.text[at:], -1); len(tail) > len(out) && !strings.HasPrefix(c.pattern, "^") && !strings.Contains(c.pattern, "\\A") {
+	tail, err := re.findAll(c.text[at:], -1)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(tail) > len(out) && !strings.HasPrefix(c.pattern, "^") && !strings.Contains(c.pattern, "\\A") {
 		out = out[:0]
 		for _, m := range tail {
 			moved := make([]int, len(m))
@@ -57,7 +66,7 @@ func (c *regexCall) matches(ctx *EvalContext, limit int) ([][]int, int, error) {
 	if limit > 0 && len(out) > limit {
 		out = out[:limit]
 	}
-	return out, re.NumSubexp(), nil
+	return out, re.groups(), nil
 }
 
 func checkRegexParam(name string, v, least int64) error {
@@ -86,7 +95,8 @@ func (k kernels) regexps() {
 		if err != nil {
 			return types.Null, err
 		}
-		return types.NewBool(re.MatchString(a[0].Str())), nil
+		ok, err := re.matches(a[0].Str())
+		return types.NewBool(ok), err
 	})
 	k.fn("regexp_count(text,text,int4) regexp_count(text,text,int4,text)", func(ctx *EvalContext, _ *Signature, a []datum) (datum, error) {
 		c := regexCall{text: a[0].Str(), pattern: a[1].Str(), start: int(a[2].Int())}
@@ -169,4 +179,30 @@ func (k kernels) regexps() {
 	}
 	k.fn(`regexp_substr(text,text) regexp_substr(text,text,int4) regexp_substr(text,text,int4,int4) regexp_substr(text,text,int4,int4,text)
 		regexp_substr(text,text,int4,int4,text,int4)`, substr)
+	k.fn("regexp_replace(text,text,text,int4) regexp_replace(text,text,text,int4,int4) regexp_replace(text,text,text,int4,int4,text)",
+		func(ctx *EvalContext, _ *Signature, a []datum) (datum, error) {
+			c := regexCall{text: a[0].Str(), pattern: a[1].Str(), start: int(a[3].Int()), nth: 1}
+			if err := checkRegexParam("start", a[3].Int(), 1); err != nil {
+				return types.Null, err
+			}
+			if len(a) > 4 {
+				if err := checkRegexParam("n", a[4].Int(), 0); err != nil {
+					return types.Null, err
+				}
+				c.nth = int(a[4].Int())
+			}
+			if len(a) > 5 {
+				c.flags = a[5].Str()
+			}
+			m, _, err := c.matches(ctx, c.nth-1+min(c.nth, 1))
+			switch {
+			case err != nil:
+				return types.Null, err
+			case c.nth > len(m):
+				m = nil
+			case c.nth > 0:
+				m = m[c.nth-1 : c.nth]
+			}
+			return replaceMatches(c.text, a[2].Str(), m)
+		})
 }

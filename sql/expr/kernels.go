@@ -70,5 +70,6 @@ func allKernels() kernels {
 	k.periods()
 	k.seeds()
 	k.enums()
+	k.rest()
 	return k
 }

@@ -3,6 +3,7 @@ package expr
 import (
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 
 	"github.com/quorate-db/quorate/sql/sqlerr"
@@ -16,7 +17,7 @@ type regexKey struct{ pattern, flags string }
 
 // regex compiles a pattern of PostgreSQL's advanced regular expressions, or
 // takes it from the context's cache.
-func (c *EvalContext) regex(pattern, flags string) (*regexp.Regexp, error) {
+func (c *EvalContext) regex(pattern, flags string) (*regexMatcher, error) {
 	key := regexKey{pattern, flags}
 	if re, ok := c.regexes[key]; ok {
 		return re, nil
@@ -29,15 +30,15 @@ func (c *EvalContext) regex(pattern, flags string) (*regexp.Regexp, error) {
 		clear(c.regexes)
 	}
 	if c.regexes == nil {
-		c.regexes = make(map[regexKey]*regexp.Regexp)
+		c.regexes = make(map[regexKey]*regexMatcher)
 	}
 	c.regexes[key] = re
 	return re, nil
 }
 
-// compileRegex translates a pattern to Go's syntax. What RE2 cannot express
-// (back references, look-around) is refused.
-func compileRegex(pattern, flags string) (*regexp.Regexp, error) {
+// compileRegex translates a pattern to Go's syntax. What an automaton cannot do is
+// left to a backtracker.
+func compileRegex(pattern, flags string) (*regexMatcher, error) {
 	// stop: a dot matches no line end; lines: ^ and $ match at lines.
 	var fold, stop, lines, expanded, quote, basic bool
 	for _, f := range flags {
@@ -84,51 +85,74 @@ func compileRegex(pattern, flags string) (*regexp.Regexp, error) {
 		}
 	}
 	var body string
+	t := &regexTranslator{expanded: expanded, stop: stop, lines: lines, fold: fold}
 	if quote {
 		body = regexp.QuoteMeta(pattern)
 	} else {
 		var err error
-		if body, err = translateRegex(pattern, expanded, stop, lines); err != nil {
+		if body, err = t.translate(pattern); err != nil {
 			return nil, err
 		}
 	}
-	opts := ""
-	if fold {
-		opts += "i"
-	}
-	if !stop {
-		opts += "s"
-	}
-	if lines {
-		opts += "m"
-	}
-	if opts != "" {
-		body = "(?" + opts + ")" + body
+	body = t.options() + body
+	// PostgreSQL takes the longest match unless a quantifier is non-greedy.
+	longest := !strings.Contains(body, "*?") && !strings.Contains(body, "+?") && !strings.Contains(body, "??") && !strings.Contains(body, "}?")
+	if len(t.extensions) > 0 {
+		prog, err := syntax.Parse(body, syntax.Perl)
+		if err != nil {
+			return nil, regexSyntaxError(err)
+		}
+		return &regexMatcher{back: &backtracker{prog: prog, extensions: t.extensions, groups: t.groups, fold: fold, longest: longest}}, nil
 	}
 	re, err := regexp.Compile(body)
 	if err != nil {
-		what := err.Error()
-		if e, ok := err.(*syntax.Error); ok {
-			switch what = string(e.Code); e.Code {
-			case syntax.ErrMissingParen, syntax.ErrUnexpectedParen:
-				what = "parentheses () not balanced"
-			case syntax.ErrMissingBracket:
-				what = "brackets [] not balanced"
-			case syntax.ErrMissingRepeatArgument, syntax.ErrInvalidRepeatOp:
-				what = "quantifier operand invalid"
-			case syntax.ErrInvalidRepeatSize:
-				what = "invalid repetition count(s)"
-			case syntax.ErrInvalidCharRange:
-				what = "invalid character range"
-			}
-		}
-		return nil, sqlerr.New(sqlerr.InvalidRegularExpression, "invalid regular expression: %s", what)
+		return nil, regexSyntaxError(err)
 	}
-	// PostgreSQL takes the longest match unless a quantifier is non-greedy.
-	if !strings.Contains(body, "*?") && !strings.Contains(body, "+?") && !strings.Contains(body, "??") && !strings.Contains(body, "}?") {
+	if longest {
 		re.Longest()
 	}
-	return re, nil
+	m := &regexMatcher{re: re}
+	if prog, err := syntax.Parse(body, syntax.Perl); err == nil && nullable(prog) {
+		m.empty = &backtracker{prog: prog, groups: re.NumSubexp(), fold: fold, longest: longest}
+	}
+	return m, nil
+}
+
+// options are Go's flags for the pattern's.
+func (t *regexTranslator) options() string {
+	opts := ""
+	if t.fold {
+		opts += "i"
+	}
+	if !t.stop {
+		opts += "s"
+	}
+	if t.lines {
+		opts += "m"
+	}
+	if opts == "" {
+		return ""
+	}
+	return "(?" + opts + ")"
+}
+
+func regexSyntaxError(err error) error {
+	what := err.Error()
+	if e, ok := err.(*syntax.Error); ok {
+		switch what = string(e.Code); e.Code {
+		case syntax.ErrMissingParen, syntax.ErrUnexpectedParen:
+			what = "parentheses () not balanced"
+		case syntax.ErrMissingBracket:
+			what = "brackets [] not balanced"
+		case syntax.ErrMissingRepeatArgument, syntax.ErrInvalidRepeatOp:
+			what = "quantifier operand invalid"
+		case syntax.ErrInvalidRepeatSize:
+			what = "invalid repetition count(s)"
+		case syntax.ErrInvalidCharRange:
+			what = "invalid character range"
+		}
+	}
+	return sqlerr.New(sqlerr.InvalidRegularExpression, "invalid regular expression: %s", what)
 }
 
 func isLetters(s string) bool {
@@ -140,7 +164,28 @@ func isLetters(s string) bool {
 	return s != ""
 }
 
-func translateRegex(p string, expanded, stop, lines bool) (string, error) {
+// regexTranslator turns PostgreSQL's syntax into Go's.
+type regexTranslator struct {
+	expanded, stop, lines, fold bool
+	// inside look-around parentheses do not capture and nothing refers back.
+	inside bool
+	groups int
+	// open are the parentheses that are open: the numbers of groups, 0 for others.
+	open       []int
+	extensions []regexExtension
+}
+
+// extend puts an extension into the translated pattern.
+func (t *regexTranslator) extend(x regexExtension) (string, error) {
+	if len(t.extensions) >= extensionsMax {
+		return "", errRegexTooComplex()
+	}
+	t.extensions = append(t.extensions, x)
+	return "(?:" + string(rune(extensionRune)) + string(rune(extensionBase+len(t.extensions)-1)) + ")", nil
+}
+
+func (t *regexTranslator) translate(p string) (string, error) {
+	expanded, stop, lines := t.expanded, t.stop, t.lines
 	bad := func(what string) (string, error) {
 		return "", sqlerr.New(sqlerr.InvalidRegularExpression, "invalid regular expression: %s", what)
 	}
@@ -155,13 +200,36 @@ func translateRegex(p string, expanded, stop, lines bool) (string, error) {
 			}
 			switch e := p[i]; {
 			case e >= '1' && e <= '9':
-				return "", sqlerr.Unsupported("back references in regular expressions")
+				n := int(e - '0')
+				for i+1 < len(p) && isDigit(p[i+1]) && n*10+int(p[i+1]-'0') <= t.groups {
+					i++
+					n = n*10 + int(p[i]-'0')
+				}
+				if n > t.groups || t.inside || slices.Contains(t.open, n) {
+					return bad("invalid backreference number")
+				}
+				x, err := t.extend(regexExtension{kind: backReference, group: n})
+				if err != nil {
+					return "", err
+				}
+				b.WriteString(x)
 			case e == 'm' && wordFollows(p[i+1:]) || e == 'M' && wordPrecedes(p[:i-1]):
 				// Between a word character and something else there is one kind of
 				// boundary only.
 				b.WriteString(`\b`)
 			case e == 'm', e == 'M':
-				return "", sqlerr.Unsupported("the regular expression escape \\%c in this place", e)
+				kind := wordStart
+				if e == 'M' {
+					kind = wordEnd
+				}
+				x, err := t.extend(regexExtension{kind: kind})
+				if err != nil {
+					return "", err
+				}
+				b.WriteString(x)
+				if quantified(p[i+1:]) {
+					return bad("quantifier operand invalid")
+				}
 			case e == 'y':
 				b.WriteString(`\b`)
 			case e == 'Y':
@@ -214,9 +282,17 @@ func translateRegex(p string, expanded, stop, lines bool) (string, error) {
 			switch {
 			case strings.HasPrefix(p[i:], "(?:"):
 				b.WriteString("(?:")
+				t.open = append(t.open, 0)
 				i += 2
-			case strings.HasPrefix(p[i:], "(?="), strings.HasPrefix(p[i:], "(?!"), strings.HasPrefix(p[i:], "(?<"):
-				return "", sqlerr.Unsupported("look-around in regular expressions")
+			case strings.HasPrefix(p[i:], "(?="), strings.HasPrefix(p[i:], "(?!"), strings.HasPrefix(p[i:], "(?<="), strings.HasPrefix(p[i:], "(?<!"):
+				x, end, err := t.lookAround(p, i)
+				if err != nil {
+					return "", err
+				}
+				b.WriteString(x)
+				if i = end; quantified(p[i+1:]) {
+					return bad("quantifier operand invalid")
+				}
 			case strings.HasPrefix(p[i:], "(?#"):
 				n := strings.IndexByte(p[i:], ')')
 				if n < 0 {
@@ -226,6 +302,20 @@ func translateRegex(p string, expanded, stop, lines bool) (string, error) {
 			default:
 				return bad("quantifier operand invalid")
 			}
+		case c == '(':
+			if t.inside {
+				b.WriteString("(?:")
+				t.open = append(t.open, 0)
+				break
+			}
+			t.groups++
+			t.open = append(t.open, t.groups)
+			b.WriteByte('(')
+		case c == ')':
+			if len(t.open) > 0 {
+				t.open = t.open[:len(t.open)-1]
+			}
+			b.WriteByte(')')
 		case expanded && (c == ' ' || c >= '\t' && c <= '\r'):
 		case expanded && c == '#':
 			for i < len(p) && p[i] != '\n' {
@@ -242,6 +332,74 @@ func translateRegex(p string, expanded, stop, lines bool) (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+// quantified reports whether a quantifier comes next, which a constraint cannot have.
+func quantified(p string) bool {
+	return p != "" && (strings.IndexByte("*+?", p[0]) >= 0 || p[0] == '{' && len(p) > 1 && isDigit(p[1]))
+}
+
+// lookAround translates look-around that begins at i and returns where it ends.
+func (t *regexTranslator) lookAround(p string, i int) (out string, end int, err error) {
+	x := regexExtension{kind: lookAhead}
+	from := i + 2
+	if p[from] == '<' {
+		x.kind = lookBehind
+		from++
+	}
+	x.negate = p[from] == '!'
+	from++
+	if end = closingParen(p, from); end < 0 {
+		return "", 0, sqlerr.New(sqlerr.InvalidRegularExpression, "invalid regular expression: parentheses () not balanced")
+	}
+	inside := t.inside
+	t.inside = true
+	body, err := t.translate(p[from:end])
+	t.inside = inside
+	if err != nil {
+		return "", 0, err
+	}
+	if x.inner, err = syntax.Parse(t.options()+body, syntax.Perl); err != nil {
+		return "", 0, regexSyntaxError(err)
+	}
+	out, err = t.extend(x)
+	return out, end, err
+}
+
+// closingParen is the place of the parenthesis that closes what is open at i, or -1.
+func closingParen(p string, i int) int {
+	for depth := 1; i < len(p); i++ {
+		switch p[i] {
+		case '\\':
+			i++
+		case '[':
+			j := i + 1
+			if j < len(p) && p[j] == '^' {
+				j++
+			}
+			if j < len(p) && p[j] == ']' {
+				j++
+			}
+			for j < len(p) && p[j] != ']' {
+				if p[j] == '\\' {
+					j++
+				} else if strings.HasPrefix(p[j:], "[:") {
+					if n := strings.Index(p[j:], ":]"); n > 0 {
+						j += n + 1
+					}
+				}
+				j++
+			}
+			i = j
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return -1
 }
 
 // wordFollows reports whether a pattern surely begins with a word character.
@@ -354,9 +512,18 @@ func regexReplace(ctx *EvalContext, s, pattern, with, flags string) (datum, erro
 	if err != nil {
 		return types.Null, err
 	}
+	found, err := re.findAll(s, n)
+	if err != nil {
+		return types.Null, err
+	}
+	return replaceMatches(s, with, found)
+}
+
+// replaceMatches puts a replacement in the place of matches.
+func replaceMatches(s, with string, found [][]int) (datum, error) {
 	var b strings.Builder
 	last := 0
-	for _, m := range re.FindAllStringSubmatchIndex(s, n) {
+	for _, m := range found {
 		b.WriteString(s[last:m[0]])
 		for i := 0; i < len(with); i++ {
 			if with[i] != '\\' || i+1 == len(with) {

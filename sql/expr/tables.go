@@ -150,6 +150,7 @@ var procRows = []procRow{
 	{394, "string_to_array", "text,text", 1009, 'f', "", "", "", ""},
 	{395, "array_to_string", "anyarray,text", 25, 'f', "sS", "", "", ""},
 	{396, "array_ge", "anyarray,anyarray", 16, 'f', "s", "", "", ""},
+	{400, "hashtext", "text", 23, 'f', "s", "", "", ""},
 	{401, "text", "bpchar", 25, 'f', "s", "", "", ""},
 	{406, "text", "name", 25, 'f', "s", "", "", ""},
 	{438, "num_nulls", "any", 23, 'f', "v", "", "", ""},
@@ -538,6 +539,7 @@ var procRows = []procRow{
 	{1810, "bit_length", "bytea", 23, 'f', "s", "", "", ""},
 	{1811, "bit_length", "text", 23, 'f', "s", "", "", ""},
 	{1812, "bit_length", "bit", 23, 'f', "s", "", "", ""},
+	{1845, "to_ascii", "text", 25, 'f', "s", "", "", ""},
 	{1848, "interval_pl_time", "interval,time", 1083, 'f', "s", "", "", ""},
 	{1850, "int28eq", "int2,int8", 16, 'f', "s", "", "", ""},
 	{1851, "int28ne", "int2,int8", 16, 'f', "s", "", "", ""},
@@ -643,6 +645,7 @@ var procRows = []procRow{
 	{2071, "date_pl_interval", "date,interval", 1114, 'f', "s", "", "", ""},
 	{2072, "date_mi_interval", "date,interval", 1114, 'f', "s", "", "", ""},
 	{2073, "substring", "text,text", 25, 'f', "s", "", "", ""},
+	{2074, "substring", "text,text,text", 25, 'f', "s", "", "", ""},
 	{2077, "current_setting", "text", 25, 'f', "sS", "", "", ""},
 	{2078, "set_config", "text,text,bool", 25, 'f', "V", "", "", ""},
 	{2079, "pg_table_is_visible", "oid", 16, 'f', "sS", "", "", ""},
@@ -725,6 +728,7 @@ var procRows = []procRow{
 	{2167, "ceiling", "numeric", 1700, 'f', "s", "", "", ""},
 	{2168, "pg_database_size", "name", 20, 'f', "sV", "", "", ""},
 	{2169, "power", "numeric,numeric", 1700, 'f', "s", "", "", ""},
+	{2170, "width_bucket", "numeric,numeric,numeric,int4", 23, 'f', "s", "", "", ""},
 	{2171, "pg_cancel_backend", "int4", 16, 'f', "sV", "", "", ""},
 	{2174, "bpchar_pattern_lt", "bpchar,bpchar", 16, 'f', "s", "", "", ""},
 	{2175, "bpchar_pattern_le", "bpchar,bpchar", 16, 'f', "s", "", "", ""},
@@ -1002,6 +1006,7 @@ var procRows = []procRow{
 	{3156, "row_to_json", "record,bool", 114, 'f', "sS", "", "", ""},
 	{3159, "pg_get_viewdef", "oid,int4", 25, 'f', "sS", "", "", ""},
 	{3163, "pg_trigger_depth", "", 23, 'f', "sS", "", "", ""},
+	{3166, "pg_size_pretty", "numeric", 25, 'f', "s", "", "", ""},
 	{3167, "array_remove", "anycompatiblearray,anycompatible", 5078, 'f', "", "", "", ""},
 	{3168, "array_replace", "anycompatiblearray,anycompatible,anycompatible", 5078, 'f', "", "", "", ""},
 	{3175, "json_agg", "anyelement", 114, 'a', "S", "", "", ""},
@@ -1024,6 +1029,7 @@ var procRows = []procRow{
 	{3215, "jsonb_array_element", "jsonb,int4", 3802, 'f', "s", "", "", "from_json,element_index"},
 	{3216, "jsonb_array_element_text", "jsonb,int4", 25, 'f', "s", "", "", "from_json,element_index"},
 	{3217, "jsonb_extract_path", "jsonb,_text", 3802, 'f', "sv", "", "", "from_json,path_elems"},
+	{3218, "width_bucket", "anycompatible,anycompatiblearray", 23, 'f', "s", "", "", ""},
 	{3219, "jsonb_array_elements", "jsonb", 3802, 's', "s", "", "value jsonb", "from_json"},
 	{3259, "generate_series", "numeric,numeric,numeric", 1700, 's', "s", "", "", ""},
 	{3260, "generate_series", "numeric,numeric", 1700, 's', "s", "", "", ""},
@@ -1117,6 +1123,7 @@ var procRows = []procRow{
 	{3931, "jsonb_object_keys", "jsonb", 25, 's', "s", "", "", ""},
 	{3932, "jsonb_each_text", "jsonb", 2249, 's', "s", "", "key text,value text", "from_json"},
 	{3935, "pg_sleep_for", "interval", 2278, 'f', "sV", "", "", ""},
+	{3936, "pg_sleep_until", "timestamptz", 2278, 'f', "sV", "", "", ""},
 	{3940, "jsonb_extract_path_text", "jsonb,_text", 25, 'f', "sv", "", "", "from_json,path_elems"},
 	{3947, "json_object_field", "json,text", 114, 'f', "s", "", "", "from_json,field_name"},
 	{3948, "json_object_field_text", "json,text", 25, 'f', "s", "", "", "from_json,field_name"},
@@ -1172,6 +1179,7 @@ var procRows = []procRow{
 	{5046, "lcm", "int4,int4", 23, 'f', "s", "", "", ""},
 	{5047, "lcm", "int8,int8", 20, 'f', "s", "", "", ""},
 	{5048, "gcd", "numeric,numeric", 1700, 'f', "s", "", "", ""},
+	{5049, "lcm", "numeric,numeric", 1700, 'f', "s", "", "", ""},
 	{5054, "jsonb_set_lax", "jsonb,_text,jsonb,bool,text", 3802, 'f', "", "true;'use_json_null'::text", "", "jsonb_in,path,replacement,create_if_missing,null_value_treatment"},
 	{5060, "pg_current_xact_id_if_assigned", "", 5069, 'f', "sS", "", "", ""},
 	{6121, "pg_relation_is_publishable", "regclass", 16, 'f', "sS", "", "", ""},
@@ -1187,6 +1195,8 @@ var procRows = []procRow{
 	{6174, "pg_get_statisticsobjdef_columns", "oid", 25, 'f', "sS", "", "", ""},
 	{6177, "date_bin", "interval,timestamp,timestamp", 1114, 'f', "s", "", "", ""},
 	{6178, "date_bin", "interval,timestamptz,timestamptz", 1184, 'f', "s", "", "", ""},
+	{6195, "ltrim", "bytea,bytea", 17, 'f', "s", "", "", ""},
+	{6196, "rtrim", "bytea,bytea", 17, 'f', "s", "", "", ""},
 	{6197, "pg_get_function_sqlbody", "oid", 25, 'f', "sS", "", "", ""},
 	{6198, "unistr", "text", 25, 'f', "s", "", "", ""},
 	{6199, "extract", "text,date", 1700, 'f', "s", "", "", ""},
@@ -1195,6 +1205,9 @@ var procRows = []procRow{
 	{6202, "extract", "text,timestamp", 1700, 'f', "s", "", "", ""},
 	{6203, "extract", "text,timestamptz", 1700, 'f', "sS", "", "", ""},
 	{6204, "extract", "text,interval", 1700, 'f', "s", "", "", ""},
+	{6251, "regexp_replace", "text,text,text,int4,int4,text", 25, 'f', "s", "", "", ""},
+	{6252, "regexp_replace", "text,text,text,int4,int4", 25, 'f', "s", "", "", ""},
+	{6253, "regexp_replace", "text,text,text,int4", 25, 'f', "s", "", "", ""},
 	{6254, "regexp_count", "text,text", 23, 'f', "s", "", "", ""},
 	{6255, "regexp_count", "text,text,int4", 23, 'f', "s", "", "", ""},
 	{6256, "regexp_count", "text,text,int4,text", 23, 'f', "s", "", "", ""},
@@ -1932,7 +1945,7 @@ hash_record_extended hashbpchar hashbpcharextended hashchar hashcharextended has
 hashfloat4 hashfloat4extended hashfloat8 hashfloat8extended hashhandler hashinet hashinetextended hashint2 
 hashint2extended hashint4 hashint4extended hashint8 hashint8extended hashmacaddr hashmacaddr8 
 hashmacaddr8extended hashmacaddrextended hashname hashnameextended hashoid hashoidextended hashoidvector 
-hashoidvectorextended hashtext hashtextextended hashtid hashtidextended hashvarlena hashvarlenaextended 
+hashoidvectorextended hashtextextended hashtid hashtidextended hashvarlena hashvarlenaextended 
 heap_tableam_handler height host hostmask iclikejoinsel iclikesel icnlikejoinsel icnlikesel icregexeqjoinsel 
 icregexeqsel icregexnejoinsel icregexnesel in_range index_am_handler_in index_am_handler_out inet_client_addr 
 inet_gist_compress inet_gist_consistent inet_gist_fetch inet_gist_penalty inet_gist_picksplit inet_gist_same 
@@ -2029,9 +2042,9 @@ pg_replication_origin_session_progress pg_replication_origin_session_reset
 pg_replication_origin_session_setup pg_replication_origin_xact_reset pg_replication_origin_xact_setup 
 pg_replication_slot_advance pg_rotate_logfile pg_rotate_logfile_old pg_safe_snapshot_blocking_pids 
 pg_sequence_last_value pg_sequence_parameters pg_settings_get_flags pg_show_all_file_settings 
-pg_show_all_settings pg_show_replication_origin_status pg_sleep_until pg_snapshot_in pg_snapshot_out 
-pg_snapshot_recv pg_snapshot_send pg_snapshot_xip pg_snapshot_xmax pg_snapshot_xmin pg_stat_clear_snapshot 
-pg_stat_file pg_stat_force_next_flush pg_stat_get_activity pg_stat_get_analyze_count pg_stat_get_archiver 
+pg_show_all_settings pg_show_replication_origin_status pg_snapshot_in pg_snapshot_out pg_snapshot_recv 
+pg_snapshot_send pg_snapshot_xip pg_snapshot_xmax pg_snapshot_xmin pg_stat_clear_snapshot pg_stat_file 
+pg_stat_force_next_flush pg_stat_get_activity pg_stat_get_analyze_count pg_stat_get_archiver 
 pg_stat_get_autoanalyze_count pg_stat_get_autovacuum_count pg_stat_get_backend_activity 
 pg_stat_get_backend_activity_start pg_stat_get_backend_client_addr pg_stat_get_backend_client_port 
 pg_stat_get_backend_dbid pg_stat_get_backend_idset pg_stat_get_backend_pid pg_stat_get_backend_start 
@@ -2113,7 +2126,7 @@ timestamp_smaller timestamp_sortsupport timestamp_support timestamptypmodin time
 timestamptz_cmp_date timestamptz_cmp_timestamp timestamptz_in timestamptz_larger timestamptz_out 
 timestamptz_recv timestamptz_send timestamptz_smaller timestamptztypmodin timestamptztypmodout timetypmodin 
 timetypmodout timetz_hash timetz_hash_extended timetz_in timetz_larger timetz_out timetz_recv timetz_send 
-timetz_smaller timetztypmodin timetztypmodout to_ascii to_tsquery to_tsvector trigger_in trigger_out ts_debug 
+timetz_smaller timetztypmodin timetztypmodout to_tsquery to_tsvector trigger_in trigger_out ts_debug 
 ts_delete ts_filter ts_headline ts_lexize ts_match_qv ts_match_tq ts_match_tt ts_match_vq ts_parse ts_rank 
 ts_rank_cd ts_rewrite ts_stat ts_token_type ts_typanalyze tsm_handler_in tsm_handler_out tsmatchjoinsel 
 tsmatchsel tsmultirange tsq_mcontained tsq_mcontains tsquery_and tsquery_cmp tsquery_eq tsquery_ge tsquery_gt 
