@@ -216,7 +216,7 @@ func (b *Builder) AnyAll(op string, left, array Expr, all bool) (Expr, error) {
 	if !ok {
 		return nil, sqlerr.New(sqlerr.UndefinedObject, "could not find array type for data type %s", r.Right)
 	}
-	if elem.OID != r.Right.OID {
+	if elem.OID != r.Right.OID && !(r.Right.OID == types.OIDRecord && elem.Base().IsComposite()) {
 		if array, err = b.Cast(array, want, CastImplicit); err != nil {
 			return nil, err
 		}

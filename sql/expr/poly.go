@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"slices"
+
 	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
 )
@@ -80,6 +82,8 @@ func (c *Catalog) bindGeneric(declared []types.OID, args []types.Type) (generic,
 		return g, errPoly("type matched to anynonarray is an array type: %s", g.elem)
 	}
 	if usesCompat {
+		// Those of unknown type have no say, or a domain would lose its name to them.
+		compat = slices.DeleteFunc(compat, isUnknown)
 		t, err := c.SelectCommonType("", compat)
 		if err != nil {
 			return g, errPoly("arguments of anycompatible family cannot be cast to a common type")

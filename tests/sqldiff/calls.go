@@ -53,7 +53,7 @@ const inexactNames = " exp ln log log10 sqrt cbrt dcbrt dsqrt power pow dpow dex
 var unwanted = []string{"pg_", "has_", "current_", "session_user", "inet_", "txid_", "version", "to_reg", "col_description", "obj_description", "shobj_description",
 	"format_type", "row_security", "now", "transaction_timestamp", "statement_timestamp", "getdatabaseencoding", "name", "anytextcat", "textanycat", "oid", "cid", "char", "record_",
 	// Their results have parts that SQL cannot write.
-	"json", "enum_", "range", "inet", "bit_"}
+	"json", "range", "inet", "bit_"}
 
 func unwantedName(n string) bool {
 	if n == "bit_and" || n == "bit_or" || n == "bit_xor" || n == "bit_length" || n == "char_length" || n == "character_length" {
@@ -73,14 +73,18 @@ var byOID = map[types.OID]string{
 	2276: "any",
 }
 
-// polymorphic types, with what stands for them in each of two settings.
-var polymorphic = map[types.OID][2]string{
-	2277: {"_int4", "_text"}, 2283: {"int4", "text"}, 2776: {"int4", "text"}, 5077: {"int4", "text"}, 5078: {"_int4", "_text"}, 5079: {"int4", "text"},
+// settings is in how many ways polymorphic types are filled in.
+const settings = 4
+
+// polymorphic types, with what stands for them in each setting.
+var polymorphic = map[types.OID][settings]string{
+	2277: {"_int4", "_text", "_mood", "_pair"}, 2283: {"int4", "text", "mood", "pair"}, 2776: {"int4", "text", "mood", "pair"}, 5077: {"int4", "text", "mood", "pair"},
+	5078: {"_int4", "_text", "_mood", "_pair"}, 5079: {"int4", "text", "mood", "pair"}, 3500: {"", "", "mood", ""},
 }
 
 func typeFor(o types.OID, setting int) (name string, poly, ok bool) {
 	if p, ok := polymorphic[o]; ok {
-		return p[setting], true, true
+		return p[setting], true, p[setting] != ""
 	}
 	n, ok := byOID[o]
 	return n, false, ok
@@ -97,14 +101,14 @@ func newCalls(c *expr.Catalog) *calls {
 		if f.Name == "age" && len(f.Args) == 1 || f.Name == "string_agg" || f.Name == "array_agg" {
 			continue // the first reads the clock; the others get an order by hand
 		}
-		for setting := range 2 {
+		for setting := range settings {
 			if poly := out.addFunc(f, setting); !poly {
 				break
 			}
 		}
 	}
 	for _, o := range c.Ops() {
-		for setting := range 2 {
+		for setting := range settings {
 			if poly := out.addOp(o, setting); !poly {
 				break
 			}
@@ -116,14 +120,14 @@ func newCalls(c *expr.Catalog) *calls {
 func (cs *calls) addFunc(f *expr.Func, setting int) (poly bool) {
 	result, p, ok := typeFor(f.Result, setting)
 	if !ok {
-		return false
+		return p
 	}
 	poly = p
 	k := &call{name: f.Name, result: result}
 	for _, a := range f.Args {
 		t, p, ok := typeFor(a, setting)
 		if !ok {
-			return false
+			return poly || p
 		}
 		poly = poly || p
 		k.args = append(k.args, t)
@@ -179,7 +183,7 @@ func (cs *calls) addOp(o *expr.Op, setting int) (poly bool) {
 		}
 		t, p, ok := typeFor(a, setting)
 		if !ok || t == "any" {
-			return false
+			return poly || p
 		}
 		poly = poly || p
 		k.args = append(k.args, t)

@@ -21,7 +21,10 @@ type campaign struct {
 	calls             *calls
 	accepted          []*accepted
 	seed              uint64
-	logf              func(format string, args ...any)
+	// numbers of users' types on each server, to ours.
+	quorateOIDs, postgresOIDs map[uint32]uint32
+
+	logf func(format string, args ...any)
 
 	// history are the statements that made the present state of both servers.
 	history []string
@@ -62,6 +65,8 @@ func (c *campaign) both(ctx context.Context, s statement) (q, p *outcome, err er
 	if a.err != nil {
 		return nil, nil, fmt.Errorf("postgres: %w\n%s", a.err, s.sql)
 	}
+	q.renumber(c.quorateOIDs)
+	a.o.renumber(c.postgresOIDs)
 	return q, a.o, nil
 }
 

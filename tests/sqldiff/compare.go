@@ -251,6 +251,10 @@ func sameValue(q, p []byte, oid uint32, binary bool) bool {
 		// look whether any is left.
 		return bytes.Equal(q[:4], p[:4]) && bytes.Equal(q[8:], p[8:])
 	}
+	if binary && oid >= commonOID && len(q) >= 12 && len(p) >= 12 {
+		// An array names the number of its elements' type, which each server has its own of.
+		return bytes.Equal(q[:4], p[:4]) && bytes.Equal(q[12:], p[12:])
+	}
 	if binary && isNaN(q, oid) && isNaN(p, oid) {
 		return true
 	}

@@ -124,8 +124,8 @@ func (g *generator) column(typ string) *node {
 
 // wider are the types that turn into another by themselves.
 var wider = map[string][]string{
-	"int4": {"int2"}, "int8": {"int2", "int4"}, "numeric": {"int2", "int4", "int8"}, "float8": {"int4", "int8", "float4", "numeric"}, "float4": {"int2"},
-	"text": {"varchar", "bpchar"}, "timestamp": {"date"}, "timestamptz": {"date", "timestamp"}, "interval": {"time"},
+	"int4": {"int2", "posint"}, "int8": {"int2", "int4"}, "numeric": {"int2", "int4", "int8"}, "float8": {"int4", "int8", "float4", "numeric"}, "float4": {"int2"},
+	"text": {"varchar", "bpchar", "code"}, "timestamp": {"date"}, "timestamptz": {"date", "timestamp"}, "interval": {"time"},
 }
 
 // argument makes an expression for an argument of a declared type.
@@ -210,16 +210,22 @@ func (g *generator) form(typ string, depth int) *node {
 		t := pick(g.r, []string{"int4", "text", "bool", "date"})
 		return expression(typ, "CASE ", g.expr(t, d), " WHEN ", g.expr(t, d), " THEN ", g.expr(typ, d), optional(" WHEN ", g.expr(t, d), " THEN ", g.expr(typ, d)), optional(" ELSE ", g.expr(typ, d)), " END")
 	case 4:
-		if typ == "int4" || typ == "text" {
+		if (typ == "int4" || typ == "text") && chance(g.r, 30) {
+			return expression(typ, "(", g.expr("pair", d), map[string]string{"int4": ").x", "text": ").y"}[typ])
+		}
+		if typ == "int4" || typ == "text" || typ == "mood" || typ == "pair" {
 			return expression(typ, "(", g.expr("_"+typ, d), ")[", g.argument("small", d), "]")
 		}
-		if typ == "_int4" || typ == "_text" {
+		if typ[0] == '_' {
 			if chance(g.r, 30) {
 				return expression(typ, "(", g.expr(typ, d), ")[", g.argument("small", d), ":", g.argument("positive", d), "]")
 			}
 			return expression(typ, "ARRAY[", g.expr(typ[1:], d), optional(", ", g.expr(typ[1:], d)), "]")
 		}
-	case 5:
+	case 5, 6:
+		if typ == "pair" {
+			return expression(typ, "ROW(", g.argument("int4", d), ", ", g.argument("text", d), ")::pair")
+		}
 		if typ == "numeric" {
 			return expression(typ, "extract(", pick(g.r, special["part"]), " FROM ", g.expr(pick(g.r, []string{"date", "timestamp", "timestamptz", "interval", "time"}), d), ")")
 		}
@@ -234,11 +240,11 @@ func (g *generator) form(typ string, depth int) *node {
 // castsFrom lists what may be cast to a type. Text is read only from constants
 // that look like the type: anything else is an error nearly always.
 var castsFrom = map[string][]string{
-	"int2": {"int4", "int8", "numeric", "float8", "float4"}, "int4": {"int2", "int8", "numeric", "float8", "float4", "bool"}, "int8": {"int2", "int4", "numeric", "float8", "float4"},
+	"int2": {"int4", "int8", "numeric", "float8", "float4"}, "int4": {"int2", "int8", "numeric", "float8", "float4", "bool", "posint"}, "int8": {"int2", "int4", "numeric", "float8", "float4"},
 	"float4": {"int4", "float8", "numeric", "int8"}, "float8": {"int4", "int8", "float4", "numeric"}, "numeric": {"int2", "int4", "int8", "float8", "float4"},
-	"bool": {"int4"}, "date": {"timestamp", "timestamptz"}, "time": {"timestamp", "timestamptz", "interval"}, "timestamp": {"date", "timestamptz"},
-	"timestamptz": {"date", "timestamp"}, "interval": {"time"}, "varchar": {"text", "bpchar"}, "bpchar": {"text", "varchar"}, "_text": {"_int4"},
-	"text": {"bool", "int2", "int4", "int8", "float4", "float8", "numeric", "varchar", "bpchar", "bytea", "date", "time", "timestamp", "timestamptz", "interval", "uuid", "_int4", "_text"},
+	"posint": {"int4", "int2", "numeric", "int8"}, "code": {"text", "varchar", "mood"}, "bool": {"int4"}, "date": {"timestamp", "timestamptz"}, "time": {"timestamp", "timestamptz", "interval"}, "timestamp": {"date", "timestamptz"},
+	"timestamptz": {"date", "timestamp"}, "interval": {"time"}, "varchar": {"text", "bpchar", "mood", "code"}, "bpchar": {"text", "varchar"}, "_text": {"_int4"},
+	"text": {"bool", "int2", "int4", "int8", "float4", "float8", "numeric", "varchar", "bpchar", "bytea", "date", "time", "timestamp", "timestamptz", "interval", "uuid", "_int4", "_text", "mood", "pair", "code", "_mood", "posint"},
 }
 
 func (g *generator) cast(typ string, depth int) *node {
@@ -273,7 +279,7 @@ func (g *generator) cast(typ string, depth int) *node {
 }
 
 // comparable are the types that conditions compare.
-var comparable = []string{"int4", "text", "int8", "int2", "numeric", "date", "timestamp", "bool", "uuid", "varchar", "bpchar", "float8", "timestamptz", "time", "bytea", "interval", "_int4", "float4"}
+var comparable = []string{"int4", "text", "int8", "int2", "numeric", "date", "timestamp", "bool", "uuid", "varchar", "bpchar", "float8", "timestamptz", "time", "bytea", "interval", "_int4", "float4", "mood", "posint", "code", "pair", "_mood", "_pair"}
 
 // condition is a boolean form that is not a call.
 func (g *generator) condition(depth int) *node {
@@ -309,7 +315,7 @@ func (g *generator) condition(depth int) *node {
 	case 9:
 		return expression("bool", "(", a(), " IS "+not+"DISTINCT FROM ", a(), ")")
 	case 10:
-		u := pick(g.r, []string{"int4", "text"})
+		u := pick(g.r, []string{"int4", "text", "mood", "pair"})
 		return expression("bool", "(", g.argument(u, d), " "+pick(g.r, []string{"=", "<>", "<", ">="})+" "+pick(g.r, []string{"ANY", "ALL"})+" (", g.expr("_"+u, d), "))")
 	case 11:
 		return expression("bool", "((", a(), ", ", g.expr("int4", d), ") "+pick(g.r, []string{"=", "<>", "<", ">=", "IS DISTINCT FROM"})+" (", a(), ", ", g.expr("int4", d), "))")

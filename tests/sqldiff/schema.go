@@ -41,7 +41,7 @@ type scenario struct {
 }
 
 // keyTypes are the types of primary keys and of indexes.
-var keyTypes = []string{"int4", "text", "int8", "date", "uuid", "timestamp", "int2", "varchar", "bytea", "time", "timestamptz", "bool", "numeric", "float8", "bpchar"}
+var keyTypes = []string{"int4", "text", "int8", "date", "uuid", "timestamp", "int2", "varchar", "bytea", "time", "timestamptz", "bool", "numeric", "float8", "bpchar", "mood", "posint", "code"}
 
 func newScenario(r *rand.Rand, bulk bool) *scenario {
 	s := &scenario{}

@@ -156,7 +156,15 @@ func newCampaign(t *testing.T, q, p *pgconn.PgConn) *campaign {
 	if len(list) >= 20 {
 		t.Errorf("%d accepted differences: mend some", len(list))
 	}
-	return &campaign{quorate: q, postgres: p, calls: newCalls(expr.NewCatalog()), accepted: list, seed: theSeed(), logf: t.Logf, most: *most}
+	ours, err := makeUserTypes(context.Background(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := makeUserTypes(context.Background(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &campaign{quorateOIDs: ours, postgresOIDs: theirs, quorate: q, postgres: p, calls: newCalls(expr.NewCatalog()), accepted: list, seed: theSeed(), logf: t.Logf, most: *most}
 }
 
 func (c *campaign) test(t *testing.T, n int) {
@@ -183,6 +191,9 @@ func TestLaws(t *testing.T) {
 	}
 	dsn := startNodes(t, 1, tinyRegionBytes)
 	conn := session(t, dsn)
+	if _, err := makeUserTypes(context.Background(), conn); err != nil {
+		t.Fatal(err)
+	}
 	cs := newCalls(expr.NewCatalog())
 	for _, k := range []struct {
 		name string

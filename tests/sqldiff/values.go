@@ -36,6 +36,12 @@ var pools = map[string]pool{
 	"interval": {[]string{"0", "1 day", "1 mon", "-1 hour", "1 year 2 mons 3 days 04:05:06.789", "-7 days", "00:00:00.5"}, []string{"178000000 years", "-178000000 years", "1 microsecond", "1 mon -1 day", "30 days", "24:00:00"}, false},
 	"uuid":     {[]string{"00000000-0000-0000-0000-000000000000", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "ffffffff-ffff-ffff-ffff-ffffffffffff", "12345678-1234-1234-1234-123456789abc"}, nil, true},
 	"_int4":    {[]string{"{}", "{1}", "{1,2,3}", "{NULL,1}", "{3,2,1,0}"}, []string{"{{1,2},{3,4}}", "[2:3]={7,8}", "{2147483647}"}, true},
+	"mood":     {[]string{"sad", "ok", "happy", "so so"}, []string{"meh", ""}, true},
+	"posint":   {[]string{"0", "1", "2", "5", "42", "100"}, []string{"2147483647", "-999"}, true},
+	"code":     {[]string{"", "a", "b", "abc", "foo bar"}, []string{"it''s", "é"}, true},
+	"pair":     {[]string{"(1,a)", "(2,b)", "(,)", "(1,)", "(2,abc)", `(3,"x y")`}, []string{`(-1,"")`, `(2147483647,"(,""\\")`}, true},
+	"_mood":    {[]string{"{}", "{sad}", "{ok,happy}", "{NULL,sad}", `{"so so"}`}, []string{"{{sad,ok},{ok,sad}}", "[2:3]={ok,meh}"}, true},
+	"_pair":    {[]string{"{}", `{"(1,a)"}`, `{"(1,a)",NULL}`, `{"(2,b)","(,)"}`}, []string{`[0:0]={"(1,\\"x y\\")"}`}, true},
 	"_text":    {[]string{"{}", "{a}", "{a,b,NULL}", "{\"\",\"x y\"}"}, []string{"{{a,b},{c,d}}", "{\"NULL\",\"a\\\\b\"}"}, true},
 }
 
@@ -50,7 +56,7 @@ var typeNames = func() []string {
 }()
 
 // sqlNames are the types whose name in a statement is not that of the catalogue.
-var sqlNames = map[string]string{"_int4": "int4[]", "_text": "text[]", "bpchar": "char(5)", "varchar": "varchar(10)"}
+var sqlNames = map[string]string{"_int4": "int4[]", "_text": "text[]", "bpchar": "char(5)", "varchar": "varchar(10)", "_mood": "mood[]", "_pair": "pair[]"}
 
 func sqlName(typ string) string {
 	if n, ok := sqlNames[typ]; ok {
@@ -104,7 +110,7 @@ func literal(typ, val string, form int) string {
 			return "'" + val + "'"
 		}
 	}
-	if form == 2 && typ != "_int4" && typ != "_text" && typ != "bpchar" && typ != "varchar" {
+	if form == 2 && typ[0] != '_' && typ != "bpchar" && typ != "varchar" {
 		return typ + " '" + val + "'"
 	}
 	return "'" + val + "'::" + sqlName(typ)
