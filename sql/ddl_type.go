@@ -235,11 +235,8 @@ func (d *ddl) alterEnum(ctx context.Context, st *ast.AlterEnum) error {
 		if place < len(c.Enum.Labels) {
 			hi = c.Enum.Labels[place].Key
 		}
-		l.Key = keyBetween(lo, hi)
-		if d.s.tx.base.UserType(u.ID) != nil {
-			l.Since = ch.NextVersion()
-			d.s.tx.afterCommit = append(d.s.tx.afterCommit, d.s.e.publishLabel)
-		}
+		l.Key, l.Since = keyBetween(lo, hi), ch.NextVersion()
+		d.s.tx.afterCommit = append(d.s.tx.afterCommit, d.s.e.publishLabel)
 		c.Enum.Labels = append(c.Enum.Labels[:place:place], append([]catalog.EnumLabel{l}, c.Enum.Labels[place:]...)...)
 		return ch.PutType(ctx, c)
 	})

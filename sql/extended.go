@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"slices"
 
 	"github.com/quorate-db/quorate/pgwire"
 	"github.com/quorate-db/quorate/sql/ast"
@@ -201,7 +202,7 @@ func (s *Session) Bind(ctx context.Context, b *pgwire.BindRequest) error {
 		} else if old := s.portals[""]; old != nil {
 			old.close()
 		}
-		params, err := s.decodeParams(p, b)
+		params, err := s.decodeParams(ctx, p, b)
 		if err != nil {
 			return err
 		}
@@ -218,9 +219,29 @@ func endsBlock(st ast.Statement) bool {
 	return false
 }
 
-func (s *Session) decodeParams(p *prepared, b *pgwire.BindRequest) ([]types.Datum, error) {
+// presentTypes gives the parameters of a statement that are of users' types the
+// definitions that these have now: an enum may have labels that it had not when the
+// statement was prepared.
+func (s *Session) presentTypes(ctx context.Context, p *prepared) error {
+	if !slices.ContainsFunc(p.params, types.Type.IsUser) || s.status == pgwire.TxFailed {
+		return nil
+	}
+	if err := s.begin(ctx, TxnOptions{Autocommit: true}, false); err != nil {
+		return err
+	}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	p.params = attachTypes(s.tx.snap, p.params)
+	return nil
+}
+
+func (s *Session) decodeParams(ctx context.Context, p *prepared, b *pgwire.BindRequest) ([]types.Datum, error) {
 	if len(b.Params) == 0 {
 		return nil, nil
+	}
+	if err := s.presentTypes(ctx, p); err != nil {
+		return nil, err
 	}
 	out := make([]types.Datum, len(b.Params))
 	f := s.formatContext()

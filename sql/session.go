@@ -325,6 +325,9 @@ func (s *Session) commit(ctx context.Context) error {
 			return s.mapErr(err)
 		}
 	}
+	if c != nil {
+		c.End() // what follows may raise the schema again, which this commit would hold back
+	}
 	for _, f := range t.afterCommit {
 		if err := f(ctx); err != nil {
 			return err

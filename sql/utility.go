@@ -374,7 +374,7 @@ func (s *Session) executeArgs(ctx context.Context, st *ast.Execute, text string)
 	ev := s.evalContext(nil)
 	ev.Ctx = ctx
 	for i, a := range st.Args {
-		x, err := plan.Scalar(s.planOptions(text, nil), a, q.params[i])
+		x, err := plan.Scalar(s.planOptions(text, nil), a, s.tx.snap.Attach(q.params[i]))
 		if err != nil {
 			return nil, nil, err
 		}

@@ -212,6 +212,9 @@ func (b *Builder) AnyAll(op string, left, array Expr, all bool) (Expr, error) {
 	if left, err = b.coerce(left, r.Left); err != nil {
 		return nil, err
 	}
+	if v, lit := array.(*Const); lit && isUnknown(at) && v.Val.IsNull() && r.Right.OID == types.OIDRecord {
+		return &AnyAll{Left: left, Right: &Const{Typ: types.Of(types.OIDRecordArray)}, Op: r, All: all}, nil
+	}
 	want, ok := r.Right.ArrayOf()
 	if !ok {
 		return nil, sqlerr.New(sqlerr.UndefinedObject, "could not find array type for data type %s", r.Right)
