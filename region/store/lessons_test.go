@@ -114,10 +114,10 @@ func TestPartitionMovesWhileARegionSleeps(t *testing.T) {
 // A store that is down while a sleeping region splits gets both halves when it comes
 // back, though nobody has anything to tell it but that.
 func TestSplitWhileAStoreIsDown(t *testing.T) {
-	c, lead, others := resting(t)
+	c, _, others := resting(t)
 	others[0].crash()
 	c.pass(5 * time.Second)
-	lead = c.leader(user)
+	lead := c.leader(user)
 	if resp := lead.admin(user, splitCmd(50, 3, "tg")); resp.GetRegionError() != nil {
 		t.Fatal(resp)
 	}
