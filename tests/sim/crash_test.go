@@ -97,6 +97,7 @@ func pointPlan(seed uint64, point string) *plan {
 	p.split, p.transfer, p.membership, p.eagerSync = true, true, true, true
 	p.retention = 500 * time.Millisecond
 	p.adminEvery = 200 * time.Millisecond
+	p.chaos = 15 * time.Second // most points come by within seconds
 	p.crashAt, p.crashes = point, 4
 	return p
 }
