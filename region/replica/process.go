@@ -259,10 +259,11 @@ func (r *Replica) handleReady(rd raft.Ready, round *multiraft.Round) {
 	if len(rd.ReadStates) > 0 {
 		r.confirmed(rd.ReadStates)
 	}
+	mustSync := rd.MustSync || commitsConfChange(rd)
 	for _, m := range rd.Messages {
 		switch m.GetTo() {
 		case raft.LocalAppendThread:
-			r.handleAppend(m, rd.MustSync, round)
+			r.handleAppend(m, mustSync, round)
 		case raft.LocalApplyThread:
 			r.apply(m, round)
 		default:
@@ -280,6 +281,24 @@ func (r *Replica) handleReady(rd raft.Ready, round *multiraft.Round) {
 	}
 }
 
+// commitsConfChange reports whether a change of membership becomes committed here.
+// That must be durable soon: a replica which it removes is gone at once, and one that
+// forgot the change in a crash, with the state that it had applied, would go back to a
+// configuration whose majority may not be there any more.
+func commitsConfChange(rd raft.Ready) bool {
+	for _, m := range rd.Messages {
+		if m.GetTo() != raft.LocalApplyThread {
+			continue
+		}
+		for _, e := range m.GetEntries() {
+			if e.GetType() != raftpb.EntryNormal {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (r *Replica) handleAppend(m *raftpb.Message, mustSync bool, round *multiraft.Round) {
 	if !raft.IsEmptySnap(m.GetSnapshot()) {
 		r.startInstall(m, round)
@@ -288,7 +307,8 @@ func (r *Replica) handleAppend(m *raftpb.Message, mustSync bool, round *multiraf
 	a := multiraft.Append{Group: r.cfg.RegionID, Entries: m.GetEntries(), MustSync: mustSync}
 	if mustSync && (m.Term != nil || m.Vote != nil || m.Commit != nil) {
 		// A commit index alone is not written: Raft does not need it back (Raft §5.1,
-		// figure 2), and a restart begins at the applied index at least.
+		// figure 2), and a restart begins at the applied index at least. That of a change
+		// of membership is.
 		a.HardState = &raftpb.HardState{Term: m.Term, Vote: m.Vote, Commit: m.Commit}
 	}
 	r.noteAppended(a.Entries)

@@ -94,13 +94,18 @@
 //
 // # What it has found and is not mended
 //
-// Seed 83 with the build tag faults: a voter is replaced, applies its removal and is
-// gone; the leader, which alone knew that removal to be committed for long, is lost
-// with its disk; a power loss takes from the other two what they had applied, and
-// with it the configuration: they go back to one whose majority were the two that are
-// gone. The entries are in their logs, but that they are committed is known nowhere,
-// because a commit index alone is not written. The removed replica must not go before
-// a majority of the new configuration durably knows of its removal.
+// A leader removes its own replica, because it commits what its predecessor proposed,
+// and is gone at once. A follower that has not heard of the commit stays bound to it as
+// long as its store lives, neither campaigns nor votes, and nobody is left to release
+// it (crash point membership/after-apply, seed 29001).
+//
+// The replica of a region that was merged away stays behind on one store, fenced
+// (crash point collect/before-delete, seed 11006).
+//
+// A voter is replaced and gone; the leader, which alone knew that to be committed, is
+// lost with its disk before the others hear of it: they go back to a configuration
+// whose majority is not there any more. That a change of membership is committed is
+// made durable where it is known, but a removed replica does not wait for the others.
 //
 // # Use
 //

@@ -107,7 +107,7 @@ func fail(t *testing.T, r *report, drop map[int]bool) {
 	}
 	b.WriteByte('\n')
 	if *flagShrink {
-		smaller, dropped, runs := shrink(r, drop, func(drop map[int]bool) *report { return simulate(newPlan(r.plan.seed).without(drop), mutant{}, nil) })
+		smaller, dropped, runs := shrink(r, drop, func(drop map[int]bool) *report { return simulate(r.plan.without(drop), mutant{}, nil) })
 		if len(dropped) > len(drop) {
 			fmt.Fprintf(&b, "still fails (%s) with %d of %d faults, found in %d runs: -seed %d -drop %s\n", smaller.failure.name,
 				len(smaller.plan.faults), len(r.plan.faults), runs, r.plan.seed, list(dropped))
