@@ -516,9 +516,9 @@ func testBoundRises(t *testing.T, low func(*Txn) timestamp.Timestamp) {
 			if err := errors.Join(tx.Put([]byte("a"), []byte("1")), tx.Put([]byte("z"), []byte("1"))); err != nil {
 				t.Fatal(err)
 			}
-			asked := 0
+			var asked atomic.Int32 // batches of a prewrite ask side by side
 			bound := func() timestamp.Timestamp {
-				if asked++; asked < 5 {
+				if asked.Add(1) < 5 {
 					return low(tx)
 				}
 				return timestamp.Max
@@ -528,10 +528,10 @@ func testBoundRises(t *testing.T, low func(*Txn) timestamp.Timestamp) {
 				t.Fatalf("found %q", got)
 			}
 			if err := tx.Commit(bg, CommitOptions{MaxCommitTS: bound}); err != nil {
-				t.Fatalf("after %d questions: %v", asked, err)
+				t.Fatalf("after %d questions: %v", asked.Load(), err)
 			}
-			if got := scan(t, mustBegin(t, cl), ScanOptions{}); got != "a=1 z=1" || asked < 5 {
-				t.Errorf("found %q after %d questions", got, asked)
+			if got := scan(t, mustBegin(t, cl), ScanOptions{}); got != "a=1 z=1" || asked.Load() < 5 {
+				t.Errorf("found %q after %d questions", got, asked.Load())
 			}
 		})
 	}

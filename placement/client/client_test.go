@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,10 +44,10 @@ func newClient(f *fake, suspects *suspect.Stores, dial func(context.Context, uin
 func TestCallLeavesASuspect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		suspects := suspect.New(env.SystemClock())
-		frozen := true
-		var tried int
+		var thawed atomic.Bool
+		var tried atomic.Int32
 		c := newClient(&fake{timestamps: func(ctx context.Context) (*placementpb.TimestampsResponse, error) {
-			if tried++; frozen {
+			if tried.Add(1); !thawed.Load() {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}
@@ -68,12 +69,12 @@ func TestCallLeavesASuspect(t *testing.T) {
 			t.Error("the suspect is still taken for the leader")
 		}
 		time.Sleep(50 * time.Millisecond)
-		frozen = false // what is under way hangs on
+		thawed.Store(true) // what is under way hangs on
 		if d := (<-done).Sub(lost); d > suspect.Patience+50*time.Millisecond {
 			t.Errorf("an answer came %v after the leader was suspected", d)
 		}
-		if tried != 3 || suspects.Suspected(1) {
-			t.Errorf("%d attempts, suspected still: %v", tried, suspects.Suspected(1))
+		if n := tried.Load(); n != 3 || suspects.Suspected(1) {
+			t.Errorf("%d attempts, suspected still: %v", n, suspects.Suspected(1))
 		}
 	})
 }
