@@ -18,6 +18,12 @@ const (
 	memberAnswer   = raftpb.MsgReadIndexResp
 )
 
+// IsMemberQuestion reports whether a message only asks whether its sender is still a
+// member: any peer of the region may answer it.
+func IsMemberQuestion(env *multiraft.Envelope) bool {
+	return env.Message.GetType() == memberQuestion && env.Message.GetIndex() == 0
+}
+
 // probeTicks is how long a replica that hears from no leader waits before it asks
 // whether it is still a member, and between questions.
 const probeTicks = 30

@@ -185,6 +185,32 @@ func TestStaleReplicaIsTold(t *testing.T) {
 	c.until("the stale replica is gone", func() bool { return c.stores[3].s.replica(user) == nil })
 }
 
+// Even if all whom it knows have been replaced, on the same stores, by peers that it
+// does not know.
+func TestStaleReplicaKnowsNobodyLeft(t *testing.T) {
+	c := newCluster(t, 3)
+	c.bootstrap(userRegion(1, 2, 3))
+	c.leader(user).put(user, "ta", "1")
+	c.isolate(3)
+	c.until("one of the others leads", func() bool { return c.leader(user).id != 3 })
+	c.changeAtLeader(user, change(kvpb.ChangeType_REMOVE, 13, 3))
+	for _, store := range []uint64{1, 2} {
+		c.changeAtLeader(user, change(kvpb.ChangeType_REMOVE, 10+store, store))
+		c.until("the peer is gone", func() bool { return c.stores[store].s.replica(user) == nil })
+		c.changeAtLeader(user, change(kvpb.ChangeType_ADD_LEARNER, 210+store, store))
+		c.until("the learner is filled", func() bool {
+			r := c.stores[store].s.replica(user)
+			return r != nil && !r.Shell()
+		})
+		c.changeAtLeader(user, change(kvpb.ChangeType_PROMOTE, 210+store, store))
+	}
+	if c.stores[3].s.replica(user) == nil {
+		t.Fatal("the cut off replica is gone before it could know")
+	}
+	c.heal()
+	c.until("the stale replica is gone", func() bool { return c.stores[3].s.replica(user) == nil })
+}
+
 // So does a learner, which never campaigns and never forgets its leader.
 func TestStaleLearnerIsTold(t *testing.T) {
 	c := newCluster(t, 2)

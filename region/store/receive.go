@@ -64,6 +64,12 @@ func (v receiver) Receive(env *multiraft.Envelope) {
 		// A member of a newer configuration knows of another peer on this store, so
 		// the old one is none.
 		s.remove(r)
+	case env.ToPeer < r.PeerID() && replica.IsMemberQuestion(env):
+		// Who asks has been away so long that it knows a former peer of this store. There
+		// may be nobody else whom it knows, and this one can answer as well.
+		if r.Receive(env) {
+			s.driver.Enqueue(env.RegionID, multiraft.Requests)
+		}
 	}
 }
 
