@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -60,20 +61,20 @@ func (n *Node) regionsNow() []*placementpb.RegionRoute {
 		}
 		return all[i].Region.Id < all[j].Region.Id
 	})
-	var out []*placementpb.RegionRoute
+	return disjoint(all)
+}
+
+// disjoint returns the routes, ordered by start key, without those that overlap one
+// before them.
+func disjoint(all []*placementpb.RegionRoute) []*placementpb.RegionRoute {
+	out := make([]*placementpb.RegionRoute, 0, len(all))
 	for _, r := range all {
-		clash := false
-		for _, o := range out {
-			if overlaps(o.Region, r.Region) {
-				clash = true
-				break
-			}
+		i := sort.Search(len(out), func(i int) bool { return bytes.Compare(out[i].Region.StartKey, r.Region.StartKey) > 0 })
+		if i > 0 && overlaps(out[i-1].Region, r.Region) || i < len(out) && overlaps(out[i].Region, r.Region) {
+			continue
 		}
-		if !clash {
-			out = append(out, r)
-		}
+		out = slices.Insert(out, i, r)
 	}
-	sort.Slice(out, func(i, j int) bool { return bytes.Compare(out[i].Region.StartKey, out[j].Region.StartKey) < 0 })
 	return out
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/quorate-db/quorate/proto/metapb"
@@ -101,6 +102,28 @@ func TestDirectoryAgainstList(t *testing.T) {
 			if d.mu.byID[o.Region.Id] != o {
 				t.Fatalf("seed %d: region %d is not what the list holds", seed, o.Region.Id)
 			}
+		}
+	}
+}
+
+// What is kept of overlapping routes is what comparing each with all before it keeps.
+func TestDisjointAgainstPairs(t *testing.T) {
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for range 300 {
+		var all, want []*placementpb.RegionRoute
+		for i := range rng.IntN(40) {
+			a, b := rng.IntN(60), rng.IntN(60)
+			all = append(all, route(uint64(i+1), fmt.Sprintf("%02d", min(a, b)), fmt.Sprintf("%02d", min(a, b)+1+rng.IntN(8))))
+		}
+		for _, r := range all {
+			if !slices.ContainsFunc(want, func(o *placementpb.RegionRoute) bool { return overlaps(o.Region, r.Region) }) {
+				want = append(want, r)
+			}
+		}
+		slices.SortFunc(want, func(a, b *placementpb.RegionRoute) int { return bytes.Compare(a.Region.StartKey, b.Region.StartKey) })
+		if got := disjoint(all); !slices.Equal(got, want) {
+			t.Fatalf("seed %d: %d routes are kept, not %d", seed, len(got), len(want))
 		}
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/quorate-db/quorate/tests/internal/cluster"
 )
 
@@ -107,7 +109,11 @@ func (b *idleBench) cut(ctx context.Context) error {
 	}
 	began := time.Now()
 	if _, err := conn.Exec(ctx, fmt.Sprintf("ALTER TABLE idle SPLIT AT SELECT i FROM generate_series(1, %d) AS g(i)", n)); err != nil {
-		return fmt.Errorf("SPLIT AT %d keys: %w", n, err)
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) {
+			err = fmt.Errorf("%w: %s", err, pg.Detail)
+		}
+		return fmt.Errorf("SPLIT AT %d keys, after %.1f s: %w", n, time.Since(began).Seconds(), err)
 	}
 	took := time.Since(began)
 	after, err := b.c.Regions(ctx, "")
