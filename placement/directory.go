@@ -25,6 +25,17 @@ type entry struct {
 	clean   timestamp.Timestamp // no lock from below it is left
 }
 
+// plansDiffer reports whether the schedulers may plan something else than for old. How
+// far a region is clean of old locks, which is told of thousands of idle regions, is
+// nothing to them.
+func (e *entry) plansDiffer(old *entry) bool {
+	if e == nil || old == nil {
+		return e != old
+	}
+	return e.leader != old.leader || e.size != old.size || newer(e.region.Epoch, old.region.Epoch) ||
+		!slices.Equal(e.down, old.down) || !slices.Equal(e.pending, old.pending)
+}
+
 func (e *entry) route() *placementpb.RegionRoute {
 	return &placementpb.RegionRoute{Region: e.region, LeaderStore: e.leader, Term: e.term, SizeBytes: e.size}
 }

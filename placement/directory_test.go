@@ -59,3 +59,31 @@ func TestDirectoryIgnoresOldTerms(t *testing.T) {
 		t.Fatal("a silent store stays leader")
 	}
 }
+
+// The planner is woken by what it plans from, and by nothing else.
+func TestPlansDiffer(t *testing.T) {
+	at := func(f func(*entry)) *entry {
+		e := &entry{region: &metapb.Region{Id: 2, Epoch: &metapb.Epoch{ConfVer: 1, Version: 1}}, leader: 1, term: 5, size: 100, pending: []uint64{3}}
+		f(e)
+		return e
+	}
+	same := at(func(*entry) {})
+	for _, c := range []struct {
+		name string
+		e    *entry
+		want bool
+	}{
+		{"nothing", at(func(*entry) {}), false},
+		{"clean", at(func(e *entry) { e.clean = 7 }), false},
+		{"leader", at(func(e *entry) { e.leader = 2 }), true},
+		{"size", at(func(e *entry) { e.size = 101 }), true},
+		{"epoch", at(func(e *entry) { e.region.Epoch.ConfVer = 2 }), true},
+		{"caught up", at(func(e *entry) { e.pending = nil }), true},
+		{"down", at(func(e *entry) { e.down = []uint64{2} }), true},
+		{"gone", nil, true},
+	} {
+		if got := c.e.plansDiffer(same); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}

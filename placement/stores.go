@@ -146,8 +146,12 @@ func (s *Service) Report(ctx context.Context, req *placementpb.ReportRequest) (*
 		st.full = true
 	}
 	up := &placementpb.DirectoryUpdate{}
+	news := !wasLive
 	for _, r := range req.Regions {
-		if l.dir.apply(r) {
+		old := l.dir.byID[r.GetRegion().GetId()]
+		changed := l.dir.apply(r)
+		news = news || changed || l.dir.byID[r.GetRegion().GetId()].plansDiffer(old)
+		if changed {
 			if e := l.dir.byID[r.Region.Id]; e != nil {
 				up.Regions = append(up.Regions, e.route())
 			}
@@ -156,7 +160,7 @@ func (s *Service) Report(ctx context.Context, req *placementpb.ReportRequest) (*
 	if len(up.Regions) > 0 {
 		s.publishLocked(l, up)
 	}
-	if len(req.Regions) > 0 || !wasLive {
+	if news {
 		s.wakePlanner()
 	}
 	return &placementpb.ReportResponse{SendFull: !st.full, Gc: s.gcPointLocked(l)}, nil
