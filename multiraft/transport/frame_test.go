@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/quorate-db/quorate/multiraft"
+	"github.com/quorate-db/quorate/multiraft/liveness"
 )
 
 func sampleFrame(t testing.TB, n int) []byte {
@@ -107,9 +108,17 @@ func TestSnapshotReaderEnd(t *testing.T) {
 func FuzzDecodeFrame(f *testing.F) {
 	f.Add(sampleFrame(f, 3))
 	f.Add([]byte{frameVersion, 1, 2})
+	heartbeat := &multiraft.Envelope{FromStore: 1, ToStore: 2, Liveness: &liveness.Message{}}
+	out := encodeFrame(1, 2, []*multiraft.Envelope{heartbeat}, multiraft.EnvelopeSizeMax(heartbeat),
+		func(_ *multiraft.Envelope, err error) { f.Error(err) })
+	f.Add(append([]byte(nil), out.ReadOnlyData()...))
+	out.Free()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		from, to, err := decodeFrame(b, func(env *multiraft.Envelope) error {
-			if env.Message == nil || env.Message.Type == nil {
+			if (env.Message != nil) == (env.Liveness != nil) {
+				t.Fatal("neither or both of a Raft message and one of store liveness")
+			}
+			if env.Message != nil && env.Message.Type == nil {
 				t.Fatal("a message without a type")
 			}
 			return nil
