@@ -78,7 +78,7 @@ func (s *Service) merge(ctx context.Context, l *leadership, target, source uint6
 		}
 		src, err := s.lookup(l, source)
 		if err != nil {
-			if s.holds(l, target, last) {
+			if s.holds(l, target, source, last) {
 				return nil
 			}
 			return errors.Join(err, last)
@@ -108,12 +108,12 @@ func (s *Service) merge(ctx context.Context, l *leadership, target, source uint6
 	return last
 }
 
-// holds reports whether a merge whose answer got lost has happened: the source is not
-// known any more.
-func (s *Service) holds(l *leadership, target uint64, last error) bool {
+// holds reports whether a merge whose answer got lost has happened: the target says
+// that it took the source.
+func (s *Service) holds(l *leadership, target, source uint64, last error) bool {
 	var lost *LostError
 	e, err := s.lookup(l, target)
-	return err == nil && errors.As(last, &lost) && len(e.region.GetAbsorbed()) > 0
+	return err == nil && errors.As(last, &lost) && region.Absorbed(e.region, source)
 }
 
 // noteMerged is note for a region that took another one of size bytes.

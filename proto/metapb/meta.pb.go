@@ -427,8 +427,8 @@ func (x *Merging) GetIndex() uint64 {
 	return 0
 }
 
-// Absorbed says that the target took a region, in which attempt, and the version
-// that the target had before.
+// Absorbed says that the target, or a region that the target took, took a region, in
+// which attempt, and the version that the target had before.
 type Absorbed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RegionId      uint64                 `protobuf:"varint,1,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`

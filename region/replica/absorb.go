@@ -134,8 +134,14 @@ func absorbing(target, source *metapb.Region) *metapb.Region {
 	desc := region.Clone(target)
 	desc.EndKey = bytes.Clone(source.GetEndKey())
 	desc.Epoch.Version = max(target.GetEpoch().GetVersion(), source.GetEpoch().GetVersion()) + 1
-	// What the source knew of merges into it is asked of the target from now on.
-	desc.Absorbed = append(desc.Absorbed, source.GetAbsorbed()...)
+	// What the source knew of merges into it is asked of the target from now on. It bears
+	// the target's version, so that the versions of the list rise: by its first one the
+	// target knows which attempts it may have forgotten.
+	for _, a := range source.GetAbsorbed() {
+		desc.Absorbed = append(desc.Absorbed, &metapb.Absorbed{
+			RegionId: a.GetRegionId(), Index: a.GetIndex(), TargetVersion: target.GetEpoch().GetVersion(),
+		})
+	}
 	desc.Absorbed = append(desc.Absorbed, &metapb.Absorbed{
 		RegionId: source.GetId(), Index: source.GetMerging().GetIndex(), TargetVersion: target.GetEpoch().GetVersion(),
 	})
