@@ -67,17 +67,31 @@ func ParseRules(text string) (Rules, error) {
 }
 
 // ruleWords cuts a line at blanks, but for those between quotes, up to a comment.
-func ruleWords(line string) []string {
-	var quoted, comment bool
-	return strings.FieldsFunc(line, func(c rune) bool {
+func ruleWords(line string) (words []string) {
+	quoted, start := false, -1 // of the word that goes on
+	end := func(at int) {
+		if start >= 0 {
+			words = append(words, line[start:at])
+		}
+		start = -1
+	}
+	for i, c := range line {
 		switch {
+		case c == '#' && !quoted:
+			end(i)
+			return words
+		case !quoted && (c == ' ' || c == '\t' || c == '\r'):
+			end(i)
+			continue
 		case c == '"':
 			quoted = !quoted
-		case c == '#' && !quoted:
-			comment = true
 		}
-		return comment || !quoted && (c == ' ' || c == '\t' || c == '\r')
-	})
+		if start < 0 {
+			start = i
+		}
+	}
+	end(len(line))
+	return words
 }
 
 func parseRule(words []string) (Rule, error) {
