@@ -194,6 +194,10 @@ type gcPass struct {
 	running bool
 	to      timestamp.Timestamp
 	next    keys.User
+	// The pass counts what stays, to correct the estimate of the region's size.
+	kept    int64
+	began   uint64 // written when it began
+	version uint64 // of the region's range then
 }
 
 // GCDue reports whether a pass over the region is worth its while: something was
@@ -256,6 +260,7 @@ func (r *Replica) CollectGarbage() (more bool, deleted int, err error) {
 	}
 	if !p.running {
 		p.running, p.to, p.next = true, collect, desc.GetStartKey()
+		p.kept, p.began, p.version = 0, r.written.Load(), desc.GetEpoch().GetVersion()
 	}
 	snap := r.cfg.State.NewSnapshot()
 	defer snap.Close()
@@ -273,10 +278,15 @@ func (r *Replica) CollectGarbage() (more bool, deleted int, err error) {
 		}
 		fault.Hit("collect/after-delete")
 	}
+	p.kept += res.Kept
 	if p.next = res.Resume; res.More {
 		return true, res.Versions + res.Marks, nil
 	}
 	p.running = false
+	if p.version == desc.GetEpoch().GetVersion() {
+		// The estimate counts what is written, not what is overwritten or deleted.
+		r.SetSize(p.kept + int64(r.written.Load()-p.began))
+	}
 	if p.at != 0 && p.to >= p.at {
 		p.settled, p.at = p.written, 0
 	}

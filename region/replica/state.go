@@ -28,7 +28,7 @@ const (
 type appliedState struct {
 	index, term uint64
 	conf        *raftpb.ConfState
-	sizeBytes   int64 // approximate: what was written, minus what splits took away
+	sizeBytes   int64 // approximate: what the last collection of garbage left and was written since, minus what splits took away
 	gc          gcState
 
 	// encodedConf is encodedOf as it is written: the configuration hardly ever changes.

@@ -78,6 +78,11 @@ func TestCollectGarbage(t *testing.T) {
 			t.Errorf("store %d keeps %d versions, want the newest of a only", id, got)
 		}
 	}
+	for _, id := range c.storeIDs() {
+		if size := c.stores[id].s.replica(2).Info().SizeBytes; size <= 0 || size > 100 {
+			t.Errorf("store %d takes the region for %d bytes, it holds one small version", id, size)
+		}
+	}
 	l.wantGet(2, "a", "9")
 	l.wantGet(2, "b", "")
 	if st := l.s.Stats(); st.Collected != 20 {

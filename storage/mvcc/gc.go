@@ -46,6 +46,7 @@ type collector struct {
 	res       GCResult
 
 	key     keys.User // being read
+	kept    int64     // of it
 	decided bool      // the newest version at or below safePoint has been seen
 	// tombstone is the key of the delete that is that newest version. It hides the
 	// older versions, so it goes only after all of them.
@@ -60,18 +61,20 @@ func (g *collector) collectVersions(r engine.Reader, start, end keys.User) error
 				return stop, err
 			}
 			g.key, g.decided = append(g.key[:0], user...), false
+			g.res.Kept, g.kept = g.res.Kept+g.kept, 0
 			// Between keys only: going on inside one would find the same again.
 			full = g.visited >= g.limit*gcVisitFactor
 		}
 		g.visited++
 		if full || g.res.Versions >= g.limit {
 			// The tombstone stays: what it hides may be left.
-			g.tombstone = nil
+			g.tombstone, g.kept = nil, 0
 			g.res.More, g.res.Resume = true, bytes.Clone(g.key)
 			return stop, nil
 		}
 		switch {
 		case v.CommitTS > g.safePoint:
+			g.keep(user, v)
 			return nextVersion, nil
 		case g.decided, v.Kind == LockOnly:
 			return nextVersion, g.drop(keys.DataVersion(user, v.CommitTS))
@@ -79,13 +82,24 @@ func (g *collector) collectVersions(r engine.Reader, start, end keys.User) error
 		g.decided = true
 		if v.Kind == Delete {
 			g.tombstone = keys.DataVersion(user, v.CommitTS)
+		} else {
+			g.keep(user, v)
 		}
 		return nextVersion, nil
 	})
 	if err != nil {
 		return fmt.Errorf("collect garbage: %w", err)
 	}
+	g.res.Kept += g.kept
 	return g.dropTombstone()
+}
+
+// versionOverhead is what a version takes besides the user key and the value: kind,
+// escapes and timestamps.
+const versionOverhead = 24
+
+func (g *collector) keep(user keys.User, v Version) {
+	g.kept += int64(len(user) + len(v.Value) + versionOverhead)
 }
 
 func (g *collector) dropTombstone() error {

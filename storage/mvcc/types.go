@@ -261,6 +261,9 @@ type KeyLock struct {
 // GCResult says what a collection did.
 type GCResult struct {
 	Versions, Marks int
+	// Kept is about how many bytes the versions take that stay, of the keys that are
+	// done with. Where marks alone are left over, keys may be counted again.
+	Kept int64
 	// More says that the limit ended it; the rest starts at Resume.
 	More   bool
 	Resume keys.User
