@@ -109,8 +109,8 @@ var consensus = []mutant{
 	{
 		name: "apply a configuration change again after a crash", breaks: "the applied index lies in the batch of the data (C1)",
 		file: "region/replica/apply.go",
-		old:  "	if err := writeApplied(batch, r.cfg.RegionID, &r.apl.appliedState); err != nil {",
-		new:  "	if n := len(results); n > 0 && results[n-1].conf {\n		r.apl.index--\n		defer func() { r.apl.index++ }()\n	}\n	if err := writeApplied(batch, r.cfg.RegionID, &r.apl.appliedState); err != nil {",
+		old:  "	if !r.writeProgress(batch, before) {\n		return\n	}\n	round.AfterApply(func()",
+		new:  "	if n := len(results); n > 0 && results[n-1].conf {\n		r.apl.index--\n		defer func() { r.apl.index++ }()\n	}\n	if !r.writeProgress(batch, before) {\n		return\n	}\n	round.AfterApply(func()",
 		by:   sim(1, 100),
 	},
 	{

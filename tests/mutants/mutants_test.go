@@ -1,9 +1,21 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,9 +23,10 @@ import (
 
 const root = "../.."
 
-// Every mutant still fits the source, is another program, and names a test that is
-// there.
+// Every mutant still fits the source, is another program that compiles, and names a
+// test that is there.
 func TestMutantsApply(t *testing.T) {
+	check := newChecker(t)
 	names := make(map[string]bool)
 	dirs := map[string]string{"": root}
 	for _, m := range registry() {
@@ -28,13 +41,92 @@ func TestMutantsApply(t *testing.T) {
 			}
 			dirs[m.module] = dir
 		}
-		if _, err := m.apply(dirs[m.module]); err != nil {
+		files, err := m.apply(dirs[m.module])
+		if err == nil && m.module == "" {
+			err = check.types(files)
+		}
+		if err != nil {
 			t.Errorf("mutant %q: %v", m.name, err)
 		}
 		if !hasTest(t, m.by) {
 			t.Errorf("mutant %q: there is no test %v", m.name, m.by)
 		}
 	}
+}
+
+// checker finds out whether changed packages would compile, without compiling them.
+type checker struct {
+	exports map[string]string   // of a package: the file that the compiler made of it
+	sources map[string][]string // of a folder: the files of its package
+	fset    *token.FileSet
+	imports types.Importer
+}
+
+func newChecker(t *testing.T) *checker {
+	t.Helper()
+	c := &checker{exports: map[string]string{}, sources: map[string][]string{}, fset: token.NewFileSet()}
+	// The tags are those of the simulation.
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-tags", "faults", "-export", "-deps", "-json=ImportPath,Dir,GoFiles,Export,Standard", "./...")
+	cmd.Dir = root
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p struct {
+			ImportPath, Dir, Export string
+			GoFiles                 []string
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		c.exports[p.ImportPath] = p.Export
+		for _, f := range p.GoFiles {
+			c.sources[p.Dir] = append(c.sources[p.Dir], filepath.Join(p.Dir, f))
+		}
+	}
+	c.imports = importer.ForCompiler(c.fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(c.exports[path]) })
+	return c
+}
+
+// types checks the packages of some files, whose new texts are given.
+func (c *checker) types(changed map[string][]byte) error {
+	texts := make(map[string][]byte)
+	var dirs []string
+	for path, src := range changed {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return err
+		}
+		texts[abs] = src
+		if d := filepath.Dir(abs); !slices.Contains(dirs, d) {
+			dirs = append(dirs, d)
+		}
+	}
+	for _, d := range dirs {
+		var files []*ast.File
+		for _, path := range c.sources[d] {
+			var src any // nil: read the file
+			if b := texts[path]; b != nil {
+				src = b
+			}
+			f, err := parser.ParseFile(c.fset, path, src, 0)
+			if err != nil {
+				return err
+			}
+			files = append(files, f)
+		}
+		if len(files) == 0 {
+			return fmt.Errorf("no package in %s", d)
+		}
+		if _, err := (&types.Config{Importer: c.imports}).Check(d, c.fset, files, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func hasTest(t *testing.T, k killer) bool {
