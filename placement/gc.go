@@ -103,7 +103,7 @@ func (s *Service) moveGC(ctx context.Context) error {
 	}
 	old := l.gc
 	running, heard := l.oldestRunning()
-	next := old.next(now, l.oracle.Now(now), s.o.Retention, running, l.clean())
+	next := old.next(now, l.oracle.Now(now), l.duration(&s.o, settingRetention), running, l.clean())
 	if !heard {
 		next.fence, next.raisedAt = old.fence, old.raisedAt
 	}

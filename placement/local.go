@@ -52,6 +52,14 @@ func (l local) Schedulers(ctx context.Context, in *placementpb.SchedulersRequest
 	return l.r.Schedulers(ctx, in)
 }
 
+func (l local) Explain(ctx context.Context, in *placementpb.ExplainRequest, _ ...grpc.CallOption) (*placementpb.ExplainResponse, error) {
+	return l.r.Explain(ctx, in)
+}
+
+func (l local) Settings(ctx context.Context, in *placementpb.SettingsRequest, _ ...grpc.CallOption) (*placementpb.SettingsResponse, error) {
+	return l.r.Settings(ctx, in)
+}
+
 func (l local) SchemaLease(ctx context.Context, in *placementpb.SchemaLeaseRequest, _ ...grpc.CallOption) (*placementpb.SchemaLeaseResponse, error) {
 	return l.r.SchemaLease(ctx, in)
 }

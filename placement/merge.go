@@ -15,6 +15,8 @@ import (
 )
 
 const (
+	// DefaultSplitSize is the size at which stores split regions.
+	DefaultSplitSize = 96 << 20
 	// DefaultMergeBelow is a fifth of the size at which a region is split, so that what
 	// is merged is not split again soon.
 	DefaultMergeBelow = 20 << 20

@@ -112,6 +112,23 @@ func (r *rpc) Schedulers(ctx context.Context, req *placementpb.SchedulersRequest
 	return &placementpb.SchedulersResponse{Error: r.fail(err), Schedulers: list}, nil
 }
 
+func (r *rpc) Explain(_ context.Context, req *placementpb.ExplainRequest) (*placementpb.ExplainResponse, error) {
+	resp, err := r.s.Explain(req.RegionId)
+	if err != nil {
+		return &placementpb.ExplainResponse{Error: r.fail(err)}, nil
+	}
+	return resp, nil
+}
+
+func (r *rpc) Settings(ctx context.Context, req *placementpb.SettingsRequest) (*placementpb.SettingsResponse, error) {
+	list, err := r.s.Settings(ctx, req)
+	if err != nil {
+		var refused *ErrRefused
+		return &placementpb.SettingsResponse{Error: r.fail(err), Refused: errors.As(err, &refused)}, nil
+	}
+	return &placementpb.SettingsResponse{Settings: list}, nil
+}
+
 func (r *rpc) SchemaLease(ctx context.Context, req *placementpb.SchemaLeaseRequest) (*placementpb.SchemaLeaseResponse, error) {
 	resp, err := r.s.SchemaLease(ctx, req)
 	if err != nil {

@@ -69,8 +69,12 @@ type Options struct {
 	// versions are kept.
 	Retention time.Duration
 	// MergeBelow is the size in bytes below which two neighbouring regions together
-	// are merged: 0 is DefaultMergeBelow, negative never.
+	// are merged: 0 is DefaultMergeBelow, or less if regions are split early; negative
+	// never.
 	MergeBelow int64
+	// SplitSize is the size in bytes at which stores split regions while no setting says
+	// otherwise, 0: DefaultSplitSize.
+	SplitSize int64
 	// MergeRest is zero (DefaultMergeRest) or another time for tests: how long after a
 	// change of its range a region is not merged.
 	MergeRest time.Duration
@@ -150,6 +154,8 @@ type leadership struct {
 	// retryAt is when a region whose operator failed may have another.
 	retryAt  map[uint64]time.Time
 	ranges   map[uint64]rangeSince         // by region
+	past     map[uint64]*past              // by region
+	settings map[string]int64              // that somebody has chosen; replaced, never changed
 	alarms   map[uint64]*placementpb.Alarm // by region
 	paused   map[string]time.Time          // schedulers, until when
 	watchers map[*watcher]struct{}
@@ -179,8 +185,8 @@ func New(o Options) *Service {
 	if o.Retention <= 0 {
 		o.Retention = DefaultRetention
 	}
-	if o.MergeBelow == 0 {
-		o.MergeBelow = DefaultMergeBelow
+	if o.SplitSize <= 0 {
+		o.SplitSize = DefaultSplitSize
 	}
 	if o.MergeRest <= 0 {
 		o.MergeRest = DefaultMergeRest
@@ -274,7 +280,7 @@ func (s *Service) takeOver(ctx context.Context, term uint64) error {
 		term: term, since: now, idNext: firstID, idBound: firstID,
 		stores: map[uint64]*storeState{}, dir: newDirectory(), ops: map[uint64]*operator{}, heldUntil: map[uint64]time.Time{}, retryAt: map[uint64]time.Time{},
 		alarms: map[uint64]*placementpb.Alarm{}, paused: map[string]time.Time{},
-		ranges:   map[uint64]rangeSince{},
+		ranges: map[uint64]rangeSince{}, past: map[uint64]*past{}, settings: map[string]int64{},
 		watchers: map[*watcher]struct{}{}, ended: make(chan struct{}), extended: make(chan struct{}),
 	}
 	var stored timestamp.Timestamp
@@ -310,6 +316,10 @@ func (s *Service) takeOver(ctx context.Context, term uint64) error {
 			l.stores[rec.Store.Id] = &storeState{rec: rec}
 		case bytes.HasPrefix(p.Key, keyAlarms):
 			if err := l.loadAlarm(p); err != nil {
+				return err
+			}
+		case bytes.HasPrefix(p.Key, keySettings):
+			if err := l.loadSetting(p); err != nil {
 				return err
 			}
 		case bytes.HasPrefix(p.Key, keyPaused):

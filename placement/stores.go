@@ -149,10 +149,15 @@ func (s *Service) Report(ctx context.Context, req *placementpb.ReportRequest) (*
 	news := !wasLive
 	for _, r := range req.Regions {
 		old := l.dir.byID[r.GetRegion().GetId()]
+		var parent *entry
+		if old == nil && r.GetRegion() != nil {
+			parent = l.dir.lookup(r.Region.StartKey)
+		}
 		changed := l.dir.apply(r)
 		news = news || changed || l.dir.byID[r.GetRegion().GetId()].plansDiffer(old)
 		if changed {
 			if e := l.dir.byID[r.Region.Id]; e != nil {
+				s.noteChange(l, old, e, parent)
 				up.Regions = append(up.Regions, e.route())
 			}
 		}
@@ -163,13 +168,14 @@ func (s *Service) Report(ctx context.Context, req *placementpb.ReportRequest) (*
 	if news {
 		s.wakePlanner()
 	}
-	return &placementpb.ReportResponse{SendFull: !st.full, Gc: s.gcPointLocked(l)}, nil
+	return &placementpb.ReportResponse{SendFull: !st.full, Gc: s.gcPointLocked(l), SplitSizeBytes: uint64(l.setting(&s.o, settingSplitSize))}, nil
 }
 
 // snapshotLocked is what the schedulers plan from. Requires: s.mu held.
 func (s *Service) snapshotLocked(l *leadership) *scheduler.Snapshot {
 	now := s.o.Clock.Now()
-	snap := &scheduler.Snapshot{ReplicasWanted: 3, MergeBelow: uint64(max(s.o.MergeBelow, 0))}
+	snap := &scheduler.Snapshot{ReplicasWanted: 3, MergeBelow: uint64(l.setting(&s.o, settingMergeSize))}
+	rest, downAfter := l.duration(&s.o, settingMergeRest), l.duration(&s.o, settingReplaceAfter)
 	l.noteRanges(now)
 	replicas, leaders := map[uint64]int{}, map[uint64]int{}
 	for _, e := range l.dir.order {
@@ -177,7 +183,7 @@ func (s *Service) snapshotLocked(l *leadership) *scheduler.Snapshot {
 			Size: e.size,
 			Busy: l.ops[e.region.Id] != nil || now.Before(l.retryAt[e.region.Id]),
 			Held: now.Before(l.heldUntil[e.region.Id]), Costly: e.region.Id == groupRegion,
-			Sticky: e.region.StickyStart, Rested: now.Sub(l.ranges[e.region.Id].since) >= s.o.MergeRest,
+			Sticky: e.region.StickyStart, Rested: now.Sub(l.ranges[e.region.Id].since) >= rest,
 			MergesInto: e.region.GetMerging().GetTarget(), Stuck: now.Sub(l.ranges[e.region.Id].since) >= mergeStuckAfter}
 		if len(e.pending) > 0 { // nothing for most regions, of which there may be many
 			r.Pending = map[uint64]bool{}
@@ -211,7 +217,7 @@ func (s *Service) snapshotLocked(l *leadership) *scheduler.Snapshot {
 		live := !st.lastSeen.IsZero() && now.Sub(st.lastSeen) < storeLiveFor
 		snap.Stores = append(snap.Stores, scheduler.Store{ID: m.Id, Live: live,
 			Accepts: m.State == metapb.StoreState_UP || m.State == metapb.StoreState_SUSPECT, Replicas: replicas[m.Id], Leaders: leaders[m.Id],
-			Down:     st.silent && now.Sub(st.silentAt) >= s.o.DownAfter,
+			Down:     st.silent && now.Sub(st.silentAt) >= downAfter,
 			Draining: m.State == metapb.StoreState_DRAINING, Leaving: m.State == metapb.StoreState_DECOMMISSIONING, Incoming: incoming[m.Id]})
 	}
 	return snap

@@ -339,6 +339,29 @@ func (c *Client) Schedulers(ctx context.Context, req *placementpb.SchedulersRequ
 	return list, err
 }
 
+// Explain says why a region is as it is.
+func (c *Client) Explain(ctx context.Context, region uint64) (resp *placementpb.ExplainResponse, err error) {
+	err = c.call(ctx, "explain a region", func(ctx context.Context, pc placementpb.PlacementClient) (*placementpb.Error, error) {
+		var err error
+		resp, err = pc.Explain(ctx, &placementpb.ExplainRequest{RegionId: region})
+		return resp.GetError(), err
+	})
+	return resp, err
+}
+
+// Settings changes a setting, if asked to, and lists all. A refusal comes in the answer.
+func (c *Client) Settings(ctx context.Context, req *placementpb.SettingsRequest) (resp *placementpb.SettingsResponse, err error) {
+	err = c.call(ctx, "settings", func(ctx context.Context, pc placementpb.PlacementClient) (*placementpb.Error, error) {
+		var err error
+		resp, err = pc.Settings(ctx, req)
+		if resp.GetRefused() {
+			return nil, err
+		}
+		return resp.GetError(), err
+	})
+	return resp, err
+}
+
 // watch follows the directory, at whichever store leads.
 func (c *Client) watch(ctx context.Context) {
 	for ctx.Err() == nil {

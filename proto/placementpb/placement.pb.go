@@ -26,6 +26,524 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// RegionEvent is something that happened to a region. Its text holds no keys.
+type RegionEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UnixMs        int64                  `protobuf:"varint,1,opt,name=unix_ms,json=unixMs,proto3" json:"unix_ms,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"` // leader, range, members
+	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	Why           string                 `protobuf:"bytes,4,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegionEvent) Reset() {
+	*x = RegionEvent{}
+	mi := &file_placementpb_placement_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegionEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegionEvent) ProtoMessage() {}
+
+func (x *RegionEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegionEvent.ProtoReflect.Descriptor instead.
+func (*RegionEvent) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *RegionEvent) GetUnixMs() int64 {
+	if x != nil {
+		return x.UnixMs
+	}
+	return 0
+}
+
+func (x *RegionEvent) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *RegionEvent) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *RegionEvent) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+// Verdict is what one checker says of a region. state: plans (it gives an order at the
+// next opportunity), content (it wants nothing), waits (what stands in the way passes by
+// itself), blocked (somebody must do something), paused.
+type Verdict struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Checker       string                 `protobuf:"bytes,1,opt,name=checker,proto3" json:"checker,omitempty"`
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	Try           string                 `protobuf:"bytes,4,opt,name=try,proto3" json:"try,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Verdict) Reset() {
+	*x = Verdict{}
+	mi := &file_placementpb_placement_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Verdict) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Verdict) ProtoMessage() {}
+
+func (x *Verdict) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
+func (*Verdict) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Verdict) GetChecker() string {
+	if x != nil {
+		return x.Checker
+	}
+	return ""
+}
+
+func (x *Verdict) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Verdict) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Verdict) GetTry() string {
+	if x != nil {
+		return x.Try
+	}
+	return ""
+}
+
+type ExplainRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RegionId      uint64                 `protobuf:"varint,1,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainRequest) Reset() {
+	*x = ExplainRequest{}
+	mi := &file_placementpb_placement_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainRequest) ProtoMessage() {}
+
+func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
+func (*ExplainRequest) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ExplainRequest) GetRegionId() uint64 {
+	if x != nil {
+		return x.RegionId
+	}
+	return 0
+}
+
+type ExplainResponse struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Error             *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	LeaderStore       uint64                 `protobuf:"varint,2,opt,name=leader_store,json=leaderStore,proto3" json:"leader_store,omitempty"` // 0: unknown
+	Term              uint64                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
+	LeaderSinceUnixMs int64                  `protobuf:"varint,4,opt,name=leader_since_unix_ms,json=leaderSinceUnixMs,proto3" json:"leader_since_unix_ms,omitempty"` // 0: it led already when known_since began
+	LeaderWhy         string                 `protobuf:"bytes,5,opt,name=leader_why,json=leaderWhy,proto3" json:"leader_why,omitempty"`
+	// known_since: what happened before is not known to the leader of placement.
+	KnownSinceUnixMs int64          `protobuf:"varint,6,opt,name=known_since_unix_ms,json=knownSinceUnixMs,proto3" json:"known_since_unix_ms,omitempty"`
+	Verdicts         []*Verdict     `protobuf:"bytes,7,rep,name=verdicts,proto3" json:"verdicts,omitempty"`
+	Events           []*RegionEvent `protobuf:"bytes,8,rep,name=events,proto3" json:"events,omitempty"`                                         // oldest first
+	Operators        []*Operator    `protobuf:"bytes,9,rep,name=operators,proto3" json:"operators,omitempty"`                                   // of the region, oldest first
+	PlacementStore   uint64         `protobuf:"varint,10,opt,name=placement_store,json=placementStore,proto3" json:"placement_store,omitempty"` // that answers
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ExplainResponse) Reset() {
+	*x = ExplainResponse{}
+	mi := &file_placementpb_placement_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainResponse) ProtoMessage() {}
+
+func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
+func (*ExplainResponse) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ExplainResponse) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetLeaderStore() uint64 {
+	if x != nil {
+		return x.LeaderStore
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetLeaderSinceUnixMs() int64 {
+	if x != nil {
+		return x.LeaderSinceUnixMs
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetLeaderWhy() string {
+	if x != nil {
+		return x.LeaderWhy
+	}
+	return ""
+}
+
+func (x *ExplainResponse) GetKnownSinceUnixMs() int64 {
+	if x != nil {
+		return x.KnownSinceUnixMs
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetVerdicts() []*Verdict {
+	if x != nil {
+		return x.Verdicts
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetEvents() []*RegionEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetOperators() []*Operator {
+	if x != nil {
+		return x.Operators
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetPlacementStore() uint64 {
+	if x != nil {
+		return x.PlacementStore
+	}
+	return 0
+}
+
+// Setting of the cluster. type: duration or size; the values are text such as 10m and
+// 96MiB. set says that somebody chose the value.
+type Setting struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Type          string                 `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	Value         string                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	Default       string                 `protobuf:"bytes,4,opt,name=default,proto3" json:"default,omitempty"`
+	Min           string                 `protobuf:"bytes,5,opt,name=min,proto3" json:"min,omitempty"`
+	Max           string                 `protobuf:"bytes,6,opt,name=max,proto3" json:"max,omitempty"`
+	Set           bool                   `protobuf:"varint,7,opt,name=set,proto3" json:"set,omitempty"`
+	About         string                 `protobuf:"bytes,8,opt,name=about,proto3" json:"about,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Setting) Reset() {
+	*x = Setting{}
+	mi := &file_placementpb_placement_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Setting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Setting) ProtoMessage() {}
+
+func (x *Setting) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Setting.ProtoReflect.Descriptor instead.
+func (*Setting) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Setting) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Setting) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Setting) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *Setting) GetDefault() string {
+	if x != nil {
+		return x.Default
+	}
+	return ""
+}
+
+func (x *Setting) GetMin() string {
+	if x != nil {
+		return x.Min
+	}
+	return ""
+}
+
+func (x *Setting) GetMax() string {
+	if x != nil {
+		return x.Max
+	}
+	return ""
+}
+
+func (x *Setting) GetSet() bool {
+	if x != nil {
+		return x.Set
+	}
+	return false
+}
+
+func (x *Setting) GetAbout() string {
+	if x != nil {
+		return x.About
+	}
+	return ""
+}
+
+// SettingsRequest: without a name nothing is changed; the value default lets the setting
+// follow its default again.
+type SettingsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettingsRequest) Reset() {
+	*x = SettingsRequest{}
+	mi := &file_placementpb_placement_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettingsRequest) ProtoMessage() {}
+
+func (x *SettingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettingsRequest.ProtoReflect.Descriptor instead.
+func (*SettingsRequest) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SettingsRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SettingsRequest) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+// refused: the name is not known, or the value is out of its bounds.
+type SettingsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Error         *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	Refused       bool                   `protobuf:"varint,2,opt,name=refused,proto3" json:"refused,omitempty"`
+	Settings      []*Setting             `protobuf:"bytes,3,rep,name=settings,proto3" json:"settings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettingsResponse) Reset() {
+	*x = SettingsResponse{}
+	mi := &file_placementpb_placement_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettingsResponse) ProtoMessage() {}
+
+func (x *SettingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_placementpb_placement_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettingsResponse.ProtoReflect.Descriptor instead.
+func (*SettingsResponse) Descriptor() ([]byte, []int) {
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SettingsResponse) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *SettingsResponse) GetRefused() bool {
+	if x != nil {
+		return x.Refused
+	}
+	return false
+}
+
+func (x *SettingsResponse) GetSettings() []*Setting {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
 // Alarm is something that must not go unnoticed: it stays until it is cleared.
 type Alarm struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -38,7 +556,7 @@ type Alarm struct {
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_placementpb_placement_proto_msgTypes[0]
+	mi := &file_placementpb_placement_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -50,7 +568,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[0]
+	mi := &file_placementpb_placement_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -63,7 +581,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{0}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Alarm) GetRegionId() uint64 {
@@ -97,7 +615,7 @@ type AlarmsRequest struct {
 
 func (x *AlarmsRequest) Reset() {
 	*x = AlarmsRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[1]
+	mi := &file_placementpb_placement_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -109,7 +627,7 @@ func (x *AlarmsRequest) String() string {
 func (*AlarmsRequest) ProtoMessage() {}
 
 func (x *AlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[1]
+	mi := &file_placementpb_placement_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -122,7 +640,7 @@ func (x *AlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmsRequest.ProtoReflect.Descriptor instead.
 func (*AlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{1}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AlarmsRequest) GetAdd() *Alarm {
@@ -149,7 +667,7 @@ type AlarmsResponse struct {
 
 func (x *AlarmsResponse) Reset() {
 	*x = AlarmsResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[2]
+	mi := &file_placementpb_placement_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -161,7 +679,7 @@ func (x *AlarmsResponse) String() string {
 func (*AlarmsResponse) ProtoMessage() {}
 
 func (x *AlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[2]
+	mi := &file_placementpb_placement_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -174,7 +692,7 @@ func (x *AlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmsResponse.ProtoReflect.Descriptor instead.
 func (*AlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{2}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AlarmsResponse) GetError() *Error {
@@ -204,7 +722,7 @@ type SetStoreRequest struct {
 
 func (x *SetStoreRequest) Reset() {
 	*x = SetStoreRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[3]
+	mi := &file_placementpb_placement_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -216,7 +734,7 @@ func (x *SetStoreRequest) String() string {
 func (*SetStoreRequest) ProtoMessage() {}
 
 func (x *SetStoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[3]
+	mi := &file_placementpb_placement_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -229,7 +747,7 @@ func (x *SetStoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStoreRequest.ProtoReflect.Descriptor instead.
 func (*SetStoreRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{3}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SetStoreRequest) GetStoreId() uint64 {
@@ -268,7 +786,7 @@ type SetStoreResponse struct {
 
 func (x *SetStoreResponse) Reset() {
 	*x = SetStoreResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[4]
+	mi := &file_placementpb_placement_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -280,7 +798,7 @@ func (x *SetStoreResponse) String() string {
 func (*SetStoreResponse) ProtoMessage() {}
 
 func (x *SetStoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[4]
+	mi := &file_placementpb_placement_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -293,7 +811,7 @@ func (x *SetStoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStoreResponse.ProtoReflect.Descriptor instead.
 func (*SetStoreResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{4}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SetStoreResponse) GetError() *Error {
@@ -349,7 +867,7 @@ type SchedulersRequest struct {
 
 func (x *SchedulersRequest) Reset() {
 	*x = SchedulersRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[5]
+	mi := &file_placementpb_placement_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -361,7 +879,7 @@ func (x *SchedulersRequest) String() string {
 func (*SchedulersRequest) ProtoMessage() {}
 
 func (x *SchedulersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[5]
+	mi := &file_placementpb_placement_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -374,7 +892,7 @@ func (x *SchedulersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulersRequest.ProtoReflect.Descriptor instead.
 func (*SchedulersRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{5}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SchedulersRequest) GetPause() string {
@@ -410,7 +928,7 @@ type Scheduler struct {
 
 func (x *Scheduler) Reset() {
 	*x = Scheduler{}
-	mi := &file_placementpb_placement_proto_msgTypes[6]
+	mi := &file_placementpb_placement_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -422,7 +940,7 @@ func (x *Scheduler) String() string {
 func (*Scheduler) ProtoMessage() {}
 
 func (x *Scheduler) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[6]
+	mi := &file_placementpb_placement_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -435,7 +953,7 @@ func (x *Scheduler) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduler.ProtoReflect.Descriptor instead.
 func (*Scheduler) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{6}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Scheduler) GetName() string {
@@ -476,7 +994,7 @@ type SchedulersResponse struct {
 
 func (x *SchedulersResponse) Reset() {
 	*x = SchedulersResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[7]
+	mi := &file_placementpb_placement_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -488,7 +1006,7 @@ func (x *SchedulersResponse) String() string {
 func (*SchedulersResponse) ProtoMessage() {}
 
 func (x *SchedulersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[7]
+	mi := &file_placementpb_placement_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -501,7 +1019,7 @@ func (x *SchedulersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulersResponse.ProtoReflect.Descriptor instead.
 func (*SchedulersResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{7}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SchedulersResponse) GetError() *Error {
@@ -531,7 +1049,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_placementpb_placement_proto_msgTypes[8]
+	mi := &file_placementpb_placement_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -543,7 +1061,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[8]
+	mi := &file_placementpb_placement_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -556,7 +1074,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{8}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Error) GetMessage() string {
@@ -600,7 +1118,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[9]
+	mi := &file_placementpb_placement_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -612,7 +1130,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[9]
+	mi := &file_placementpb_placement_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -625,7 +1143,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{9}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *JoinRequest) GetClusterId() uint64 {
@@ -661,7 +1179,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[10]
+	mi := &file_placementpb_placement_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +1191,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[10]
+	mi := &file_placementpb_placement_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -686,7 +1204,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{10}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *JoinResponse) GetError() *Error {
@@ -728,7 +1246,7 @@ type TimestampsRequest struct {
 
 func (x *TimestampsRequest) Reset() {
 	*x = TimestampsRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[11]
+	mi := &file_placementpb_placement_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +1258,7 @@ func (x *TimestampsRequest) String() string {
 func (*TimestampsRequest) ProtoMessage() {}
 
 func (x *TimestampsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[11]
+	mi := &file_placementpb_placement_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +1271,7 @@ func (x *TimestampsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimestampsRequest.ProtoReflect.Descriptor instead.
 func (*TimestampsRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{11}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TimestampsRequest) GetCount() uint32 {
@@ -782,7 +1300,7 @@ type TimestampsResponse struct {
 
 func (x *TimestampsResponse) Reset() {
 	*x = TimestampsResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[12]
+	mi := &file_placementpb_placement_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +1312,7 @@ func (x *TimestampsResponse) String() string {
 func (*TimestampsResponse) ProtoMessage() {}
 
 func (x *TimestampsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[12]
+	mi := &file_placementpb_placement_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +1325,7 @@ func (x *TimestampsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimestampsResponse.ProtoReflect.Descriptor instead.
 func (*TimestampsResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{12}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TimestampsResponse) GetError() *Error {
@@ -840,7 +1358,7 @@ type AllocIDsRequest struct {
 
 func (x *AllocIDsRequest) Reset() {
 	*x = AllocIDsRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[13]
+	mi := &file_placementpb_placement_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +1370,7 @@ func (x *AllocIDsRequest) String() string {
 func (*AllocIDsRequest) ProtoMessage() {}
 
 func (x *AllocIDsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[13]
+	mi := &file_placementpb_placement_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +1383,7 @@ func (x *AllocIDsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllocIDsRequest.ProtoReflect.Descriptor instead.
 func (*AllocIDsRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{13}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AllocIDsRequest) GetCount() uint32 {
@@ -886,7 +1404,7 @@ type AllocIDsResponse struct {
 
 func (x *AllocIDsResponse) Reset() {
 	*x = AllocIDsResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[14]
+	mi := &file_placementpb_placement_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -898,7 +1416,7 @@ func (x *AllocIDsResponse) String() string {
 func (*AllocIDsResponse) ProtoMessage() {}
 
 func (x *AllocIDsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[14]
+	mi := &file_placementpb_placement_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -911,7 +1429,7 @@ func (x *AllocIDsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllocIDsResponse.ProtoReflect.Descriptor instead.
 func (*AllocIDsResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{14}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AllocIDsResponse) GetError() *Error {
@@ -955,7 +1473,7 @@ type RegionReport struct {
 
 func (x *RegionReport) Reset() {
 	*x = RegionReport{}
-	mi := &file_placementpb_placement_proto_msgTypes[15]
+	mi := &file_placementpb_placement_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +1485,7 @@ func (x *RegionReport) String() string {
 func (*RegionReport) ProtoMessage() {}
 
 func (x *RegionReport) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[15]
+	mi := &file_placementpb_placement_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +1498,7 @@ func (x *RegionReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegionReport.ProtoReflect.Descriptor instead.
 func (*RegionReport) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{15}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RegionReport) GetRegion() *metapb.Region {
@@ -1059,7 +1577,7 @@ type StoreStats struct {
 
 func (x *StoreStats) Reset() {
 	*x = StoreStats{}
-	mi := &file_placementpb_placement_proto_msgTypes[16]
+	mi := &file_placementpb_placement_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1071,7 +1589,7 @@ func (x *StoreStats) String() string {
 func (*StoreStats) ProtoMessage() {}
 
 func (x *StoreStats) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[16]
+	mi := &file_placementpb_placement_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1084,7 +1602,7 @@ func (x *StoreStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreStats.ProtoReflect.Descriptor instead.
 func (*StoreStats) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{16}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *StoreStats) GetCapacityBytes() uint64 {
@@ -1139,7 +1657,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[17]
+	mi := &file_placementpb_placement_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1669,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[17]
+	mi := &file_placementpb_placement_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1682,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{17}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReportRequest) GetClusterId() uint64 {
@@ -1209,18 +1727,20 @@ func (x *ReportRequest) GetOldestStartTs() uint64 {
 	return 0
 }
 
+// split_size_bytes: regions above it are split; 0: as the store was started.
 type ReportResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Error         *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
-	SendFull      bool                   `protobuf:"varint,2,opt,name=send_full,json=sendFull,proto3" json:"send_full,omitempty"`
-	Gc            *GCPoint               `protobuf:"bytes,3,opt,name=gc,proto3" json:"gc,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Error          *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	SendFull       bool                   `protobuf:"varint,2,opt,name=send_full,json=sendFull,proto3" json:"send_full,omitempty"`
+	Gc             *GCPoint               `protobuf:"bytes,3,opt,name=gc,proto3" json:"gc,omitempty"`
+	SplitSizeBytes uint64                 `protobuf:"varint,4,opt,name=split_size_bytes,json=splitSizeBytes,proto3" json:"split_size_bytes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[18]
+	mi := &file_placementpb_placement_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1752,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[18]
+	mi := &file_placementpb_placement_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1765,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{18}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReportResponse) GetError() *Error {
@@ -1269,6 +1789,13 @@ func (x *ReportResponse) GetGc() *GCPoint {
 	return nil
 }
 
+func (x *ReportResponse) GetSplitSizeBytes() uint64 {
+	if x != nil {
+		return x.SplitSizeBytes
+	}
+	return 0
+}
+
 // GCPoint is how far old versions are given up. Regions refuse what started below
 // fence; replicas delete what is invisible at collect. now is a timestamp that the
 // oracle had reached, to tell the time by.
@@ -1283,7 +1810,7 @@ type GCPoint struct {
 
 func (x *GCPoint) Reset() {
 	*x = GCPoint{}
-	mi := &file_placementpb_placement_proto_msgTypes[19]
+	mi := &file_placementpb_placement_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1822,7 @@ func (x *GCPoint) String() string {
 func (*GCPoint) ProtoMessage() {}
 
 func (x *GCPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[19]
+	mi := &file_placementpb_placement_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1835,7 @@ func (x *GCPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GCPoint.ProtoReflect.Descriptor instead.
 func (*GCPoint) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{19}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GCPoint) GetFence() uint64 {
@@ -1340,7 +1867,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[20]
+	mi := &file_placementpb_placement_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1879,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[20]
+	mi := &file_placementpb_placement_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1892,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{20}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{27}
 }
 
 type RegionRoute struct {
@@ -1380,7 +1907,7 @@ type RegionRoute struct {
 
 func (x *RegionRoute) Reset() {
 	*x = RegionRoute{}
-	mi := &file_placementpb_placement_proto_msgTypes[21]
+	mi := &file_placementpb_placement_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1392,7 +1919,7 @@ func (x *RegionRoute) String() string {
 func (*RegionRoute) ProtoMessage() {}
 
 func (x *RegionRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[21]
+	mi := &file_placementpb_placement_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1405,7 +1932,7 @@ func (x *RegionRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegionRoute.ProtoReflect.Descriptor instead.
 func (*RegionRoute) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{21}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RegionRoute) GetRegion() *metapb.Region {
@@ -1449,7 +1976,7 @@ type DirectoryUpdate struct {
 
 func (x *DirectoryUpdate) Reset() {
 	*x = DirectoryUpdate{}
-	mi := &file_placementpb_placement_proto_msgTypes[22]
+	mi := &file_placementpb_placement_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1461,7 +1988,7 @@ func (x *DirectoryUpdate) String() string {
 func (*DirectoryUpdate) ProtoMessage() {}
 
 func (x *DirectoryUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[22]
+	mi := &file_placementpb_placement_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1474,7 +2001,7 @@ func (x *DirectoryUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectoryUpdate.ProtoReflect.Descriptor instead.
 func (*DirectoryUpdate) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{22}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DirectoryUpdate) GetError() *Error {
@@ -1530,7 +2057,7 @@ type Operator struct {
 
 func (x *Operator) Reset() {
 	*x = Operator{}
-	mi := &file_placementpb_placement_proto_msgTypes[23]
+	mi := &file_placementpb_placement_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +2069,7 @@ func (x *Operator) String() string {
 func (*Operator) ProtoMessage() {}
 
 func (x *Operator) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[23]
+	mi := &file_placementpb_placement_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +2082,7 @@ func (x *Operator) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operator.ProtoReflect.Descriptor instead.
 func (*Operator) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{23}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Operator) GetId() uint64 {
@@ -1637,7 +2164,7 @@ type OperatorsRequest struct {
 
 func (x *OperatorsRequest) Reset() {
 	*x = OperatorsRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[24]
+	mi := &file_placementpb_placement_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1649,7 +2176,7 @@ func (x *OperatorsRequest) String() string {
 func (*OperatorsRequest) ProtoMessage() {}
 
 func (x *OperatorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[24]
+	mi := &file_placementpb_placement_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1662,7 +2189,7 @@ func (x *OperatorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorsRequest.ProtoReflect.Descriptor instead.
 func (*OperatorsRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{24}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *OperatorsRequest) GetHistory() bool {
@@ -1682,7 +2209,7 @@ type OperatorsResponse struct {
 
 func (x *OperatorsResponse) Reset() {
 	*x = OperatorsResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[25]
+	mi := &file_placementpb_placement_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1694,7 +2221,7 @@ func (x *OperatorsResponse) String() string {
 func (*OperatorsResponse) ProtoMessage() {}
 
 func (x *OperatorsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[25]
+	mi := &file_placementpb_placement_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1707,7 +2234,7 @@ func (x *OperatorsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorsResponse.ProtoReflect.Descriptor instead.
 func (*OperatorsResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{25}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *OperatorsResponse) GetError() *Error {
@@ -1740,7 +2267,7 @@ type OperateRequest struct {
 
 func (x *OperateRequest) Reset() {
 	*x = OperateRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[26]
+	mi := &file_placementpb_placement_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1752,7 +2279,7 @@ func (x *OperateRequest) String() string {
 func (*OperateRequest) ProtoMessage() {}
 
 func (x *OperateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[26]
+	mi := &file_placementpb_placement_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1765,7 +2292,7 @@ func (x *OperateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest.ProtoReflect.Descriptor instead.
 func (*OperateRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{26}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *OperateRequest) GetRegionId() uint64 {
@@ -1829,7 +2356,7 @@ type OperateResponse struct {
 
 func (x *OperateResponse) Reset() {
 	*x = OperateResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[27]
+	mi := &file_placementpb_placement_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1841,7 +2368,7 @@ func (x *OperateResponse) String() string {
 func (*OperateResponse) ProtoMessage() {}
 
 func (x *OperateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[27]
+	mi := &file_placementpb_placement_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1854,7 +2381,7 @@ func (x *OperateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateResponse.ProtoReflect.Descriptor instead.
 func (*OperateResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{27}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *OperateResponse) GetError() *Error {
@@ -1901,7 +2428,7 @@ type SchemaLeaseRequest struct {
 
 func (x *SchemaLeaseRequest) Reset() {
 	*x = SchemaLeaseRequest{}
-	mi := &file_placementpb_placement_proto_msgTypes[28]
+	mi := &file_placementpb_placement_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +2440,7 @@ func (x *SchemaLeaseRequest) String() string {
 func (*SchemaLeaseRequest) ProtoMessage() {}
 
 func (x *SchemaLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[28]
+	mi := &file_placementpb_placement_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +2453,7 @@ func (x *SchemaLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchemaLeaseRequest.ProtoReflect.Descriptor instead.
 func (*SchemaLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{28}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SchemaLeaseRequest) GetNodeId() uint64 {
@@ -1964,7 +2491,7 @@ type SchemaLeaseResponse struct {
 
 func (x *SchemaLeaseResponse) Reset() {
 	*x = SchemaLeaseResponse{}
-	mi := &file_placementpb_placement_proto_msgTypes[29]
+	mi := &file_placementpb_placement_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1976,7 +2503,7 @@ func (x *SchemaLeaseResponse) String() string {
 func (*SchemaLeaseResponse) ProtoMessage() {}
 
 func (x *SchemaLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_placementpb_placement_proto_msgTypes[29]
+	mi := &file_placementpb_placement_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1989,7 +2516,7 @@ func (x *SchemaLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchemaLeaseResponse.ProtoReflect.Descriptor instead.
 func (*SchemaLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_placementpb_placement_proto_rawDescGZIP(), []int{29}
+	return file_placementpb_placement_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SchemaLeaseResponse) GetError() *Error {
@@ -2024,7 +2551,48 @@ var File_placementpb_placement_proto protoreflect.FileDescriptor
 
 const file_placementpb_placement_proto_rawDesc = "" +
 	"\n" +
-	"\x1bplacementpb/placement.proto\x12\x11quorate.placement\x1a\x11metapb/meta.proto\"\\\n" +
+	"\x1bplacementpb/placement.proto\x12\x11quorate.placement\x1a\x11metapb/meta.proto\"`\n" +
+	"\vRegionEvent\x12\x17\n" +
+	"\aunix_ms\x18\x01 \x01(\x03R\x06unixMs\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12\x10\n" +
+	"\x03why\x18\x04 \x01(\tR\x03why\"]\n" +
+	"\aVerdict\x12\x18\n" +
+	"\achecker\x18\x01 \x01(\tR\achecker\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\x12\x10\n" +
+	"\x03try\x18\x04 \x01(\tR\x03try\"-\n" +
+	"\x0eExplainRequest\x12\x1b\n" +
+	"\tregion_id\x18\x01 \x01(\x04R\bregionId\"\xcb\x03\n" +
+	"\x0fExplainResponse\x12.\n" +
+	"\x05error\x18\x01 \x01(\v2\x18.quorate.placement.ErrorR\x05error\x12!\n" +
+	"\fleader_store\x18\x02 \x01(\x04R\vleaderStore\x12\x12\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\x12/\n" +
+	"\x14leader_since_unix_ms\x18\x04 \x01(\x03R\x11leaderSinceUnixMs\x12\x1d\n" +
+	"\n" +
+	"leader_why\x18\x05 \x01(\tR\tleaderWhy\x12-\n" +
+	"\x13known_since_unix_ms\x18\x06 \x01(\x03R\x10knownSinceUnixMs\x126\n" +
+	"\bverdicts\x18\a \x03(\v2\x1a.quorate.placement.VerdictR\bverdicts\x126\n" +
+	"\x06events\x18\b \x03(\v2\x1e.quorate.placement.RegionEventR\x06events\x129\n" +
+	"\toperators\x18\t \x03(\v2\x1b.quorate.placement.OperatorR\toperators\x12'\n" +
+	"\x0fplacement_store\x18\n" +
+	" \x01(\x04R\x0eplacementStore\"\xad\x01\n" +
+	"\aSetting\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\x12\x18\n" +
+	"\adefault\x18\x04 \x01(\tR\adefault\x12\x10\n" +
+	"\x03min\x18\x05 \x01(\tR\x03min\x12\x10\n" +
+	"\x03max\x18\x06 \x01(\tR\x03max\x12\x10\n" +
+	"\x03set\x18\a \x01(\bR\x03set\x12\x14\n" +
+	"\x05about\x18\b \x01(\tR\x05about\";\n" +
+	"\x0fSettingsRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\x94\x01\n" +
+	"\x10SettingsResponse\x12.\n" +
+	"\x05error\x18\x01 \x01(\v2\x18.quorate.placement.ErrorR\x05error\x12\x18\n" +
+	"\arefused\x18\x02 \x01(\bR\arefused\x126\n" +
+	"\bsettings\x18\x03 \x03(\v2\x1a.quorate.placement.SettingR\bsettings\"\\\n" +
 	"\x05Alarm\x12\x1b\n" +
 	"\tregion_id\x18\x01 \x01(\x04R\bregionId\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\"\n" +
@@ -2118,11 +2686,12 @@ const file_placementpb_placement_proto_rawDesc = "" +
 	"\x05stats\x18\x03 \x01(\v2\x1d.quorate.placement.StoreStatsR\x05stats\x12\x12\n" +
 	"\x04full\x18\x04 \x01(\bR\x04full\x129\n" +
 	"\aregions\x18\x05 \x03(\v2\x1f.quorate.placement.RegionReportR\aregions\x12&\n" +
-	"\x0foldest_start_ts\x18\x06 \x01(\x04R\roldestStartTs\"\x89\x01\n" +
+	"\x0foldest_start_ts\x18\x06 \x01(\x04R\roldestStartTs\"\xb3\x01\n" +
 	"\x0eReportResponse\x12.\n" +
 	"\x05error\x18\x01 \x01(\v2\x18.quorate.placement.ErrorR\x05error\x12\x1b\n" +
 	"\tsend_full\x18\x02 \x01(\bR\bsendFull\x12*\n" +
-	"\x02gc\x18\x03 \x01(\v2\x1a.quorate.placement.GCPointR\x02gc\"K\n" +
+	"\x02gc\x18\x03 \x01(\v2\x1a.quorate.placement.GCPointR\x02gc\x12(\n" +
+	"\x10split_size_bytes\x18\x04 \x01(\x04R\x0esplitSizeBytes\"K\n" +
 	"\aGCPoint\x12\x14\n" +
 	"\x05fence\x18\x01 \x01(\x04R\x05fence\x12\x18\n" +
 	"\acollect\x18\x02 \x01(\x04R\acollect\x12\x10\n" +
@@ -2181,7 +2750,7 @@ const file_placementpb_placement_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x1f\n" +
 	"\vlease_until\x18\x03 \x01(\x04R\n" +
 	"leaseUntil\x12\x1c\n" +
-	"\tconfirmed\x18\x04 \x01(\bR\tconfirmed2\xaa\a\n" +
+	"\tconfirmed\x18\x04 \x01(\bR\tconfirmed2\xd1\b\n" +
 	"\tPlacement\x12G\n" +
 	"\x04Join\x12\x1e.quorate.placement.JoinRequest\x1a\x1f.quorate.placement.JoinResponse\x12Y\n" +
 	"\n" +
@@ -2195,7 +2764,9 @@ const file_placementpb_placement_proto_rawDesc = "" +
 	"\x06Alarms\x12 .quorate.placement.AlarmsRequest\x1a!.quorate.placement.AlarmsResponse\x12S\n" +
 	"\bSetStore\x12\".quorate.placement.SetStoreRequest\x1a#.quorate.placement.SetStoreResponse\x12Y\n" +
 	"\n" +
-	"Schedulers\x12$.quorate.placement.SchedulersRequest\x1a%.quorate.placement.SchedulersResponseB1Z/github.com/quorate-db/quorate/proto/placementpbb\x06proto3"
+	"Schedulers\x12$.quorate.placement.SchedulersRequest\x1a%.quorate.placement.SchedulersResponse\x12P\n" +
+	"\aExplain\x12!.quorate.placement.ExplainRequest\x1a\".quorate.placement.ExplainResponse\x12S\n" +
+	"\bSettings\x12\".quorate.placement.SettingsRequest\x1a#.quorate.placement.SettingsResponseB1Z/github.com/quorate-db/quorate/proto/placementpbb\x06proto3"
 
 var (
 	file_placementpb_placement_proto_rawDescOnce sync.Once
@@ -2209,101 +2780,118 @@ func file_placementpb_placement_proto_rawDescGZIP() []byte {
 	return file_placementpb_placement_proto_rawDescData
 }
 
-var file_placementpb_placement_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_placementpb_placement_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_placementpb_placement_proto_goTypes = []any{
-	(*Alarm)(nil),               // 0: quorate.placement.Alarm
-	(*AlarmsRequest)(nil),       // 1: quorate.placement.AlarmsRequest
-	(*AlarmsResponse)(nil),      // 2: quorate.placement.AlarmsResponse
-	(*SetStoreRequest)(nil),     // 3: quorate.placement.SetStoreRequest
-	(*SetStoreResponse)(nil),    // 4: quorate.placement.SetStoreResponse
-	(*SchedulersRequest)(nil),   // 5: quorate.placement.SchedulersRequest
-	(*Scheduler)(nil),           // 6: quorate.placement.Scheduler
-	(*SchedulersResponse)(nil),  // 7: quorate.placement.SchedulersResponse
-	(*Error)(nil),               // 8: quorate.placement.Error
-	(*JoinRequest)(nil),         // 9: quorate.placement.JoinRequest
-	(*JoinResponse)(nil),        // 10: quorate.placement.JoinResponse
-	(*TimestampsRequest)(nil),   // 11: quorate.placement.TimestampsRequest
-	(*TimestampsResponse)(nil),  // 12: quorate.placement.TimestampsResponse
-	(*AllocIDsRequest)(nil),     // 13: quorate.placement.AllocIDsRequest
-	(*AllocIDsResponse)(nil),    // 14: quorate.placement.AllocIDsResponse
-	(*RegionReport)(nil),        // 15: quorate.placement.RegionReport
-	(*StoreStats)(nil),          // 16: quorate.placement.StoreStats
-	(*ReportRequest)(nil),       // 17: quorate.placement.ReportRequest
-	(*ReportResponse)(nil),      // 18: quorate.placement.ReportResponse
-	(*GCPoint)(nil),             // 19: quorate.placement.GCPoint
-	(*WatchRequest)(nil),        // 20: quorate.placement.WatchRequest
-	(*RegionRoute)(nil),         // 21: quorate.placement.RegionRoute
-	(*DirectoryUpdate)(nil),     // 22: quorate.placement.DirectoryUpdate
-	(*Operator)(nil),            // 23: quorate.placement.Operator
-	(*OperatorsRequest)(nil),    // 24: quorate.placement.OperatorsRequest
-	(*OperatorsResponse)(nil),   // 25: quorate.placement.OperatorsResponse
-	(*OperateRequest)(nil),      // 26: quorate.placement.OperateRequest
-	(*OperateResponse)(nil),     // 27: quorate.placement.OperateResponse
-	(*SchemaLeaseRequest)(nil),  // 28: quorate.placement.SchemaLeaseRequest
-	(*SchemaLeaseResponse)(nil), // 29: quorate.placement.SchemaLeaseResponse
-	(metapb.StoreState)(0),      // 30: quorate.meta.StoreState
-	(*metapb.Store)(nil),        // 31: quorate.meta.Store
-	(*metapb.Region)(nil),       // 32: quorate.meta.Region
-	(*metapb.Epoch)(nil),        // 33: quorate.meta.Epoch
+	(*RegionEvent)(nil),         // 0: quorate.placement.RegionEvent
+	(*Verdict)(nil),             // 1: quorate.placement.Verdict
+	(*ExplainRequest)(nil),      // 2: quorate.placement.ExplainRequest
+	(*ExplainResponse)(nil),     // 3: quorate.placement.ExplainResponse
+	(*Setting)(nil),             // 4: quorate.placement.Setting
+	(*SettingsRequest)(nil),     // 5: quorate.placement.SettingsRequest
+	(*SettingsResponse)(nil),    // 6: quorate.placement.SettingsResponse
+	(*Alarm)(nil),               // 7: quorate.placement.Alarm
+	(*AlarmsRequest)(nil),       // 8: quorate.placement.AlarmsRequest
+	(*AlarmsResponse)(nil),      // 9: quorate.placement.AlarmsResponse
+	(*SetStoreRequest)(nil),     // 10: quorate.placement.SetStoreRequest
+	(*SetStoreResponse)(nil),    // 11: quorate.placement.SetStoreResponse
+	(*SchedulersRequest)(nil),   // 12: quorate.placement.SchedulersRequest
+	(*Scheduler)(nil),           // 13: quorate.placement.Scheduler
+	(*SchedulersResponse)(nil),  // 14: quorate.placement.SchedulersResponse
+	(*Error)(nil),               // 15: quorate.placement.Error
+	(*JoinRequest)(nil),         // 16: quorate.placement.JoinRequest
+	(*JoinResponse)(nil),        // 17: quorate.placement.JoinResponse
+	(*TimestampsRequest)(nil),   // 18: quorate.placement.TimestampsRequest
+	(*TimestampsResponse)(nil),  // 19: quorate.placement.TimestampsResponse
+	(*AllocIDsRequest)(nil),     // 20: quorate.placement.AllocIDsRequest
+	(*AllocIDsResponse)(nil),    // 21: quorate.placement.AllocIDsResponse
+	(*RegionReport)(nil),        // 22: quorate.placement.RegionReport
+	(*StoreStats)(nil),          // 23: quorate.placement.StoreStats
+	(*ReportRequest)(nil),       // 24: quorate.placement.ReportRequest
+	(*ReportResponse)(nil),      // 25: quorate.placement.ReportResponse
+	(*GCPoint)(nil),             // 26: quorate.placement.GCPoint
+	(*WatchRequest)(nil),        // 27: quorate.placement.WatchRequest
+	(*RegionRoute)(nil),         // 28: quorate.placement.RegionRoute
+	(*DirectoryUpdate)(nil),     // 29: quorate.placement.DirectoryUpdate
+	(*Operator)(nil),            // 30: quorate.placement.Operator
+	(*OperatorsRequest)(nil),    // 31: quorate.placement.OperatorsRequest
+	(*OperatorsResponse)(nil),   // 32: quorate.placement.OperatorsResponse
+	(*OperateRequest)(nil),      // 33: quorate.placement.OperateRequest
+	(*OperateResponse)(nil),     // 34: quorate.placement.OperateResponse
+	(*SchemaLeaseRequest)(nil),  // 35: quorate.placement.SchemaLeaseRequest
+	(*SchemaLeaseResponse)(nil), // 36: quorate.placement.SchemaLeaseResponse
+	(metapb.StoreState)(0),      // 37: quorate.meta.StoreState
+	(*metapb.Store)(nil),        // 38: quorate.meta.Store
+	(*metapb.Region)(nil),       // 39: quorate.meta.Region
+	(*metapb.Epoch)(nil),        // 40: quorate.meta.Epoch
 }
 var file_placementpb_placement_proto_depIdxs = []int32{
-	0,  // 0: quorate.placement.AlarmsRequest.add:type_name -> quorate.placement.Alarm
-	8,  // 1: quorate.placement.AlarmsResponse.error:type_name -> quorate.placement.Error
-	0,  // 2: quorate.placement.AlarmsResponse.alarms:type_name -> quorate.placement.Alarm
-	30, // 3: quorate.placement.SetStoreRequest.state:type_name -> quorate.meta.StoreState
-	8,  // 4: quorate.placement.SetStoreResponse.error:type_name -> quorate.placement.Error
-	31, // 5: quorate.placement.SetStoreResponse.store:type_name -> quorate.meta.Store
-	8,  // 6: quorate.placement.SchedulersResponse.error:type_name -> quorate.placement.Error
-	6,  // 7: quorate.placement.SchedulersResponse.schedulers:type_name -> quorate.placement.Scheduler
-	31, // 8: quorate.placement.JoinRequest.store:type_name -> quorate.meta.Store
-	8,  // 9: quorate.placement.JoinResponse.error:type_name -> quorate.placement.Error
-	31, // 10: quorate.placement.JoinResponse.stores:type_name -> quorate.meta.Store
-	8,  // 11: quorate.placement.TimestampsResponse.error:type_name -> quorate.placement.Error
-	8,  // 12: quorate.placement.AllocIDsResponse.error:type_name -> quorate.placement.Error
-	32, // 13: quorate.placement.RegionReport.region:type_name -> quorate.meta.Region
-	31, // 14: quorate.placement.ReportRequest.store:type_name -> quorate.meta.Store
-	16, // 15: quorate.placement.ReportRequest.stats:type_name -> quorate.placement.StoreStats
-	15, // 16: quorate.placement.ReportRequest.regions:type_name -> quorate.placement.RegionReport
-	8,  // 17: quorate.placement.ReportResponse.error:type_name -> quorate.placement.Error
-	19, // 18: quorate.placement.ReportResponse.gc:type_name -> quorate.placement.GCPoint
-	32, // 19: quorate.placement.RegionRoute.region:type_name -> quorate.meta.Region
-	8,  // 20: quorate.placement.DirectoryUpdate.error:type_name -> quorate.placement.Error
-	21, // 21: quorate.placement.DirectoryUpdate.regions:type_name -> quorate.placement.RegionRoute
-	31, // 22: quorate.placement.DirectoryUpdate.stores:type_name -> quorate.meta.Store
-	33, // 23: quorate.placement.Operator.epoch:type_name -> quorate.meta.Epoch
-	8,  // 24: quorate.placement.OperatorsResponse.error:type_name -> quorate.placement.Error
-	23, // 25: quorate.placement.OperatorsResponse.operators:type_name -> quorate.placement.Operator
-	8,  // 26: quorate.placement.OperateResponse.error:type_name -> quorate.placement.Error
-	23, // 27: quorate.placement.OperateResponse.operator:type_name -> quorate.placement.Operator
-	32, // 28: quorate.placement.OperateResponse.regions:type_name -> quorate.meta.Region
-	8,  // 29: quorate.placement.SchemaLeaseResponse.error:type_name -> quorate.placement.Error
-	9,  // 30: quorate.placement.Placement.Join:input_type -> quorate.placement.JoinRequest
-	11, // 31: quorate.placement.Placement.Timestamps:input_type -> quorate.placement.TimestampsRequest
-	13, // 32: quorate.placement.Placement.AllocIDs:input_type -> quorate.placement.AllocIDsRequest
-	17, // 33: quorate.placement.Placement.Report:input_type -> quorate.placement.ReportRequest
-	20, // 34: quorate.placement.Placement.Watch:input_type -> quorate.placement.WatchRequest
-	24, // 35: quorate.placement.Placement.Operators:input_type -> quorate.placement.OperatorsRequest
-	26, // 36: quorate.placement.Placement.Operate:input_type -> quorate.placement.OperateRequest
-	28, // 37: quorate.placement.Placement.SchemaLease:input_type -> quorate.placement.SchemaLeaseRequest
-	1,  // 38: quorate.placement.Placement.Alarms:input_type -> quorate.placement.AlarmsRequest
-	3,  // 39: quorate.placement.Placement.SetStore:input_type -> quorate.placement.SetStoreRequest
-	5,  // 40: quorate.placement.Placement.Schedulers:input_type -> quorate.placement.SchedulersRequest
-	10, // 41: quorate.placement.Placement.Join:output_type -> quorate.placement.JoinResponse
-	12, // 42: quorate.placement.Placement.Timestamps:output_type -> quorate.placement.TimestampsResponse
-	14, // 43: quorate.placement.Placement.AllocIDs:output_type -> quorate.placement.AllocIDsResponse
-	18, // 44: quorate.placement.Placement.Report:output_type -> quorate.placement.ReportResponse
-	22, // 45: quorate.placement.Placement.Watch:output_type -> quorate.placement.DirectoryUpdate
-	25, // 46: quorate.placement.Placement.Operators:output_type -> quorate.placement.OperatorsResponse
-	27, // 47: quorate.placement.Placement.Operate:output_type -> quorate.placement.OperateResponse
-	29, // 48: quorate.placement.Placement.SchemaLease:output_type -> quorate.placement.SchemaLeaseResponse
-	2,  // 49: quorate.placement.Placement.Alarms:output_type -> quorate.placement.AlarmsResponse
-	4,  // 50: quorate.placement.Placement.SetStore:output_type -> quorate.placement.SetStoreResponse
-	7,  // 51: quorate.placement.Placement.Schedulers:output_type -> quorate.placement.SchedulersResponse
-	41, // [41:52] is the sub-list for method output_type
-	30, // [30:41] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	15, // 0: quorate.placement.ExplainResponse.error:type_name -> quorate.placement.Error
+	1,  // 1: quorate.placement.ExplainResponse.verdicts:type_name -> quorate.placement.Verdict
+	0,  // 2: quorate.placement.ExplainResponse.events:type_name -> quorate.placement.RegionEvent
+	30, // 3: quorate.placement.ExplainResponse.operators:type_name -> quorate.placement.Operator
+	15, // 4: quorate.placement.SettingsResponse.error:type_name -> quorate.placement.Error
+	4,  // 5: quorate.placement.SettingsResponse.settings:type_name -> quorate.placement.Setting
+	7,  // 6: quorate.placement.AlarmsRequest.add:type_name -> quorate.placement.Alarm
+	15, // 7: quorate.placement.AlarmsResponse.error:type_name -> quorate.placement.Error
+	7,  // 8: quorate.placement.AlarmsResponse.alarms:type_name -> quorate.placement.Alarm
+	37, // 9: quorate.placement.SetStoreRequest.state:type_name -> quorate.meta.StoreState
+	15, // 10: quorate.placement.SetStoreResponse.error:type_name -> quorate.placement.Error
+	38, // 11: quorate.placement.SetStoreResponse.store:type_name -> quorate.meta.Store
+	15, // 12: quorate.placement.SchedulersResponse.error:type_name -> quorate.placement.Error
+	13, // 13: quorate.placement.SchedulersResponse.schedulers:type_name -> quorate.placement.Scheduler
+	38, // 14: quorate.placement.JoinRequest.store:type_name -> quorate.meta.Store
+	15, // 15: quorate.placement.JoinResponse.error:type_name -> quorate.placement.Error
+	38, // 16: quorate.placement.JoinResponse.stores:type_name -> quorate.meta.Store
+	15, // 17: quorate.placement.TimestampsResponse.error:type_name -> quorate.placement.Error
+	15, // 18: quorate.placement.AllocIDsResponse.error:type_name -> quorate.placement.Error
+	39, // 19: quorate.placement.RegionReport.region:type_name -> quorate.meta.Region
+	38, // 20: quorate.placement.ReportRequest.store:type_name -> quorate.meta.Store
+	23, // 21: quorate.placement.ReportRequest.stats:type_name -> quorate.placement.StoreStats
+	22, // 22: quorate.placement.ReportRequest.regions:type_name -> quorate.placement.RegionReport
+	15, // 23: quorate.placement.ReportResponse.error:type_name -> quorate.placement.Error
+	26, // 24: quorate.placement.ReportResponse.gc:type_name -> quorate.placement.GCPoint
+	39, // 25: quorate.placement.RegionRoute.region:type_name -> quorate.meta.Region
+	15, // 26: quorate.placement.DirectoryUpdate.error:type_name -> quorate.placement.Error
+	28, // 27: quorate.placement.DirectoryUpdate.regions:type_name -> quorate.placement.RegionRoute
+	38, // 28: quorate.placement.DirectoryUpdate.stores:type_name -> quorate.meta.Store
+	40, // 29: quorate.placement.Operator.epoch:type_name -> quorate.meta.Epoch
+	15, // 30: quorate.placement.OperatorsResponse.error:type_name -> quorate.placement.Error
+	30, // 31: quorate.placement.OperatorsResponse.operators:type_name -> quorate.placement.Operator
+	15, // 32: quorate.placement.OperateResponse.error:type_name -> quorate.placement.Error
+	30, // 33: quorate.placement.OperateResponse.operator:type_name -> quorate.placement.Operator
+	39, // 34: quorate.placement.OperateResponse.regions:type_name -> quorate.meta.Region
+	15, // 35: quorate.placement.SchemaLeaseResponse.error:type_name -> quorate.placement.Error
+	16, // 36: quorate.placement.Placement.Join:input_type -> quorate.placement.JoinRequest
+	18, // 37: quorate.placement.Placement.Timestamps:input_type -> quorate.placement.TimestampsRequest
+	20, // 38: quorate.placement.Placement.AllocIDs:input_type -> quorate.placement.AllocIDsRequest
+	24, // 39: quorate.placement.Placement.Report:input_type -> quorate.placement.ReportRequest
+	27, // 40: quorate.placement.Placement.Watch:input_type -> quorate.placement.WatchRequest
+	31, // 41: quorate.placement.Placement.Operators:input_type -> quorate.placement.OperatorsRequest
+	33, // 42: quorate.placement.Placement.Operate:input_type -> quorate.placement.OperateRequest
+	35, // 43: quorate.placement.Placement.SchemaLease:input_type -> quorate.placement.SchemaLeaseRequest
+	8,  // 44: quorate.placement.Placement.Alarms:input_type -> quorate.placement.AlarmsRequest
+	10, // 45: quorate.placement.Placement.SetStore:input_type -> quorate.placement.SetStoreRequest
+	12, // 46: quorate.placement.Placement.Schedulers:input_type -> quorate.placement.SchedulersRequest
+	2,  // 47: quorate.placement.Placement.Explain:input_type -> quorate.placement.ExplainRequest
+	5,  // 48: quorate.placement.Placement.Settings:input_type -> quorate.placement.SettingsRequest
+	17, // 49: quorate.placement.Placement.Join:output_type -> quorate.placement.JoinResponse
+	19, // 50: quorate.placement.Placement.Timestamps:output_type -> quorate.placement.TimestampsResponse
+	21, // 51: quorate.placement.Placement.AllocIDs:output_type -> quorate.placement.AllocIDsResponse
+	25, // 52: quorate.placement.Placement.Report:output_type -> quorate.placement.ReportResponse
+	29, // 53: quorate.placement.Placement.Watch:output_type -> quorate.placement.DirectoryUpdate
+	32, // 54: quorate.placement.Placement.Operators:output_type -> quorate.placement.OperatorsResponse
+	34, // 55: quorate.placement.Placement.Operate:output_type -> quorate.placement.OperateResponse
+	36, // 56: quorate.placement.Placement.SchemaLease:output_type -> quorate.placement.SchemaLeaseResponse
+	9,  // 57: quorate.placement.Placement.Alarms:output_type -> quorate.placement.AlarmsResponse
+	11, // 58: quorate.placement.Placement.SetStore:output_type -> quorate.placement.SetStoreResponse
+	14, // 59: quorate.placement.Placement.Schedulers:output_type -> quorate.placement.SchedulersResponse
+	3,  // 60: quorate.placement.Placement.Explain:output_type -> quorate.placement.ExplainResponse
+	6,  // 61: quorate.placement.Placement.Settings:output_type -> quorate.placement.SettingsResponse
+	49, // [49:62] is the sub-list for method output_type
+	36, // [36:49] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_placementpb_placement_proto_init() }
@@ -2317,7 +2905,7 @@ func file_placementpb_placement_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_placementpb_placement_proto_rawDesc), len(file_placementpb_placement_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

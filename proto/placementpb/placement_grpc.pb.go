@@ -34,6 +34,8 @@ const (
 	Placement_Alarms_FullMethodName      = "/quorate.placement.Placement/Alarms"
 	Placement_SetStore_FullMethodName    = "/quorate.placement.Placement/SetStore"
 	Placement_Schedulers_FullMethodName  = "/quorate.placement.Placement/Schedulers"
+	Placement_Explain_FullMethodName     = "/quorate.placement.Placement/Explain"
+	Placement_Settings_FullMethodName    = "/quorate.placement.Placement/Settings"
 )
 
 // PlacementClient is the client API for Placement service.
@@ -55,6 +57,10 @@ type PlacementClient interface {
 	SetStore(ctx context.Context, in *SetStoreRequest, opts ...grpc.CallOption) (*SetStoreResponse, error)
 	// Schedulers pauses or resumes a scheduler and answers with the state of all.
 	Schedulers(ctx context.Context, in *SchedulersRequest, opts ...grpc.CallOption) (*SchedulersResponse, error)
+	// Explain says why a region is where it is and as it is.
+	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
+	// Settings changes a setting of the cluster, if asked to, and answers with all.
+	Settings(ctx context.Context, in *SettingsRequest, opts ...grpc.CallOption) (*SettingsResponse, error)
 }
 
 type placementClient struct {
@@ -184,6 +190,26 @@ func (c *placementClient) Schedulers(ctx context.Context, in *SchedulersRequest,
 	return out, nil
 }
 
+func (c *placementClient) Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainResponse)
+	err := c.cc.Invoke(ctx, Placement_Explain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *placementClient) Settings(ctx context.Context, in *SettingsRequest, opts ...grpc.CallOption) (*SettingsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SettingsResponse)
+	err := c.cc.Invoke(ctx, Placement_Settings_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PlacementServer is the server API for Placement service.
 // All implementations must embed UnimplementedPlacementServer
 // for forward compatibility.
@@ -203,6 +229,10 @@ type PlacementServer interface {
 	SetStore(context.Context, *SetStoreRequest) (*SetStoreResponse, error)
 	// Schedulers pauses or resumes a scheduler and answers with the state of all.
 	Schedulers(context.Context, *SchedulersRequest) (*SchedulersResponse, error)
+	// Explain says why a region is where it is and as it is.
+	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
+	// Settings changes a setting of the cluster, if asked to, and answers with all.
+	Settings(context.Context, *SettingsRequest) (*SettingsResponse, error)
 	mustEmbedUnimplementedPlacementServer()
 }
 
@@ -245,6 +275,12 @@ func (UnimplementedPlacementServer) SetStore(context.Context, *SetStoreRequest) 
 }
 func (UnimplementedPlacementServer) Schedulers(context.Context, *SchedulersRequest) (*SchedulersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Schedulers not implemented")
+}
+func (UnimplementedPlacementServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
+}
+func (UnimplementedPlacementServer) Settings(context.Context, *SettingsRequest) (*SettingsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Settings not implemented")
 }
 func (UnimplementedPlacementServer) mustEmbedUnimplementedPlacementServer() {}
 func (UnimplementedPlacementServer) testEmbeddedByValue()                   {}
@@ -458,6 +494,42 @@ func _Placement_Schedulers_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Placement_Explain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PlacementServer).Explain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Placement_Explain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PlacementServer).Explain(ctx, req.(*ExplainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Placement_Settings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SettingsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PlacementServer).Settings(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Placement_Settings_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PlacementServer).Settings(ctx, req.(*SettingsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Placement_ServiceDesc is the grpc.ServiceDesc for Placement service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -504,6 +576,14 @@ var Placement_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Schedulers",
 			Handler:    _Placement_Schedulers_Handler,
+		},
+		{
+			MethodName: "Explain",
+			Handler:    _Placement_Explain_Handler,
+		},
+		{
+			MethodName: "Settings",
+			Handler:    _Placement_Settings_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
