@@ -19,7 +19,7 @@ func (s *Store) checkSizes(touched []*replica.Replica) {
 	}
 	for _, r := range touched {
 		i := r.Info()
-		if i.IsLeader && i.Ready && i.SizeBytes > s.o.SplitSizeBytes && r.RegionID() != region.PlacementID {
+		if i.IsLeader && i.Ready && i.SizeBytes > s.splitSize() && r.RegionID() != region.PlacementID {
 			s.work.splits.pushMax(r.RegionID(), splitQueueMax)
 			s.touched.note(r) // the split may fail
 		}
@@ -38,16 +38,16 @@ func (s *Store) splitBySize(ctx context.Context, id uint64) {
 		return
 	}
 	i := r.Info()
-	if !i.IsLeader || !i.Ready || i.SizeBytes <= s.o.SplitSizeBytes || region.IsJoint(i.Region) {
+	if !i.IsLeader || !i.Ready || i.SizeBytes <= s.splitSize() || region.IsJoint(i.Region) {
 		return
 	}
-	split, size, err := findSplitKeys(ctx, s.eng.State, i.Region, s.o.SplitSizeBytes/2)
+	split, size, err := findSplitKeys(ctx, s.eng.State, i.Region, s.splitSize()/2)
 	if err != nil {
 		s.log.Error("no split keys", "region", id, "error", err)
 		return
 	}
 	r.SetSize(size)
-	if size <= s.o.SplitSizeBytes || len(split) == 0 {
+	if size <= s.splitSize() || len(split) == 0 {
 		return
 	}
 	req := &kvpb.SplitRequest{Keys: split}

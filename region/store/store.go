@@ -76,6 +76,7 @@ type Store struct {
 	}
 	gcDeleted atomic.Uint64
 	space     space
+	splitAt   atomic.Int64 // see SetSplitSize
 
 	reports struct {
 		todo noted
