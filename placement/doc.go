@@ -12,8 +12,10 @@
 // Only the one on the group's leader works; the others say who leads. What cannot
 // be made again is kept in the group: the cluster's id, the ids given out, the
 // stores, the bound of timestamps, the schema version, the bounds of the garbage
-// collection. The directory is made
-// again from the stores' reports by every new leader, within about a second.
+// collection, the settings that somebody chose (settings.go). The directory is made
+// again from the stores' reports by every new leader, within about a second. What
+// happened to regions (events.go) and which operators ended is in the leader's memory
+// alone; Explain answers from it and from what the schedulers think.
 //
 // Invariants:
 //   - Ids and timestamps are given only below a bound that is stored already.

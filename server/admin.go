@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"time"
 
 	"github.com/quorate-db/quorate/placement"
 	"github.com/quorate-db/quorate/placement/client"
@@ -183,37 +182,6 @@ func inSpans(r *metapb.Region, spans [][2][]byte) bool {
 	return false
 }
 
-func (a *admin) DescribeRegion(ctx context.Context, req *adminpb.DescribeRegionRequest) (*adminpb.DescribeRegionResponse, error) {
-	n := a.n
-	for _, r := range n.regionsNow() {
-		if r.Region.Id != req.RegionId {
-			continue
-		}
-		resp := &adminpb.DescribeRegionResponse{Region: n.regionInfo(r), Term: r.Term}
-		for _, p := range r.Region.Peers {
-			resp.Replicas = append(resp.Replicas, &adminpb.ReplicaInfo{PeerId: p.Id, NodeId: p.NodeId, State: "unknown"})
-		}
-		if r.LeaderStore == 0 {
-			return resp, nil
-		}
-		ar, err := regionAdmin{n}.Admin(ctx, r.LeaderStore, r.Region, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_Describe{Describe: &kvpb.DescribeRequest{}}})
-		if err != nil {
-			return resp, nil // the leader is away: what memory has is the answer
-		}
-		d := ar.GetDescribe()
-		resp.Term, resp.AppliedIndex, resp.LastIndex = d.Term, d.AppliedIndex, d.LastIndex
-		for _, rep := range resp.Replicas {
-			for _, p := range d.Progress {
-				if p.PeerId == rep.PeerId {
-					rep.Match, rep.State, rep.RecentlyActive = p.Match, p.State, p.RecentlyActive
-				}
-			}
-		}
-		return resp, nil
-	}
-	return &adminpb.DescribeRegionResponse{Error: fmt.Sprintf("there is no region %d", req.RegionId)}, nil
-}
-
 func (a *admin) Operate(ctx context.Context, req *placementpb.OperateRequest) (*placementpb.OperateResponse, error) {
 	var boundary []byte
 	if rt, err := a.n.dir.LookupID(ctx, req.RegionId); err == nil && req.Kind == string(scheduler.Merge) {
@@ -276,109 +244,6 @@ func (a *admin) Split(ctx context.Context, req *adminpb.SplitRequest) (*adminpb.
 		}
 	}
 	return resp, nil
-}
-
-func (a *admin) Status(ctx context.Context, _ *adminpb.StatusRequest) (*adminpb.StatusResponse, error) {
-	n := a.n
-	st := &adminpb.StatusResponse{
-		ClusterId: n.ident.ClusterID, NodeId: n.ident.NodeID, Version: Version, StartedUnixMs: n.began.UnixMilli(),
-		PlacementLeader: n.client.Leader(),
-	}
-	probe, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	err := n.probe(probe)
-	st.Ready = n.serves.Load() && err == nil
-	problem := func(what, why, try string) {
-		st.Problems = append(st.Problems, &adminpb.Problem{What: what, Why: why, Try: try})
-	}
-	if err != nil {
-		problem(fmt.Sprintf("node %d cannot run statements", n.ident.NodeID), err.Error(), "quorate node ls")
-	}
-	live := 0
-	for _, s := range n.nodes() {
-		if s.Store.State == metapb.StoreState_REMOVED {
-			continue
-		}
-		st.NodesTotal++
-		if s.Live || s.Store.State == metapb.StoreState_DECOMMISSIONING {
-			live++
-		} else {
-			problem(fmt.Sprintf("node %d is %s", s.Store.NodeId, s.Store.State), "it has not reported for some seconds", fmt.Sprintf("start it again: quorate start --store DIR (it listened on %s)", s.Store.RpcAddress))
-		}
-	}
-	st.NodesLive = uint32(live)
-	want := min(3, live)
-	replicas, leaders := map[uint64]int{}, map[uint64]int{}
-	for _, r := range n.regionsNow() {
-		st.Regions++
-		voters := 0
-		for _, p := range r.Region.Peers {
-			replicas[p.StoreId]++
-			if p.Role == metapb.PeerRole_VOTER {
-				voters++
-			} else {
-				st.RegionsWithLearner++
-			}
-		}
-		if voters < want && want != 2 {
-			st.RegionsUnderReplicated++
-		}
-		if r.LeaderStore == 0 {
-			st.RegionsWithoutLeader++
-		} else {
-			leaders[r.LeaderStore]++
-		}
-	}
-	if st.RegionsWithoutLeader > 0 {
-		problem(fmt.Sprintf("%d regions have no leader", st.RegionsWithoutLeader), "no quorum of their replicas answers, or an election is going on", "quorate region ls")
-	}
-	if st.RegionsUnderReplicated > 0 {
-		problem(fmt.Sprintf("%d regions have fewer than %d voters", st.RegionsUnderReplicated, want), "replicas are being made", "quorate wait --for replicated")
-	}
-	ops, err := n.client.Operators(probe, true)
-	if err != nil {
-		problem("placement does not answer", err.Error(), "quorate node ls")
-	}
-	alarms, alarmErr := n.client.Alarms(probe, nil, 0)
-	if alarmErr != nil && err == nil {
-		problem("the alarms of the cluster are not known", alarmErr.Error(), "quorate status")
-	}
-	for _, a := range alarms {
-		problem(a.Text, "noticed at "+time.UnixMilli(a.SinceUnixMs).UTC().Format(time.DateTime)+" UTC", fmt.Sprintf("quorate debug check-replicas --region %d", a.RegionId))
-	}
-	for _, op := range ops {
-		if op.State == "running" {
-			st.OperatorsRunning++
-			continue
-		}
-		st.LastOperatorUnixMs = max(st.LastOperatorUnixMs, op.EndedUnixMs)
-	}
-	quiet := n.cfg.Env.Clock.Now().UnixMilli()-st.LastOperatorUnixMs >= 5000
-	st.Balanced = err == nil && quiet && st.OperatorsRunning == 0 && st.RegionsUnderReplicated == 0 && st.RegionsWithoutLeader == 0 &&
-		st.RegionsWithLearner == 0 && even(n.nodes(), replicas) && even(n.nodes(), leaders)
-	return st, nil
-}
-
-// even reports whether each live node's count is within max(2, 5 %) of the mean.
-func even(nodes []*adminpb.Node, count map[uint64]int) bool {
-	total, live := 0, 0
-	for _, n := range nodes {
-		if n.Live {
-			live++
-			total += count[n.Store.Id]
-		}
-	}
-	if live == 0 {
-		return false
-	}
-	mean := float64(total) / float64(live)
-	slack := max(2, mean*0.05)
-	for _, n := range nodes {
-		if n.Live && (float64(count[n.Store.Id]) > mean+slack || float64(count[n.Store.Id]) < mean-slack) {
-			return false
-		}
-	}
-	return true
 }
 
 // middle returns the middle one of the keys of a region.

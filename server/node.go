@@ -81,6 +81,7 @@ type Node struct {
 	http      *http.Server
 
 	reports *reporter
+	rates   *rates
 	group   *stop.Group
 	// built is closed when all of the above are set: the store calls back
 	// while it is being opened.
@@ -235,6 +236,7 @@ func firstRegions() []*metapb.Region {
 func (n *Node) build() error {
 	n.grpc = NewGRPCServer(n.certs)
 	n.reports = newReporter(n)
+	n.rates = newRates()
 	var err error
 	n.store, err = store.Open(n.engines, store.Options{
 		Transport:      n.openTransport,
@@ -272,7 +274,7 @@ func (n *Node) build() error {
 		StoreID: n.ident.StoreID, ClusterID: n.ident.ClusterID, Group: placementGroup{n.store.Local(placementRegion)},
 		Admin: regionAdmin{n}, AddressOf: n.book.rpc, Clock: n.cfg.Env.Clock, Logger: n.log,
 		Retention: n.cfg.Retention, DownAfter: n.cfg.DownAfter,
-		MergeBelow: n.cfg.SplitSizeBytes / 5, MergeRest: n.cfg.MergeRest,
+		SplitSize: n.cfg.SplitSizeBytes, MergeBelow: n.cfg.SplitSizeBytes / 5, MergeRest: n.cfg.MergeRest,
 	})
 	n.client = client.New(client.Options{
 		StoreID: n.ident.StoreID, ClusterID: n.ident.ClusterID, Local: n.placement.Local(), Dial: n.dial.store,
@@ -359,6 +361,7 @@ func (n *Node) serve(ctx context.Context) error {
 	n.group.Go("schema lease", n.lease.run)
 	n.group.Go("greet", n.greetLoop)
 	n.group.Go("garbage", n.garbageLoop)
+	n.group.Go("rates", n.rateLoop)
 	n.group.Go("check replicas", n.checkLoop)
 	n.group.Go("reload", n.reloadLoop)
 	n.group.Go("http", func(context.Context) {

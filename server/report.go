@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
@@ -23,7 +24,9 @@ const (
 type reporter struct {
 	n    *Node
 	wake chan struct{}
-	mu   struct {
+	// splitSize is what placement said last, 0: nothing yet.
+	splitSize atomic.Int64
+	mu        struct {
 		sync.Mutex
 		full    bool
 		pending map[uint64]*placementpb.RegionReport
@@ -44,6 +47,7 @@ func (r *reporter) RegionsChanged(changed []*placementpb.RegionReport) {
 		r.mu.pending[c.Region.Id] = c
 	}
 	r.mu.Unlock()
+	r.n.rates.led(changed, r.n.cfg.Env.Clock.Now())
 	r.kick()
 }
 
@@ -107,6 +111,10 @@ func (r *reporter) report(ctx context.Context) {
 	again := resp.GetSendFull()
 	if p := resp.GetGc(); err == nil && p != nil {
 		r.n.store.SetGC(store.GCPoint{Fence: timestamp.Timestamp(p.Fence), Collect: timestamp.Timestamp(p.Collect), Now: timestamp.Timestamp(p.Now)})
+	}
+	if err == nil {
+		r.splitSize.Store(int64(resp.GetSplitSizeBytes()))
+		r.n.store.SetSplitSize(int64(resp.GetSplitSizeBytes()))
 	}
 	if err != nil && ctx.Err() == nil {
 		r.n.log.Debug("report to placement", "err", err)

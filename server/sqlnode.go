@@ -15,6 +15,7 @@ import (
 	"github.com/quorate-db/quorate/pgwire"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/proto/placementpb"
 	"github.com/quorate-db/quorate/sql"
 	"github.com/quorate-db/quorate/txn"
 )
@@ -90,6 +91,18 @@ func (a sqlAdmin) Nodes(context.Context) ([]sql.NodeInfo, error) {
 			ID: s.Store.NodeId, SQLAddr: s.Store.SqlAddress, RPCAddr: s.Store.RpcAddress, State: state, Version: s.Store.Version,
 			Started: time.UnixMilli(s.Store.StartedUnixMs), Replicas: int64(s.Replicas), Leaders: int64(s.Leaders),
 		})
+	}
+	return out, nil
+}
+
+func (a sqlAdmin) Settings(ctx context.Context) ([]sql.ClusterSetting, error) {
+	resp, err := a.n.client.Settings(ctx, &placementpb.SettingsRequest{})
+	if err != nil {
+		return nil, err
+	}
+	var out []sql.ClusterSetting
+	for _, s := range resp.Settings {
+		out = append(out, sql.ClusterSetting{Name: s.Name, Value: s.Value, Type: s.Type, Default: s.Default, Min: s.Min, Max: s.Max, About: s.About, Set: s.Set})
 	}
 	return out, nil
 }

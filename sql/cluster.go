@@ -45,6 +45,23 @@ func quorateNodes(ctx context.Context, s *Session, _ map[int]types.Datum, yield 
 	return nil
 }
 
+func quorateSettings(ctx context.Context, s *Session, _ map[int]types.Datum, yield yieldRow) error {
+	a, err := s.admin()
+	if err != nil {
+		return err
+	}
+	list, err := a.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		if err := yield([]types.Datum{dText(c.Name), dText(c.Value), dText(c.Type), dText(c.Default), dText(c.Min), dText(c.Max), dBool(c.Set), dText(c.About)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func quorateRegions(ctx context.Context, s *Session, _ map[int]types.Datum, yield yieldRow) error {
 	a, err := s.admin()
 	if err != nil {

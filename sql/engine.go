@@ -55,6 +55,15 @@ type Admin interface {
 	// Locks lists the row locks and advisory locks in the memory of all leaders, and
 	// who waits for them.
 	Locks(ctx context.Context) ([]LockInfo, error)
+	// Settings lists the settings of the cluster by name.
+	Settings(ctx context.Context) ([]ClusterSetting, error)
+}
+
+// ClusterSetting is a setting of the cluster. Its values are text, such as 10m or 96MiB.
+type ClusterSetting struct {
+	Name, Value, Type, Default, Min, Max, About string
+	// Set says that somebody chose the value.
+	Set bool
 }
 
 // RegionInfo describes a region.

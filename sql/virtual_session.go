@@ -40,6 +40,13 @@ func (v *sessionView) state() string {
 	return "idle"
 }
 
+// Sessions is how many sessions are open on this node.
+func (e *Engine) Sessions() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.mu.sessions)
+}
+
 // sessionViews lists the sessions of this node, the oldest first.
 func (e *Engine) sessionViews() []sessionView {
 	e.mu.Lock()

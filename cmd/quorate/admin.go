@@ -48,72 +48,7 @@ func (g *globals) call(ctx context.Context, f func(context.Context, adminpb.Admi
 	return nil
 }
 
-// ---- status, wait ----
-
-func newStatus(g *globals) *cobra.Command {
-	cmd := &cobra.Command{Use: "status", Short: "Say whether the cluster is healthy, and if not, what to do", Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return g.call(cmd.Context(), func(ctx context.Context, cl adminpb.AdminClient) error {
-				st, err := cl.Status(ctx, &adminpb.StatusRequest{})
-				if err != nil {
-					return err
-				}
-				if err := show(cmd.OutOrStdout(), g.output, statusJSON(st), func(w io.Writer, _ bool) { statusText(w, st) }); err != nil {
-					return err
-				}
-				if len(st.Problems) > 0 {
-					return &exitError{code: exitDegraded, quiet: true}
-				}
-				return nil
-			})
-		}}
-	outputFlag(cmd, g)
-	timeoutFlag(cmd, g, 10*time.Second)
-	return cmd
-}
-
-func statusJSON(st *adminpb.StatusResponse) any {
-	type problem struct {
-		What string `json:"what"`
-		Why  string `json:"why"`
-		Try  string `json:"try"`
-	}
-	problems := []problem{}
-	for _, p := range st.Problems {
-		problems = append(problems, problem{p.What, p.Why, p.Try})
-	}
-	return struct {
-		ClusterID       uint64    `json:"cluster_id"`
-		NodeID          uint64    `json:"node_id"`
-		Version         string    `json:"version"`
-		Healthy         bool      `json:"healthy"`
-		Ready           bool      `json:"ready"`
-		Balanced        bool      `json:"balanced"`
-		NodesLive       uint32    `json:"nodes_live"`
-		NodesTotal      uint32    `json:"nodes_total"`
-		Regions         uint32    `json:"regions"`
-		UnderReplicated uint32    `json:"regions_under_replicated"`
-		WithoutLeader   uint32    `json:"regions_without_leader"`
-		WithLearner     uint32    `json:"regions_with_learner"`
-		Operators       uint32    `json:"operators_running"`
-		PlacementLeader uint64    `json:"placement_leader"`
-		Problems        []problem `json:"problems"`
-	}{st.ClusterId, st.NodeId, st.Version, len(st.Problems) == 0, st.Ready, st.Balanced, st.NodesLive, st.NodesTotal, st.Regions,
-		st.RegionsUnderReplicated, st.RegionsWithoutLeader, st.RegionsWithLearner, st.OperatorsRunning, st.PlacementLeader, problems}
-}
-
-func statusText(w io.Writer, st *adminpb.StatusResponse) {
-	state := "healthy"
-	if len(st.Problems) > 0 {
-		state = "DEGRADED"
-	}
-	fmt.Fprintf(w, "cluster\t%016x\t%s\tversion %s\tseen from node %d\n", st.ClusterId, state, st.Version, st.NodeId)
-	fmt.Fprintf(w, "nodes\t%d live of %d\tplacement led by node %d\n", st.NodesLive, st.NodesTotal, st.PlacementLeader)
-	fmt.Fprintf(w, "regions\t%d\tunder-replicated %d\twithout leader %d\toperators running %d\n", st.Regions, st.RegionsUnderReplicated, st.RegionsWithoutLeader, st.OperatorsRunning)
-	for _, p := range st.Problems {
-		fmt.Fprintf(w, "\n!  %s: %s\n   try: %s\n", p.What, p.Why, p.Try)
-	}
-}
+// ---- wait ----
 
 const waitPoll = 100 * time.Millisecond
 
@@ -179,7 +114,7 @@ func (g *globals) waitUntil(ctx context.Context, what string, cond func(*adminpb
 	var last error
 	for {
 		var rs *adminpb.RegionsResponse
-		if st, err = cl.Status(ctx, &adminpb.StatusRequest{}); err == nil {
+		if st, err = cl.Status(ctx, &adminpb.StatusRequest{Detail: what == "healthy"}); err == nil {
 			if rs, err = cl.Regions(ctx, &adminpb.RegionsRequest{}); err == nil && cond(st, rs) {
 				return nil
 			}
@@ -200,86 +135,6 @@ func (g *globals) waitUntil(ctx context.Context, what string, cond func(*adminpb
 		case <-time.After(waitPoll):
 		}
 	}
-}
-
-// ---- node ----
-
-func newNode(g *globals) *cobra.Command {
-	node := group("node", "Nodes of the cluster")
-	ls := &cobra.Command{Use: "ls", Short: "List the nodes", Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error {
-		return g.call(cmd.Context(), func(ctx context.Context, cl adminpb.AdminClient) error {
-			resp, err := cl.Nodes(ctx, &adminpb.NodesRequest{})
-			if err != nil {
-				return err
-			}
-			return show(cmd.OutOrStdout(), g.output, nodesJSON(resp.Nodes), func(w io.Writer, wide bool) {
-				fmt.Fprint(w, "ID\tSTATE\tSQL\tRPC\tHTTP\tLEADERS\tREPLICAS")
-				if wide {
-					fmt.Fprint(w, "\tVERSION\tLOCALITY\tSTARTED")
-				}
-				fmt.Fprintln(w)
-				for _, n := range resp.Nodes {
-					fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d\t%d", n.Store.NodeId, stateText(n), n.Store.SqlAddress, n.Store.RpcAddress, n.Store.HttpAddress, n.Leaders, n.Replicas)
-					if wide {
-						fmt.Fprintf(w, "\t%s\t%s\t%s", n.Store.Version, localityText(n.Store.Locality), time.UnixMilli(n.Store.StartedUnixMs).Format(time.DateTime))
-					}
-					fmt.Fprintln(w)
-				}
-			})
-		})
-	}}
-	outputFlag(ls, g)
-	timeoutFlag(ls, g, 10*time.Second)
-	node.AddCommand(ls)
-	node.AddCommand(notBuilt("describe N"), newDrain(g), newDecommission(g), newRecommission(g))
-	return node
-}
-
-// notBuilt is a verb of the contract that this version does not have.
-func notBuilt(use string) *cobra.Command {
-	return &cobra.Command{Use: use, Short: "(not built yet)", RunE: func(cmd *cobra.Command, _ []string) error {
-		return &exitError{code: exitFailed, what: cmd.CommandPath() + " is not built yet"}
-	}, Args: cobra.ArbitraryArgs}
-}
-
-func stateText(n *adminpb.Node) string {
-	if n.Store.State == metapb.StoreState_UP {
-		return "live"
-	}
-	return strings.ToLower(n.Store.State.String())
-}
-
-func localityText(m map[string]string) string {
-	var parts []string
-	for k, v := range m {
-		parts = append(parts, k+"="+v)
-	}
-	return strings.Join(parts, ",")
-}
-
-func nodesJSON(nodes []*adminpb.Node) any {
-	type node struct {
-		ID       uint64            `json:"id"`
-		StoreID  uint64            `json:"store_id"`
-		State    string            `json:"state"`
-		Live     bool              `json:"live"`
-		SQL      string            `json:"sql_address"`
-		RPC      string            `json:"rpc_address"`
-		HTTP     string            `json:"http_address"`
-		Version  string            `json:"version"`
-		Locality map[string]string `json:"locality"`
-		Leaders  uint32            `json:"leaders"`
-		Replicas uint32            `json:"replicas"`
-	}
-	out := []node{}
-	for _, n := range nodes {
-		loc := n.Store.Locality
-		if loc == nil {
-			loc = map[string]string{}
-		}
-		out = append(out, node{n.Store.NodeId, n.Store.Id, stateText(n), n.Live, n.Store.SqlAddress, n.Store.RpcAddress, n.Store.HttpAddress, n.Store.Version, loc, n.Leaders, n.Replicas})
-	}
-	return out
 }
 
 // ---- region ----
@@ -373,7 +228,7 @@ func newRegion(g *globals) *cobra.Command {
 	var node, to, from uint64
 	var at string
 	ls := &cobra.Command{Use: "ls", Short: "List the regions in the order of their keys", Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error {
-		return g.call(cmd.Context(), func(ctx context.Context, cl adminpb.AdminClient) error {
+		return g.listing(cmd, func(ctx context.Context, cl adminpb.AdminClient, w io.Writer) error {
 			resp, err := cl.Regions(ctx, &adminpb.RegionsRequest{Table: table, NodeId: node})
 			if err != nil {
 				return err
@@ -381,32 +236,12 @@ func newRegion(g *globals) *cobra.Command {
 			if resp.Error != "" {
 				return &exitError{code: exitFailed, what: resp.Error}
 			}
-			return show(cmd.OutOrStdout(), g.output, regionsJSON(resp.Regions), regionsTable(resp.Regions))
+			return show(w, g.output, regionsJSON(resp.Regions), regionsTable(resp.Regions))
 		})
 	}}
 	ls.Flags().StringVar(&table, "table", "", "only regions that overlap this table or its indexes")
 	ls.Flags().Uint64Var(&node, "node", 0, "only regions with a peer on this node")
-	outputFlag(ls, g)
-	timeoutFlag(ls, g, 10*time.Second)
-
-	describe := &cobra.Command{Use: "describe ID", Short: "Show one region", Args: usageArgs(cobra.ExactArgs(1)), RunE: func(cmd *cobra.Command, args []string) error {
-		id, err := regionID(args[0])
-		if err != nil {
-			return err
-		}
-		return g.call(cmd.Context(), func(ctx context.Context, cl adminpb.AdminClient) error {
-			resp, err := cl.DescribeRegion(ctx, &adminpb.DescribeRegionRequest{RegionId: id})
-			if err != nil {
-				return err
-			}
-			if resp.Error != "" {
-				return &exitError{code: exitFailed, what: resp.Error, try: "quorate region ls"}
-			}
-			return show(cmd.OutOrStdout(), g.output, describeJSON(resp), func(w io.Writer, _ bool) { describeText(w, resp) })
-		})
-	}}
-	outputFlag(describe, g)
-	timeoutFlag(describe, g, 10*time.Second)
+	listingFlags(ls, g)
 
 	split := &cobra.Command{Use: "split ID [--at KEY]", Short: "Cut a region in two", Args: usageArgs(cobra.ExactArgs(1)), RunE: func(cmd *cobra.Command, args []string) error {
 		id, err := regionID(args[0])
@@ -458,13 +293,13 @@ func newRegion(g *globals) *cobra.Command {
 	fromFlag := func(cmd *cobra.Command) {
 		cmd.Flags().Uint64Var(&from, "from", 0, "node that gives it")
 	}
-	region.AddCommand(ls, describe, split,
+	region.AddCommand(ls, newRegionDescribe(g), newRegionWhy(g), newRegionMap(g), split,
 		order("merge ID", "Merge a region with its right neighbour", "merge", func(*cobra.Command) {}),
 		order("transfer-leader ID --to N", "Make another node lead a region", "transfer-leader", toFlag),
 		order("add-peer ID --to N", "Give a node a replica of a region", "add-peer", toFlag),
 		order("remove-peer ID --from N", "Take a node's replica of a region away", "remove-peer", fromFlag),
 		order("move-peer ID --from N --to N", "Move a replica to another node", "move-peer", func(c *cobra.Command) { fromFlag(c); toFlag(c) }),
-		notBuilt("map [TABLE]"), notBuilt("why ID"), newScatter(g))
+		newScatter(g))
 	return region
 }
 
@@ -474,47 +309,6 @@ func regionID(s string) (uint64, error) {
 		return 0, usageFault{fmt.Errorf("%q is not the id of a region", s)}
 	}
 	return id, nil
-}
-
-func describeJSON(d *adminpb.DescribeRegionResponse) any {
-	type replica struct {
-		PeerID uint64 `json:"peer_id"`
-		NodeID uint64 `json:"node_id"`
-		Match  uint64 `json:"match"`
-		State  string `json:"state"`
-		Active bool   `json:"recently_active"`
-	}
-	out := struct {
-		regionJSON
-		Term     uint64    `json:"term"`
-		Applied  uint64    `json:"applied_index"`
-		Last     uint64    `json:"last_index"`
-		Replicas []replica `json:"replicas"`
-	}{regionJSON: toRegionJSON(d.Region), Term: d.Term, Applied: d.AppliedIndex, Last: d.LastIndex, Replicas: []replica{}}
-	for _, r := range d.Replicas {
-		out.Replicas = append(out.Replicas, replica{r.PeerId, r.NodeId, r.Match, r.State, r.RecentlyActive})
-	}
-	return out
-}
-
-func describeText(w io.Writer, d *adminpb.DescribeRegionResponse) {
-	r := d.Region
-	fmt.Fprintf(w, "region %d\t[%s, %s)\t%s\t%s\n", r.Region.Id, r.Start, r.End, bytesText(r.SizeBytes), strings.Join(r.Tables, ","))
-	leader := "unknown"
-	if r.LeaderNode != 0 {
-		leader = fmt.Sprintf("node %d", r.LeaderNode)
-	}
-	fmt.Fprintf(w, "leader\t%s\tterm %d\tapplied %d of %d\tepoch %d/%d\n\n", leader, d.Term, d.AppliedIndex, d.LastIndex, r.Region.Epoch.GetConfVer(), r.Region.Epoch.GetVersion())
-	fmt.Fprintln(w, "NODE\tPEER\tROLE\tSTATE\tMATCH")
-	for _, rep := range d.Replicas {
-		role := ""
-		for _, p := range r.Region.Peers {
-			if p.Id == rep.PeerId {
-				role = roleNames[p.Role]
-			}
-		}
-		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%d\n", rep.NodeId, rep.PeerId, role, rep.State, rep.Match)
-	}
 }
 
 // ---- operators ----
@@ -536,14 +330,25 @@ func toOperatorJSON(o *placementpb.Operator) operatorJSON {
 }
 
 func operatorsTable(ops []*placementpb.Operator) func(io.Writer, bool) {
-	return func(w io.Writer, _ bool) {
-		fmt.Fprintln(w, "ID\tREGION\tKIND\tDETAIL\tSTATE\tREASON")
+	return func(w io.Writer, wide bool) {
+		fmt.Fprint(w, "ID\tREGION\tKIND\tDETAIL\tBEGAN\tTOOK\tSTATE\tREASON")
+		if wide {
+			fmt.Fprint(w, "\tCONF\tVERSION")
+		}
+		fmt.Fprintln(w)
 		for _, o := range ops {
-			state := o.State
+			state, took := o.State, "-"
 			if o.Error != "" {
 				state += ": " + o.Error
 			}
-			fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", o.Id, o.RegionId, o.Kind, o.Detail, state, o.Reason)
+			if o.EndedUnixMs > 0 {
+				took = ageText(time.Duration(o.EndedUnixMs-o.CreatedUnixMs) * time.Millisecond)
+			}
+			fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s", o.Id, o.RegionId, o.Kind, o.Detail, clockText(o.CreatedUnixMs), took, state, o.Reason)
+			if wide {
+				fmt.Fprintf(w, "\t%d\t%d", o.Epoch.GetConfVer(), o.Epoch.GetVersion())
+			}
+			fmt.Fprintln(w)
 		}
 	}
 }
@@ -576,7 +381,7 @@ func newOperator(g *globals) *cobra.Command {
 	operator := group("operator", "Orders of placement: moves, splits, transfers")
 	var history bool
 	ls := &cobra.Command{Use: "ls", Short: "List running operators", Args: usageArgs(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error {
-		return g.call(cmd.Context(), func(ctx context.Context, cl adminpb.AdminClient) error {
+		return g.listing(cmd, func(ctx context.Context, cl adminpb.AdminClient, w io.Writer) error {
 			resp, err := cl.Operators(ctx, &placementpb.OperatorsRequest{History: history})
 			if err != nil {
 				return err
@@ -588,12 +393,11 @@ func newOperator(g *globals) *cobra.Command {
 			for _, o := range resp.Operators {
 				out = append(out, toOperatorJSON(o))
 			}
-			return show(cmd.OutOrStdout(), g.output, out, operatorsTable(resp.Operators))
+			return show(w, g.output, out, operatorsTable(resp.Operators))
 		})
 	}}
 	ls.Flags().BoolVar(&history, "history", false, "those that ended too")
-	outputFlag(ls, g)
-	timeoutFlag(ls, g, 10*time.Second)
+	listingFlags(ls, g)
 	operator.AddCommand(ls, newCancel(g))
 	return operator
 }

@@ -94,7 +94,8 @@ type globals struct {
 	host    string
 	timeout time.Duration
 	output  string
-	certs   string // directory
+	watch   time.Duration // 0: once
+	certs   string        // directory
 }
 
 func newRoot() *cobra.Command {
@@ -114,7 +115,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&g.host, "host", host, "RPC address of any node of the cluster (QUORATE_HOST)")
 	root.PersistentFlags().StringVar(&g.certs, "certs-dir", os.Getenv("QUORATE_CERTS_DIR"), "directory of certificates (QUORATE_CERTS_DIR)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageFault{err} })
-	root.AddCommand(newDemo(), newStart(g), newCert(g), newSQL(g), newStatus(g), newWait(g), newNode(g), newRegion(g), newOperator(g), newScheduler(g), newDebug(g), newVersion())
+	root.AddCommand(newDemo(), newStart(g), newCert(g), newSQL(g), newStatus(g), newWait(g), newNode(g), newRegion(g), newOperator(g), newScheduler(g), newConfig(g), newDebug(g), newVersion())
 	return root
 }
 

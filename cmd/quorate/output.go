@@ -15,6 +15,9 @@ func outputFlag(cmd *cobra.Command, g *globals) {
 	cmd.Flags().StringVarP(&g.output, "output", "o", "table", "table, wide, json or yaml")
 }
 
+// defaultTimeout is that of every command that does not wait for something.
+const defaultTimeout = 10 * time.Second
+
 func timeoutFlag(cmd *cobra.Command, g *globals, d time.Duration) {
 	cmd.Flags().DurationVar(&g.timeout, "timeout", d, "give up after this long (exit code 5)")
 }

@@ -11,6 +11,8 @@
 //	Merges     joins small neighbours
 //	Settle     ends merges that nobody looks after
 //
+// Explain says of one region what each of them thinks of it.
+//
 // A plan carries the epoch of the region that it was made for; who carries it out
 // drops it when the region has moved on.
 package scheduler

@@ -26,6 +26,919 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ReplicasRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RegionId      uint64                 `protobuf:"varint,1,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplicasRequest) Reset() {
+	*x = ReplicasRequest{}
+	mi := &file_adminpb_admin_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicasRequest) ProtoMessage() {}
+
+func (x *ReplicasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicasRequest.ProtoReflect.Descriptor instead.
+func (*ReplicasRequest) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *ReplicasRequest) GetRegionId() uint64 {
+	if x != nil {
+		return x.RegionId
+	}
+	return 0
+}
+
+// LocalReplica is a replica as its own node sees it.
+type LocalReplica struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	RegionId     uint64                 `protobuf:"varint,1,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
+	PeerId       uint64                 `protobuf:"varint,2,opt,name=peer_id,json=peerId,proto3" json:"peer_id,omitempty"`
+	LeaderStore  uint64                 `protobuf:"varint,3,opt,name=leader_store,json=leaderStore,proto3" json:"leader_store,omitempty"`
+	Term         uint64                 `protobuf:"varint,4,opt,name=term,proto3" json:"term,omitempty"`
+	AppliedIndex uint64                 `protobuf:"varint,5,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
+	SizeBytes    uint64                 `protobuf:"varint,6,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	// The rest at the leader only.
+	Lease            bool     `protobuf:"varint,7,opt,name=lease,proto3" json:"lease,omitempty"`
+	LeadsSinceUnixMs int64    `protobuf:"varint,8,opt,name=leads_since_unix_ms,json=leadsSinceUnixMs,proto3" json:"leads_since_unix_ms,omitempty"` // 0: unknown
+	PendingStores    []uint64 `protobuf:"varint,9,rep,packed,name=pending_stores,json=pendingStores,proto3" json:"pending_stores,omitempty"`
+	DownStores       []uint64 `protobuf:"varint,10,rep,packed,name=down_stores,json=downStores,proto3" json:"down_stores,omitempty"`
+	// Entries applied per second: the newest first, one for each period.
+	WritesPerSecond []float64 `protobuf:"fixed64,11,rep,packed,name=writes_per_second,json=writesPerSecond,proto3" json:"writes_per_second,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *LocalReplica) Reset() {
+	*x = LocalReplica{}
+	mi := &file_adminpb_admin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocalReplica) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocalReplica) ProtoMessage() {}
+
+func (x *LocalReplica) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocalReplica.ProtoReflect.Descriptor instead.
+func (*LocalReplica) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *LocalReplica) GetRegionId() uint64 {
+	if x != nil {
+		return x.RegionId
+	}
+	return 0
+}
+
+func (x *LocalReplica) GetPeerId() uint64 {
+	if x != nil {
+		return x.PeerId
+	}
+	return 0
+}
+
+func (x *LocalReplica) GetLeaderStore() uint64 {
+	if x != nil {
+		return x.LeaderStore
+	}
+	return 0
+}
+
+func (x *LocalReplica) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *LocalReplica) GetAppliedIndex() uint64 {
+	if x != nil {
+		return x.AppliedIndex
+	}
+	return 0
+}
+
+func (x *LocalReplica) GetSizeBytes() uint64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *LocalReplica) GetLease() bool {
+	if x != nil {
+		return x.Lease
+	}
+	return false
+}
+
+func (x *LocalReplica) GetLeadsSinceUnixMs() int64 {
+	if x != nil {
+		return x.LeadsSinceUnixMs
+	}
+	return 0
+}
+
+func (x *LocalReplica) GetPendingStores() []uint64 {
+	if x != nil {
+		return x.PendingStores
+	}
+	return nil
+}
+
+func (x *LocalReplica) GetDownStores() []uint64 {
+	if x != nil {
+		return x.DownStores
+	}
+	return nil
+}
+
+func (x *LocalReplica) GetWritesPerSecond() []float64 {
+	if x != nil {
+		return x.WritesPerSecond
+	}
+	return nil
+}
+
+// Contact is when the asked node last heard of another store.
+type Contact struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	StoreId       uint64                 `protobuf:"varint,1,opt,name=store_id,json=storeId,proto3" json:"store_id,omitempty"`
+	HeardMsAgo    int64                  `protobuf:"varint,2,opt,name=heard_ms_ago,json=heardMsAgo,proto3" json:"heard_ms_ago,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Contact) Reset() {
+	*x = Contact{}
+	mi := &file_adminpb_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Contact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Contact) ProtoMessage() {}
+
+func (x *Contact) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Contact.ProtoReflect.Descriptor instead.
+func (*Contact) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Contact) GetStoreId() uint64 {
+	if x != nil {
+		return x.StoreId
+	}
+	return 0
+}
+
+func (x *Contact) GetHeardMsAgo() int64 {
+	if x != nil {
+		return x.HeardMsAgo
+	}
+	return 0
+}
+
+type ReplicasResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Replicas      []*LocalReplica        `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	Contacts      []*Contact             `protobuf:"bytes,2,rep,name=contacts,proto3" json:"contacts,omitempty"`
+	RatePeriodMs  uint32                 `protobuf:"varint,3,opt,name=rate_period_ms,json=ratePeriodMs,proto3" json:"rate_period_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplicasResponse) Reset() {
+	*x = ReplicasResponse{}
+	mi := &file_adminpb_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicasResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicasResponse) ProtoMessage() {}
+
+func (x *ReplicasResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicasResponse.ProtoReflect.Descriptor instead.
+func (*ReplicasResponse) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ReplicasResponse) GetReplicas() []*LocalReplica {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
+func (x *ReplicasResponse) GetContacts() []*Contact {
+	if x != nil {
+		return x.Contacts
+	}
+	return nil
+}
+
+func (x *ReplicasResponse) GetRatePeriodMs() uint32 {
+	if x != nil {
+		return x.RatePeriodMs
+	}
+	return 0
+}
+
+type NodeHereRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeHereRequest) Reset() {
+	*x = NodeHereRequest{}
+	mi := &file_adminpb_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeHereRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeHereRequest) ProtoMessage() {}
+
+func (x *NodeHereRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeHereRequest.ProtoReflect.Descriptor instead.
+func (*NodeHereRequest) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{4}
+}
+
+type NodeHereResponse struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Store          *metapb.Store          `protobuf:"bytes,1,opt,name=store,proto3" json:"store,omitempty"`
+	CapacityBytes  uint64                 `protobuf:"varint,2,opt,name=capacity_bytes,json=capacityBytes,proto3" json:"capacity_bytes,omitempty"`
+	AvailableBytes uint64                 `protobuf:"varint,3,opt,name=available_bytes,json=availableBytes,proto3" json:"available_bytes,omitempty"`
+	Replicas       uint32                 `protobuf:"varint,4,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	Leaders        uint32                 `protobuf:"varint,5,opt,name=leaders,proto3" json:"leaders,omitempty"`
+	Serves         bool                   `protobuf:"varint,6,opt,name=serves,proto3" json:"serves,omitempty"` // SQL
+	Sessions       uint32                 `protobuf:"varint,7,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	MemoryBytes    uint64                 `protobuf:"varint,8,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"` // that the process has from the system
+	HeapBytes      uint64                 `protobuf:"varint,9,opt,name=heap_bytes,json=heapBytes,proto3" json:"heap_bytes,omitempty"`
+	Goroutines     uint32                 `protobuf:"varint,10,opt,name=goroutines,proto3" json:"goroutines,omitempty"`
+	Contacts       []*Contact             `protobuf:"bytes,11,rep,name=contacts,proto3" json:"contacts,omitempty"`
+	Counters       []*Counter             `protobuf:"bytes,12,rep,name=counters,proto3" json:"counters,omitempty"` // ordered by name
+	Failure        string                 `protobuf:"bytes,13,opt,name=failure,proto3" json:"failure,omitempty"`   // why the node stops
+	GoVersion      string                 `protobuf:"bytes,14,opt,name=go_version,json=goVersion,proto3" json:"go_version,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *NodeHereResponse) Reset() {
+	*x = NodeHereResponse{}
+	mi := &file_adminpb_admin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeHereResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeHereResponse) ProtoMessage() {}
+
+func (x *NodeHereResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeHereResponse.ProtoReflect.Descriptor instead.
+func (*NodeHereResponse) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *NodeHereResponse) GetStore() *metapb.Store {
+	if x != nil {
+		return x.Store
+	}
+	return nil
+}
+
+func (x *NodeHereResponse) GetCapacityBytes() uint64 {
+	if x != nil {
+		return x.CapacityBytes
+	}
+	return 0
+}
+
+func (x *NodeHereResponse) GetAvailableBytes() uint64 {
+	if x != nil {
+		return x.AvailableBytes
+	}
+	return 0
+}
+
+func (x *NodeHereResponse) GetReplicas() uint32 {
+	if x != nil {
+		return x.Replicas
+	}
+	return 0
+}
+
+func (x *NodeHereResponse) GetLeaders() uint32 {
+	if x != nil {
+		return x.Leaders
+	}
+	return 0
+}
+
+func (x *NodeHereResponse) GetServes() bool {
+	if x != nil {
+		return x.Serves
+	}
+	return false
+}
+
+func (x *NodeHereResponse) GetSessions() uint32 {
+	if x != nil {
+		return x.Sessions
+	}
+	return 0
+}
+
+func (x *NodeHereResponse) GetMemoryBytes() uint64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *NodeHereResponse) GetHeapBytes() uint64 {
+	if x != nil {
+		return x.HeapBytes
+	}
+	return 0
+}
+
+func (x *NodeHereResponse) GetGoroutines() uint32 {
+	if x != nil {
+		return x.Goroutines
+	}
+	return 0
+}
+
+func (x *NodeHereResponse) GetContacts() []*Contact {
+	if x != nil {
+		return x.Contacts
+	}
+	return nil
+}
+
+func (x *NodeHereResponse) GetCounters() []*Counter {
+	if x != nil {
+		return x.Counters
+	}
+	return nil
+}
+
+func (x *NodeHereResponse) GetFailure() string {
+	if x != nil {
+		return x.Failure
+	}
+	return ""
+}
+
+func (x *NodeHereResponse) GetGoVersion() string {
+	if x != nil {
+		return x.GoVersion
+	}
+	return ""
+}
+
+type Counter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         uint64                 `protobuf:"varint,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Counter) Reset() {
+	*x = Counter{}
+	mi := &file_adminpb_admin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Counter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Counter) ProtoMessage() {}
+
+func (x *Counter) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Counter.ProtoReflect.Descriptor instead.
+func (*Counter) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Counter) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Counter) GetValue() uint64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+type DescribeNodeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodeId        uint64                 `protobuf:"varint,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeNodeRequest) Reset() {
+	*x = DescribeNodeRequest{}
+	mi := &file_adminpb_admin_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeNodeRequest) ProtoMessage() {}
+
+func (x *DescribeNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeNodeRequest.ProtoReflect.Descriptor instead.
+func (*DescribeNodeRequest) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DescribeNodeRequest) GetNodeId() uint64 {
+	if x != nil {
+		return x.NodeId
+	}
+	return 0
+}
+
+// here is missing, and unreachable says why, if the node does not answer.
+type DescribeNodeResponse struct {
+	state           protoimpl.MessageState  `protogen:"open.v1"`
+	Node            *Node                   `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Here            *NodeHereResponse       `protobuf:"bytes,2,opt,name=here,proto3" json:"here,omitempty"`
+	Unreachable     string                  `protobuf:"bytes,3,opt,name=unreachable,proto3" json:"unreachable,omitempty"`
+	PlacementLeader uint64                  `protobuf:"varint,4,opt,name=placement_leader,json=placementLeader,proto3" json:"placement_leader,omitempty"`
+	Operators       []*placementpb.Operator `protobuf:"bytes,5,rep,name=operators,proto3" json:"operators,omitempty"` // that concern the node
+	Blocked         string                  `protobuf:"bytes,6,opt,name=blocked,proto3" json:"blocked,omitempty"`     // what keeps it from leaving
+	Error           string                  `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *DescribeNodeResponse) Reset() {
+	*x = DescribeNodeResponse{}
+	mi := &file_adminpb_admin_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeNodeResponse) ProtoMessage() {}
+
+func (x *DescribeNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeNodeResponse.ProtoReflect.Descriptor instead.
+func (*DescribeNodeResponse) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DescribeNodeResponse) GetNode() *Node {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *DescribeNodeResponse) GetHere() *NodeHereResponse {
+	if x != nil {
+		return x.Here
+	}
+	return nil
+}
+
+func (x *DescribeNodeResponse) GetUnreachable() string {
+	if x != nil {
+		return x.Unreachable
+	}
+	return ""
+}
+
+func (x *DescribeNodeResponse) GetPlacementLeader() uint64 {
+	if x != nil {
+		return x.PlacementLeader
+	}
+	return 0
+}
+
+func (x *DescribeNodeResponse) GetOperators() []*placementpb.Operator {
+	if x != nil {
+		return x.Operators
+	}
+	return nil
+}
+
+func (x *DescribeNodeResponse) GetBlocked() string {
+	if x != nil {
+		return x.Blocked
+	}
+	return ""
+}
+
+func (x *DescribeNodeResponse) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+type WhyRegionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RegionId      uint64                 `protobuf:"varint,1,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyRegionRequest) Reset() {
+	*x = WhyRegionRequest{}
+	mi := &file_adminpb_admin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyRegionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyRegionRequest) ProtoMessage() {}
+
+func (x *WhyRegionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyRegionRequest.ProtoReflect.Descriptor instead.
+func (*WhyRegionRequest) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *WhyRegionRequest) GetRegionId() uint64 {
+	if x != nil {
+		return x.RegionId
+	}
+	return 0
+}
+
+type WhyRegionResponse struct {
+	state         protoimpl.MessageState       `protogen:"open.v1"`
+	Region        *DescribeRegionResponse      `protobuf:"bytes,1,opt,name=region,proto3" json:"region,omitempty"`
+	Explain       *placementpb.ExplainResponse `protobuf:"bytes,2,opt,name=explain,proto3" json:"explain,omitempty"`         // missing if placement does not answer
+	Unexplained   string                       `protobuf:"bytes,3,opt,name=unexplained,proto3" json:"unexplained,omitempty"` // why it is missing
+	Error         string                       `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyRegionResponse) Reset() {
+	*x = WhyRegionResponse{}
+	mi := &file_adminpb_admin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyRegionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyRegionResponse) ProtoMessage() {}
+
+func (x *WhyRegionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyRegionResponse.ProtoReflect.Descriptor instead.
+func (*WhyRegionResponse) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *WhyRegionResponse) GetRegion() *DescribeRegionResponse {
+	if x != nil {
+		return x.Region
+	}
+	return nil
+}
+
+func (x *WhyRegionResponse) GetExplain() *placementpb.ExplainResponse {
+	if x != nil {
+		return x.Explain
+	}
+	return nil
+}
+
+func (x *WhyRegionResponse) GetUnexplained() string {
+	if x != nil {
+		return x.Unexplained
+	}
+	return ""
+}
+
+func (x *WhyRegionResponse) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+type MapRegion struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Info            *RegionInfo            `protobuf:"bytes,1,opt,name=info,proto3" json:"info,omitempty"`
+	PendingNodes    []uint64               `protobuf:"varint,2,rep,packed,name=pending_nodes,json=pendingNodes,proto3" json:"pending_nodes,omitempty"`
+	LostNodes       []uint64               `protobuf:"varint,3,rep,packed,name=lost_nodes,json=lostNodes,proto3" json:"lost_nodes,omitempty"` // not heard of
+	RatesKnown      bool                   `protobuf:"varint,4,opt,name=rates_known,json=ratesKnown,proto3" json:"rates_known,omitempty"`
+	WritesPerSecond []float64              `protobuf:"fixed64,5,rep,packed,name=writes_per_second,json=writesPerSecond,proto3" json:"writes_per_second,omitempty"` // newest first
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *MapRegion) Reset() {
+	*x = MapRegion{}
+	mi := &file_adminpb_admin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MapRegion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MapRegion) ProtoMessage() {}
+
+func (x *MapRegion) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MapRegion.ProtoReflect.Descriptor instead.
+func (*MapRegion) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *MapRegion) GetInfo() *RegionInfo {
+	if x != nil {
+		return x.Info
+	}
+	return nil
+}
+
+func (x *MapRegion) GetPendingNodes() []uint64 {
+	if x != nil {
+		return x.PendingNodes
+	}
+	return nil
+}
+
+func (x *MapRegion) GetLostNodes() []uint64 {
+	if x != nil {
+		return x.LostNodes
+	}
+	return nil
+}
+
+func (x *MapRegion) GetRatesKnown() bool {
+	if x != nil {
+		return x.RatesKnown
+	}
+	return false
+}
+
+func (x *MapRegion) GetWritesPerSecond() []float64 {
+	if x != nil {
+		return x.WritesPerSecond
+	}
+	return nil
+}
+
+type RegionMapResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Regions       []*MapRegion           `protobuf:"bytes,1,rep,name=regions,proto3" json:"regions,omitempty"`
+	Nodes         []*Node                `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	RatePeriodMs  uint32                 `protobuf:"varint,4,opt,name=rate_period_ms,json=ratePeriodMs,proto3" json:"rate_period_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegionMapResponse) Reset() {
+	*x = RegionMapResponse{}
+	mi := &file_adminpb_admin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegionMapResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegionMapResponse) ProtoMessage() {}
+
+func (x *RegionMapResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_adminpb_admin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegionMapResponse.ProtoReflect.Descriptor instead.
+func (*RegionMapResponse) Descriptor() ([]byte, []int) {
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RegionMapResponse) GetRegions() []*MapRegion {
+	if x != nil {
+		return x.Regions
+	}
+	return nil
+}
+
+func (x *RegionMapResponse) GetNodes() []*Node {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *RegionMapResponse) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *RegionMapResponse) GetRatePeriodMs() uint32 {
+	if x != nil {
+		return x.RatePeriodMs
+	}
+	return 0
+}
+
 type CheckReplicasRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RegionId      uint64                 `protobuf:"varint,1,opt,name=region_id,json=regionId,proto3" json:"region_id,omitempty"`
@@ -35,7 +948,7 @@ type CheckReplicasRequest struct {
 
 func (x *CheckReplicasRequest) Reset() {
 	*x = CheckReplicasRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[0]
+	mi := &file_adminpb_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -47,7 +960,7 @@ func (x *CheckReplicasRequest) String() string {
 func (*CheckReplicasRequest) ProtoMessage() {}
 
 func (x *CheckReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[0]
+	mi := &file_adminpb_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -60,7 +973,7 @@ func (x *CheckReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckReplicasRequest.ProtoReflect.Descriptor instead.
 func (*CheckReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{0}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CheckReplicasRequest) GetRegionId() uint64 {
@@ -83,7 +996,7 @@ type ReplicaState struct {
 
 func (x *ReplicaState) Reset() {
 	*x = ReplicaState{}
-	mi := &file_adminpb_admin_proto_msgTypes[1]
+	mi := &file_adminpb_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -95,7 +1008,7 @@ func (x *ReplicaState) String() string {
 func (*ReplicaState) ProtoMessage() {}
 
 func (x *ReplicaState) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[1]
+	mi := &file_adminpb_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -108,7 +1021,7 @@ func (x *ReplicaState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaState.ProtoReflect.Descriptor instead.
 func (*ReplicaState) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{1}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReplicaState) GetNodeId() uint64 {
@@ -161,7 +1074,7 @@ type CheckReplicasResponse struct {
 
 func (x *CheckReplicasResponse) Reset() {
 	*x = CheckReplicasResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[2]
+	mi := &file_adminpb_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -173,7 +1086,7 @@ func (x *CheckReplicasResponse) String() string {
 func (*CheckReplicasResponse) ProtoMessage() {}
 
 func (x *CheckReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[2]
+	mi := &file_adminpb_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -186,7 +1099,7 @@ func (x *CheckReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckReplicasResponse.ProtoReflect.Descriptor instead.
 func (*CheckReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{2}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CheckReplicasResponse) GetRegionId() uint64 {
@@ -235,7 +1148,7 @@ type HelloRequest struct {
 
 func (x *HelloRequest) Reset() {
 	*x = HelloRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[3]
+	mi := &file_adminpb_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -247,7 +1160,7 @@ func (x *HelloRequest) String() string {
 func (*HelloRequest) ProtoMessage() {}
 
 func (x *HelloRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[3]
+	mi := &file_adminpb_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -260,7 +1173,7 @@ func (x *HelloRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HelloRequest.ProtoReflect.Descriptor instead.
 func (*HelloRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{3}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HelloRequest) GetClusterId() uint64 {
@@ -288,7 +1201,7 @@ type HelloResponse struct {
 
 func (x *HelloResponse) Reset() {
 	*x = HelloResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[4]
+	mi := &file_adminpb_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -300,7 +1213,7 @@ func (x *HelloResponse) String() string {
 func (*HelloResponse) ProtoMessage() {}
 
 func (x *HelloResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[4]
+	mi := &file_adminpb_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -313,7 +1226,7 @@ func (x *HelloResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HelloResponse.ProtoReflect.Descriptor instead.
 func (*HelloResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{4}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HelloResponse) GetClusterId() uint64 {
@@ -337,15 +1250,17 @@ func (x *HelloResponse) GetPlacementLeader() uint64 {
 	return 0
 }
 
+// StatusRequest: with detail set the other nodes are asked too, for what only they know.
 type StatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Detail        bool                   `protobuf:"varint,1,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[5]
+	mi := &file_adminpb_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -357,7 +1272,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[5]
+	mi := &file_adminpb_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -370,7 +1285,14 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{5}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *StatusRequest) GetDetail() bool {
+	if x != nil {
+		return x.Detail
+	}
+	return false
 }
 
 type StatusResponse struct {
@@ -391,13 +1313,18 @@ type StatusResponse struct {
 	PlacementLeader        uint64                 `protobuf:"varint,14,opt,name=placement_leader,json=placementLeader,proto3" json:"placement_leader,omitempty"` // node; 0 while unknown
 	LastOperatorUnixMs     int64                  `protobuf:"varint,15,opt,name=last_operator_unix_ms,json=lastOperatorUnixMs,proto3" json:"last_operator_unix_ms,omitempty"`
 	Balanced               bool                   `protobuf:"varint,16,opt,name=balanced,proto3" json:"balanced,omitempty"`
-	unknownFields          protoimpl.UnknownFields
-	sizeCache              protoimpl.SizeCache
+	Notes                  []*Problem             `protobuf:"bytes,17,rep,name=notes,proto3" json:"notes,omitempty"`
+	SizeBytes              uint64                 `protobuf:"varint,18,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"` // of all regions, one copy
+	// survives_nodes: how many nodes may be lost, any of those that live, and every region
+	// still has a quorum.
+	SurvivesNodes uint32 `protobuf:"varint,19,opt,name=survives_nodes,json=survivesNodes,proto3" json:"survives_nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[6]
+	mi := &file_adminpb_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -409,7 +1336,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[6]
+	mi := &file_adminpb_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -422,7 +1349,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{6}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StatusResponse) GetClusterId() uint64 {
@@ -537,18 +1464,42 @@ func (x *StatusResponse) GetBalanced() bool {
 	return false
 }
 
+func (x *StatusResponse) GetNotes() []*Problem {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetSizeBytes() uint64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetSurvivesNodes() uint32 {
+	if x != nil {
+		return x.SurvivesNodes
+	}
+	return 0
+}
+
+// harm: 1 wrong data, 2 no service, 3 no writes, 4 less safety, 5 less speed. Notes have 9:
+// they do not make the cluster unhealthy.
 type Problem struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	What          string                 `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"`
 	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
 	Try           string                 `protobuf:"bytes,3,opt,name=try,proto3" json:"try,omitempty"`
+	Harm          uint32                 `protobuf:"varint,4,opt,name=harm,proto3" json:"harm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_adminpb_admin_proto_msgTypes[7]
+	mi := &file_adminpb_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -560,7 +1511,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[7]
+	mi := &file_adminpb_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -573,7 +1524,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{7}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Problem) GetWhat() string {
@@ -597,6 +1548,13 @@ func (x *Problem) GetTry() string {
 	return ""
 }
 
+func (x *Problem) GetHarm() uint32 {
+	if x != nil {
+		return x.Harm
+	}
+	return 0
+}
+
 type NodesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -605,7 +1563,7 @@ type NodesRequest struct {
 
 func (x *NodesRequest) Reset() {
 	*x = NodesRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[8]
+	mi := &file_adminpb_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -617,7 +1575,7 @@ func (x *NodesRequest) String() string {
 func (*NodesRequest) ProtoMessage() {}
 
 func (x *NodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[8]
+	mi := &file_adminpb_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -630,7 +1588,7 @@ func (x *NodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodesRequest.ProtoReflect.Descriptor instead.
 func (*NodesRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{8}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{21}
 }
 
 type Node struct {
@@ -648,7 +1606,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_adminpb_admin_proto_msgTypes[9]
+	mi := &file_adminpb_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +1618,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[9]
+	mi := &file_adminpb_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +1631,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{9}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Node) GetStore() *metapb.Store {
@@ -734,7 +1692,7 @@ type NodesResponse struct {
 
 func (x *NodesResponse) Reset() {
 	*x = NodesResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[10]
+	mi := &file_adminpb_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +1704,7 @@ func (x *NodesResponse) String() string {
 func (*NodesResponse) ProtoMessage() {}
 
 func (x *NodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[10]
+	mi := &file_adminpb_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +1717,7 @@ func (x *NodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodesResponse.ProtoReflect.Descriptor instead.
 func (*NodesResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{10}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *NodesResponse) GetNodes() []*Node {
@@ -779,7 +1737,7 @@ type RegionsRequest struct {
 
 func (x *RegionsRequest) Reset() {
 	*x = RegionsRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[11]
+	mi := &file_adminpb_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -791,7 +1749,7 @@ func (x *RegionsRequest) String() string {
 func (*RegionsRequest) ProtoMessage() {}
 
 func (x *RegionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[11]
+	mi := &file_adminpb_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -804,7 +1762,7 @@ func (x *RegionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegionsRequest.ProtoReflect.Descriptor instead.
 func (*RegionsRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{11}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RegionsRequest) GetTable() string {
@@ -836,7 +1794,7 @@ type RegionInfo struct {
 
 func (x *RegionInfo) Reset() {
 	*x = RegionInfo{}
-	mi := &file_adminpb_admin_proto_msgTypes[12]
+	mi := &file_adminpb_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +1806,7 @@ func (x *RegionInfo) String() string {
 func (*RegionInfo) ProtoMessage() {}
 
 func (x *RegionInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[12]
+	mi := &file_adminpb_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +1819,7 @@ func (x *RegionInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegionInfo.ProtoReflect.Descriptor instead.
 func (*RegionInfo) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{12}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RegionInfo) GetRegion() *metapb.Region {
@@ -924,7 +1882,7 @@ type RegionsResponse struct {
 
 func (x *RegionsResponse) Reset() {
 	*x = RegionsResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[13]
+	mi := &file_adminpb_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -936,7 +1894,7 @@ func (x *RegionsResponse) String() string {
 func (*RegionsResponse) ProtoMessage() {}
 
 func (x *RegionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[13]
+	mi := &file_adminpb_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -949,7 +1907,7 @@ func (x *RegionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegionsResponse.ProtoReflect.Descriptor instead.
 func (*RegionsResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{13}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RegionsResponse) GetRegions() []*RegionInfo {
@@ -985,7 +1943,7 @@ type SplitRequest struct {
 
 func (x *SplitRequest) Reset() {
 	*x = SplitRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[14]
+	mi := &file_adminpb_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -997,7 +1955,7 @@ func (x *SplitRequest) String() string {
 func (*SplitRequest) ProtoMessage() {}
 
 func (x *SplitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[14]
+	mi := &file_adminpb_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1010,7 +1968,7 @@ func (x *SplitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitRequest.ProtoReflect.Descriptor instead.
 func (*SplitRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{14}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SplitRequest) GetRegionId() uint64 {
@@ -1038,7 +1996,7 @@ type SplitResponse struct {
 
 func (x *SplitResponse) Reset() {
 	*x = SplitResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[15]
+	mi := &file_adminpb_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1050,7 +2008,7 @@ func (x *SplitResponse) String() string {
 func (*SplitResponse) ProtoMessage() {}
 
 func (x *SplitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[15]
+	mi := &file_adminpb_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1063,7 +2021,7 @@ func (x *SplitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitResponse.ProtoReflect.Descriptor instead.
 func (*SplitResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{15}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SplitResponse) GetRegions() []*RegionInfo {
@@ -1096,7 +2054,7 @@ type DescribeRegionRequest struct {
 
 func (x *DescribeRegionRequest) Reset() {
 	*x = DescribeRegionRequest{}
-	mi := &file_adminpb_admin_proto_msgTypes[16]
+	mi := &file_adminpb_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1108,7 +2066,7 @@ func (x *DescribeRegionRequest) String() string {
 func (*DescribeRegionRequest) ProtoMessage() {}
 
 func (x *DescribeRegionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[16]
+	mi := &file_adminpb_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1121,7 +2079,7 @@ func (x *DescribeRegionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRegionRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRegionRequest) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{16}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DescribeRegionRequest) GetRegionId() uint64 {
@@ -1138,13 +2096,16 @@ type ReplicaInfo struct {
 	Match          uint64                 `protobuf:"varint,3,opt,name=match,proto3" json:"match,omitempty"`
 	State          string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
 	RecentlyActive bool                   `protobuf:"varint,5,opt,name=recently_active,json=recentlyActive,proto3" json:"recently_active,omitempty"`
+	Applied        uint64                 `protobuf:"varint,6,opt,name=applied,proto3" json:"applied,omitempty"`                           // 0: its node did not say
+	HeardMsAgo     int64                  `protobuf:"varint,7,opt,name=heard_ms_ago,json=heardMsAgo,proto3" json:"heard_ms_ago,omitempty"` // by the leader's node; -1: never, or unknown
+	Unreachable    bool                   `protobuf:"varint,8,opt,name=unreachable,proto3" json:"unreachable,omitempty"`                   // its node does not answer
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ReplicaInfo) Reset() {
 	*x = ReplicaInfo{}
-	mi := &file_adminpb_admin_proto_msgTypes[17]
+	mi := &file_adminpb_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1156,7 +2117,7 @@ func (x *ReplicaInfo) String() string {
 func (*ReplicaInfo) ProtoMessage() {}
 
 func (x *ReplicaInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[17]
+	mi := &file_adminpb_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1169,7 +2130,7 @@ func (x *ReplicaInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaInfo.ProtoReflect.Descriptor instead.
 func (*ReplicaInfo) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{17}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReplicaInfo) GetPeerId() uint64 {
@@ -1207,21 +2168,51 @@ func (x *ReplicaInfo) GetRecentlyActive() bool {
 	return false
 }
 
+func (x *ReplicaInfo) GetApplied() uint64 {
+	if x != nil {
+		return x.Applied
+	}
+	return 0
+}
+
+func (x *ReplicaInfo) GetHeardMsAgo() int64 {
+	if x != nil {
+		return x.HeardMsAgo
+	}
+	return 0
+}
+
+func (x *ReplicaInfo) GetUnreachable() bool {
+	if x != nil {
+		return x.Unreachable
+	}
+	return false
+}
+
 type DescribeRegionResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Region        *RegionInfo            `protobuf:"bytes,1,opt,name=region,proto3" json:"region,omitempty"`
-	Term          uint64                 `protobuf:"varint,2,opt,name=term,proto3" json:"term,omitempty"`
-	AppliedIndex  uint64                 `protobuf:"varint,3,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
-	LastIndex     uint64                 `protobuf:"varint,4,opt,name=last_index,json=lastIndex,proto3" json:"last_index,omitempty"`
-	Replicas      []*ReplicaInfo         `protobuf:"bytes,5,rep,name=replicas,proto3" json:"replicas,omitempty"`
-	Error         string                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state              protoimpl.MessageState     `protogen:"open.v1"`
+	Region             *RegionInfo                `protobuf:"bytes,1,opt,name=region,proto3" json:"region,omitempty"`
+	Term               uint64                     `protobuf:"varint,2,opt,name=term,proto3" json:"term,omitempty"`
+	AppliedIndex       uint64                     `protobuf:"varint,3,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
+	LastIndex          uint64                     `protobuf:"varint,4,opt,name=last_index,json=lastIndex,proto3" json:"last_index,omitempty"`
+	Replicas           []*ReplicaInfo             `protobuf:"bytes,5,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	Error              string                     `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	Lease              bool                       `protobuf:"varint,7,opt,name=lease,proto3" json:"lease,omitempty"`
+	LeadsSinceUnixMs   int64                      `protobuf:"varint,8,opt,name=leads_since_unix_ms,json=leadsSinceUnixMs,proto3" json:"leads_since_unix_ms,omitempty"`    // 0: unknown
+	WritesPerSecond    []float64                  `protobuf:"fixed64,9,rep,packed,name=writes_per_second,json=writesPerSecond,proto3" json:"writes_per_second,omitempty"` // newest first
+	Events             []*placementpb.RegionEvent `protobuf:"bytes,10,rep,name=events,proto3" json:"events,omitempty"`
+	Operators          []*placementpb.Operator    `protobuf:"bytes,11,rep,name=operators,proto3" json:"operators,omitempty"`
+	Advice             []string                   `protobuf:"bytes,12,rep,name=advice,proto3" json:"advice,omitempty"`
+	SplitSizeBytes     uint64                     `protobuf:"varint,13,opt,name=split_size_bytes,json=splitSizeBytes,proto3" json:"split_size_bytes,omitempty"` // 0: unknown
+	LeaderWhy          string                     `protobuf:"bytes,14,opt,name=leader_why,json=leaderWhy,proto3" json:"leader_why,omitempty"`
+	HistorySinceUnixMs int64                      `protobuf:"varint,15,opt,name=history_since_unix_ms,json=historySinceUnixMs,proto3" json:"history_since_unix_ms,omitempty"` // 0: the history is not known
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *DescribeRegionResponse) Reset() {
 	*x = DescribeRegionResponse{}
-	mi := &file_adminpb_admin_proto_msgTypes[18]
+	mi := &file_adminpb_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1233,7 +2224,7 @@ func (x *DescribeRegionResponse) String() string {
 func (*DescribeRegionResponse) ProtoMessage() {}
 
 func (x *DescribeRegionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_adminpb_admin_proto_msgTypes[18]
+	mi := &file_adminpb_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1246,7 +2237,7 @@ func (x *DescribeRegionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRegionResponse.ProtoReflect.Descriptor instead.
 func (*DescribeRegionResponse) Descriptor() ([]byte, []int) {
-	return file_adminpb_admin_proto_rawDescGZIP(), []int{18}
+	return file_adminpb_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DescribeRegionResponse) GetRegion() *RegionInfo {
@@ -1291,11 +2282,153 @@ func (x *DescribeRegionResponse) GetError() string {
 	return ""
 }
 
+func (x *DescribeRegionResponse) GetLease() bool {
+	if x != nil {
+		return x.Lease
+	}
+	return false
+}
+
+func (x *DescribeRegionResponse) GetLeadsSinceUnixMs() int64 {
+	if x != nil {
+		return x.LeadsSinceUnixMs
+	}
+	return 0
+}
+
+func (x *DescribeRegionResponse) GetWritesPerSecond() []float64 {
+	if x != nil {
+		return x.WritesPerSecond
+	}
+	return nil
+}
+
+func (x *DescribeRegionResponse) GetEvents() []*placementpb.RegionEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *DescribeRegionResponse) GetOperators() []*placementpb.Operator {
+	if x != nil {
+		return x.Operators
+	}
+	return nil
+}
+
+func (x *DescribeRegionResponse) GetAdvice() []string {
+	if x != nil {
+		return x.Advice
+	}
+	return nil
+}
+
+func (x *DescribeRegionResponse) GetSplitSizeBytes() uint64 {
+	if x != nil {
+		return x.SplitSizeBytes
+	}
+	return 0
+}
+
+func (x *DescribeRegionResponse) GetLeaderWhy() string {
+	if x != nil {
+		return x.LeaderWhy
+	}
+	return ""
+}
+
+func (x *DescribeRegionResponse) GetHistorySinceUnixMs() int64 {
+	if x != nil {
+		return x.HistorySinceUnixMs
+	}
+	return 0
+}
+
 var File_adminpb_admin_proto protoreflect.FileDescriptor
 
 const file_adminpb_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x13adminpb/admin.proto\x12\rquorate.admin\x1a\x11metapb/meta.proto\x1a\x1bplacementpb/placement.proto\"3\n" +
+	"\x13adminpb/admin.proto\x12\rquorate.admin\x1a\x11metapb/meta.proto\x1a\x1bplacementpb/placement.proto\".\n" +
+	"\x0fReplicasRequest\x12\x1b\n" +
+	"\tregion_id\x18\x01 \x01(\x04R\bregionId\"\xf8\x02\n" +
+	"\fLocalReplica\x12\x1b\n" +
+	"\tregion_id\x18\x01 \x01(\x04R\bregionId\x12\x17\n" +
+	"\apeer_id\x18\x02 \x01(\x04R\x06peerId\x12!\n" +
+	"\fleader_store\x18\x03 \x01(\x04R\vleaderStore\x12\x12\n" +
+	"\x04term\x18\x04 \x01(\x04R\x04term\x12#\n" +
+	"\rapplied_index\x18\x05 \x01(\x04R\fappliedIndex\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x06 \x01(\x04R\tsizeBytes\x12\x14\n" +
+	"\x05lease\x18\a \x01(\bR\x05lease\x12-\n" +
+	"\x13leads_since_unix_ms\x18\b \x01(\x03R\x10leadsSinceUnixMs\x12%\n" +
+	"\x0epending_stores\x18\t \x03(\x04R\rpendingStores\x12\x1f\n" +
+	"\vdown_stores\x18\n" +
+	" \x03(\x04R\n" +
+	"downStores\x12*\n" +
+	"\x11writes_per_second\x18\v \x03(\x01R\x0fwritesPerSecond\"F\n" +
+	"\aContact\x12\x19\n" +
+	"\bstore_id\x18\x01 \x01(\x04R\astoreId\x12 \n" +
+	"\fheard_ms_ago\x18\x02 \x01(\x03R\n" +
+	"heardMsAgo\"\xa5\x01\n" +
+	"\x10ReplicasResponse\x127\n" +
+	"\breplicas\x18\x01 \x03(\v2\x1b.quorate.admin.LocalReplicaR\breplicas\x122\n" +
+	"\bcontacts\x18\x02 \x03(\v2\x16.quorate.admin.ContactR\bcontacts\x12$\n" +
+	"\x0erate_period_ms\x18\x03 \x01(\rR\fratePeriodMs\"\x11\n" +
+	"\x0fNodeHereRequest\"\xfa\x03\n" +
+	"\x10NodeHereResponse\x12)\n" +
+	"\x05store\x18\x01 \x01(\v2\x13.quorate.meta.StoreR\x05store\x12%\n" +
+	"\x0ecapacity_bytes\x18\x02 \x01(\x04R\rcapacityBytes\x12'\n" +
+	"\x0favailable_bytes\x18\x03 \x01(\x04R\x0eavailableBytes\x12\x1a\n" +
+	"\breplicas\x18\x04 \x01(\rR\breplicas\x12\x18\n" +
+	"\aleaders\x18\x05 \x01(\rR\aleaders\x12\x16\n" +
+	"\x06serves\x18\x06 \x01(\bR\x06serves\x12\x1a\n" +
+	"\bsessions\x18\a \x01(\rR\bsessions\x12!\n" +
+	"\fmemory_bytes\x18\b \x01(\x04R\vmemoryBytes\x12\x1d\n" +
+	"\n" +
+	"heap_bytes\x18\t \x01(\x04R\theapBytes\x12\x1e\n" +
+	"\n" +
+	"goroutines\x18\n" +
+	" \x01(\rR\n" +
+	"goroutines\x122\n" +
+	"\bcontacts\x18\v \x03(\v2\x16.quorate.admin.ContactR\bcontacts\x122\n" +
+	"\bcounters\x18\f \x03(\v2\x16.quorate.admin.CounterR\bcounters\x12\x18\n" +
+	"\afailure\x18\r \x01(\tR\afailure\x12\x1d\n" +
+	"\n" +
+	"go_version\x18\x0e \x01(\tR\tgoVersion\"3\n" +
+	"\aCounter\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value\".\n" +
+	"\x13DescribeNodeRequest\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\x04R\x06nodeId\"\xac\x02\n" +
+	"\x14DescribeNodeResponse\x12'\n" +
+	"\x04node\x18\x01 \x01(\v2\x13.quorate.admin.NodeR\x04node\x123\n" +
+	"\x04here\x18\x02 \x01(\v2\x1f.quorate.admin.NodeHereResponseR\x04here\x12 \n" +
+	"\vunreachable\x18\x03 \x01(\tR\vunreachable\x12)\n" +
+	"\x10placement_leader\x18\x04 \x01(\x04R\x0fplacementLeader\x129\n" +
+	"\toperators\x18\x05 \x03(\v2\x1b.quorate.placement.OperatorR\toperators\x12\x18\n" +
+	"\ablocked\x18\x06 \x01(\tR\ablocked\x12\x14\n" +
+	"\x05error\x18\a \x01(\tR\x05error\"/\n" +
+	"\x10WhyRegionRequest\x12\x1b\n" +
+	"\tregion_id\x18\x01 \x01(\x04R\bregionId\"\xc8\x01\n" +
+	"\x11WhyRegionResponse\x12=\n" +
+	"\x06region\x18\x01 \x01(\v2%.quorate.admin.DescribeRegionResponseR\x06region\x12<\n" +
+	"\aexplain\x18\x02 \x01(\v2\".quorate.placement.ExplainResponseR\aexplain\x12 \n" +
+	"\vunexplained\x18\x03 \x01(\tR\vunexplained\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\"\xcb\x01\n" +
+	"\tMapRegion\x12-\n" +
+	"\x04info\x18\x01 \x01(\v2\x19.quorate.admin.RegionInfoR\x04info\x12#\n" +
+	"\rpending_nodes\x18\x02 \x03(\x04R\fpendingNodes\x12\x1d\n" +
+	"\n" +
+	"lost_nodes\x18\x03 \x03(\x04R\tlostNodes\x12\x1f\n" +
+	"\vrates_known\x18\x04 \x01(\bR\n" +
+	"ratesKnown\x12*\n" +
+	"\x11writes_per_second\x18\x05 \x03(\x01R\x0fwritesPerSecond\"\xae\x01\n" +
+	"\x11RegionMapResponse\x122\n" +
+	"\aregions\x18\x01 \x03(\v2\x18.quorate.admin.MapRegionR\aregions\x12)\n" +
+	"\x05nodes\x18\x02 \x03(\v2\x13.quorate.admin.NodeR\x05nodes\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12$\n" +
+	"\x0erate_period_ms\x18\x04 \x01(\rR\fratePeriodMs\"3\n" +
 	"\x14CheckReplicasRequest\x12\x1b\n" +
 	"\tregion_id\x18\x01 \x01(\x04R\bregionId\"\x80\x01\n" +
 	"\fReplicaState\x12\x17\n" +
@@ -1318,8 +2451,9 @@ const file_adminpb_admin_proto_rawDesc = "" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12+\n" +
 	"\x06stores\x18\x02 \x03(\v2\x13.quorate.meta.StoreR\x06stores\x12)\n" +
-	"\x10placement_leader\x18\x03 \x01(\x04R\x0fplacementLeader\"\x0f\n" +
-	"\rStatusRequest\"\xf7\x04\n" +
+	"\x10placement_leader\x18\x03 \x01(\x04R\x0fplacementLeader\"'\n" +
+	"\rStatusRequest\x12\x16\n" +
+	"\x06detail\x18\x01 \x01(\bR\x06detail\"\xeb\x05\n" +
 	"\x0eStatusResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12\x17\n" +
@@ -1340,11 +2474,16 @@ const file_adminpb_admin_proto_rawDesc = "" +
 	"\x11operators_running\x18\r \x01(\rR\x10operatorsRunning\x12)\n" +
 	"\x10placement_leader\x18\x0e \x01(\x04R\x0fplacementLeader\x121\n" +
 	"\x15last_operator_unix_ms\x18\x0f \x01(\x03R\x12lastOperatorUnixMs\x12\x1a\n" +
-	"\bbalanced\x18\x10 \x01(\bR\bbalanced\"A\n" +
+	"\bbalanced\x18\x10 \x01(\bR\bbalanced\x12,\n" +
+	"\x05notes\x18\x11 \x03(\v2\x16.quorate.admin.ProblemR\x05notes\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x12 \x01(\x04R\tsizeBytes\x12%\n" +
+	"\x0esurvives_nodes\x18\x13 \x01(\rR\rsurvivesNodes\"U\n" +
 	"\aProblem\x12\x12\n" +
 	"\x04what\x18\x01 \x01(\tR\x04what\x12\x10\n" +
 	"\x03why\x18\x02 \x01(\tR\x03why\x12\x10\n" +
-	"\x03try\x18\x03 \x01(\tR\x03try\"\x0e\n" +
+	"\x03try\x18\x03 \x01(\tR\x03try\x12\x12\n" +
+	"\x04harm\x18\x04 \x01(\rR\x04harm\"\x0e\n" +
 	"\fNodesRequest\"\xea\x01\n" +
 	"\x04Node\x12)\n" +
 	"\x05store\x18\x01 \x01(\v2\x13.quorate.meta.StoreR\x05store\x12\x12\n" +
@@ -1384,13 +2523,17 @@ const file_adminpb_admin_proto_rawDesc = "" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x12\x18\n" +
 	"\arefused\x18\x03 \x01(\bR\arefused\"4\n" +
 	"\x15DescribeRegionRequest\x12\x1b\n" +
-	"\tregion_id\x18\x01 \x01(\x04R\bregionId\"\x94\x01\n" +
+	"\tregion_id\x18\x01 \x01(\x04R\bregionId\"\xf2\x01\n" +
 	"\vReplicaInfo\x12\x17\n" +
 	"\apeer_id\x18\x01 \x01(\x04R\x06peerId\x12\x17\n" +
 	"\anode_id\x18\x02 \x01(\x04R\x06nodeId\x12\x14\n" +
 	"\x05match\x18\x03 \x01(\x04R\x05match\x12\x14\n" +
 	"\x05state\x18\x04 \x01(\tR\x05state\x12'\n" +
-	"\x0frecently_active\x18\x05 \x01(\bR\x0erecentlyActive\"\xf1\x01\n" +
+	"\x0frecently_active\x18\x05 \x01(\bR\x0erecentlyActive\x12\x18\n" +
+	"\aapplied\x18\x06 \x01(\x04R\aapplied\x12 \n" +
+	"\fheard_ms_ago\x18\a \x01(\x03R\n" +
+	"heardMsAgo\x12 \n" +
+	"\vunreachable\x18\b \x01(\bR\vunreachable\"\xe9\x04\n" +
 	"\x16DescribeRegionResponse\x121\n" +
 	"\x06region\x18\x01 \x01(\v2\x19.quorate.admin.RegionInfoR\x06region\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12#\n" +
@@ -1398,7 +2541,19 @@ const file_adminpb_admin_proto_rawDesc = "" +
 	"\n" +
 	"last_index\x18\x04 \x01(\x04R\tlastIndex\x126\n" +
 	"\breplicas\x18\x05 \x03(\v2\x1a.quorate.admin.ReplicaInfoR\breplicas\x12\x14\n" +
-	"\x05error\x18\x06 \x01(\tR\x05error2\xf9\x06\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error\x12\x14\n" +
+	"\x05lease\x18\a \x01(\bR\x05lease\x12-\n" +
+	"\x13leads_since_unix_ms\x18\b \x01(\x03R\x10leadsSinceUnixMs\x12*\n" +
+	"\x11writes_per_second\x18\t \x03(\x01R\x0fwritesPerSecond\x126\n" +
+	"\x06events\x18\n" +
+	" \x03(\v2\x1e.quorate.placement.RegionEventR\x06events\x129\n" +
+	"\toperators\x18\v \x03(\v2\x1b.quorate.placement.OperatorR\toperators\x12\x16\n" +
+	"\x06advice\x18\f \x03(\tR\x06advice\x12(\n" +
+	"\x10split_size_bytes\x18\r \x01(\x04R\x0esplitSizeBytes\x12\x1d\n" +
+	"\n" +
+	"leader_why\x18\x0e \x01(\tR\tleaderWhy\x121\n" +
+	"\x15history_since_unix_ms\x18\x0f \x01(\x03R\x12historySinceUnixMs2\xdf\n" +
+	"\n" +
 	"\x05Admin\x12E\n" +
 	"\x06Status\x12\x1c.quorate.admin.StatusRequest\x1a\x1d.quorate.admin.StatusResponse\x12B\n" +
 	"\x05Nodes\x12\x1b.quorate.admin.NodesRequest\x1a\x1c.quorate.admin.NodesResponse\x12H\n" +
@@ -1411,7 +2566,13 @@ const file_adminpb_admin_proto_rawDesc = "" +
 	"\bSetStore\x12\".quorate.placement.SetStoreRequest\x1a#.quorate.placement.SetStoreResponse\x12Y\n" +
 	"\n" +
 	"Schedulers\x12$.quorate.placement.SchedulersRequest\x1a%.quorate.placement.SchedulersResponse\x12Z\n" +
-	"\rCheckReplicas\x12#.quorate.admin.CheckReplicasRequest\x1a$.quorate.admin.CheckReplicasResponseB-Z+github.com/quorate-db/quorate/proto/adminpbb\x06proto3"
+	"\rCheckReplicas\x12#.quorate.admin.CheckReplicasRequest\x1a$.quorate.admin.CheckReplicasResponse\x12N\n" +
+	"\tWhyRegion\x12\x1f.quorate.admin.WhyRegionRequest\x1a .quorate.admin.WhyRegionResponse\x12L\n" +
+	"\tRegionMap\x12\x1d.quorate.admin.RegionsRequest\x1a .quorate.admin.RegionMapResponse\x12W\n" +
+	"\fDescribeNode\x12\".quorate.admin.DescribeNodeRequest\x1a#.quorate.admin.DescribeNodeResponse\x12S\n" +
+	"\bSettings\x12\".quorate.placement.SettingsRequest\x1a#.quorate.placement.SettingsResponse\x12K\n" +
+	"\bReplicas\x12\x1e.quorate.admin.ReplicasRequest\x1a\x1f.quorate.admin.ReplicasResponse\x12K\n" +
+	"\bNodeHere\x12\x1e.quorate.admin.NodeHereRequest\x1a\x1f.quorate.admin.NodeHereResponseB-Z+github.com/quorate-db/quorate/proto/adminpbb\x06proto3"
 
 var (
 	file_adminpb_admin_proto_rawDescOnce sync.Once
@@ -1425,77 +2586,123 @@ func file_adminpb_admin_proto_rawDescGZIP() []byte {
 	return file_adminpb_admin_proto_rawDescData
 }
 
-var file_adminpb_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_adminpb_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_adminpb_admin_proto_goTypes = []any{
-	(*CheckReplicasRequest)(nil),           // 0: quorate.admin.CheckReplicasRequest
-	(*ReplicaState)(nil),                   // 1: quorate.admin.ReplicaState
-	(*CheckReplicasResponse)(nil),          // 2: quorate.admin.CheckReplicasResponse
-	(*HelloRequest)(nil),                   // 3: quorate.admin.HelloRequest
-	(*HelloResponse)(nil),                  // 4: quorate.admin.HelloResponse
-	(*StatusRequest)(nil),                  // 5: quorate.admin.StatusRequest
-	(*StatusResponse)(nil),                 // 6: quorate.admin.StatusResponse
-	(*Problem)(nil),                        // 7: quorate.admin.Problem
-	(*NodesRequest)(nil),                   // 8: quorate.admin.NodesRequest
-	(*Node)(nil),                           // 9: quorate.admin.Node
-	(*NodesResponse)(nil),                  // 10: quorate.admin.NodesResponse
-	(*RegionsRequest)(nil),                 // 11: quorate.admin.RegionsRequest
-	(*RegionInfo)(nil),                     // 12: quorate.admin.RegionInfo
-	(*RegionsResponse)(nil),                // 13: quorate.admin.RegionsResponse
-	(*SplitRequest)(nil),                   // 14: quorate.admin.SplitRequest
-	(*SplitResponse)(nil),                  // 15: quorate.admin.SplitResponse
-	(*DescribeRegionRequest)(nil),          // 16: quorate.admin.DescribeRegionRequest
-	(*ReplicaInfo)(nil),                    // 17: quorate.admin.ReplicaInfo
-	(*DescribeRegionResponse)(nil),         // 18: quorate.admin.DescribeRegionResponse
-	(*metapb.Store)(nil),                   // 19: quorate.meta.Store
-	(*metapb.Region)(nil),                  // 20: quorate.meta.Region
-	(*placementpb.OperateRequest)(nil),     // 21: quorate.placement.OperateRequest
-	(*placementpb.OperatorsRequest)(nil),   // 22: quorate.placement.OperatorsRequest
-	(*placementpb.SetStoreRequest)(nil),    // 23: quorate.placement.SetStoreRequest
-	(*placementpb.SchedulersRequest)(nil),  // 24: quorate.placement.SchedulersRequest
-	(*placementpb.OperateResponse)(nil),    // 25: quorate.placement.OperateResponse
-	(*placementpb.OperatorsResponse)(nil),  // 26: quorate.placement.OperatorsResponse
-	(*placementpb.SetStoreResponse)(nil),   // 27: quorate.placement.SetStoreResponse
-	(*placementpb.SchedulersResponse)(nil), // 28: quorate.placement.SchedulersResponse
+	(*ReplicasRequest)(nil),                // 0: quorate.admin.ReplicasRequest
+	(*LocalReplica)(nil),                   // 1: quorate.admin.LocalReplica
+	(*Contact)(nil),                        // 2: quorate.admin.Contact
+	(*ReplicasResponse)(nil),               // 3: quorate.admin.ReplicasResponse
+	(*NodeHereRequest)(nil),                // 4: quorate.admin.NodeHereRequest
+	(*NodeHereResponse)(nil),               // 5: quorate.admin.NodeHereResponse
+	(*Counter)(nil),                        // 6: quorate.admin.Counter
+	(*DescribeNodeRequest)(nil),            // 7: quorate.admin.DescribeNodeRequest
+	(*DescribeNodeResponse)(nil),           // 8: quorate.admin.DescribeNodeResponse
+	(*WhyRegionRequest)(nil),               // 9: quorate.admin.WhyRegionRequest
+	(*WhyRegionResponse)(nil),              // 10: quorate.admin.WhyRegionResponse
+	(*MapRegion)(nil),                      // 11: quorate.admin.MapRegion
+	(*RegionMapResponse)(nil),              // 12: quorate.admin.RegionMapResponse
+	(*CheckReplicasRequest)(nil),           // 13: quorate.admin.CheckReplicasRequest
+	(*ReplicaState)(nil),                   // 14: quorate.admin.ReplicaState
+	(*CheckReplicasResponse)(nil),          // 15: quorate.admin.CheckReplicasResponse
+	(*HelloRequest)(nil),                   // 16: quorate.admin.HelloRequest
+	(*HelloResponse)(nil),                  // 17: quorate.admin.HelloResponse
+	(*StatusRequest)(nil),                  // 18: quorate.admin.StatusRequest
+	(*StatusResponse)(nil),                 // 19: quorate.admin.StatusResponse
+	(*Problem)(nil),                        // 20: quorate.admin.Problem
+	(*NodesRequest)(nil),                   // 21: quorate.admin.NodesRequest
+	(*Node)(nil),                           // 22: quorate.admin.Node
+	(*NodesResponse)(nil),                  // 23: quorate.admin.NodesResponse
+	(*RegionsRequest)(nil),                 // 24: quorate.admin.RegionsRequest
+	(*RegionInfo)(nil),                     // 25: quorate.admin.RegionInfo
+	(*RegionsResponse)(nil),                // 26: quorate.admin.RegionsResponse
+	(*SplitRequest)(nil),                   // 27: quorate.admin.SplitRequest
+	(*SplitResponse)(nil),                  // 28: quorate.admin.SplitResponse
+	(*DescribeRegionRequest)(nil),          // 29: quorate.admin.DescribeRegionRequest
+	(*ReplicaInfo)(nil),                    // 30: quorate.admin.ReplicaInfo
+	(*DescribeRegionResponse)(nil),         // 31: quorate.admin.DescribeRegionResponse
+	(*metapb.Store)(nil),                   // 32: quorate.meta.Store
+	(*placementpb.Operator)(nil),           // 33: quorate.placement.Operator
+	(*placementpb.ExplainResponse)(nil),    // 34: quorate.placement.ExplainResponse
+	(*metapb.Region)(nil),                  // 35: quorate.meta.Region
+	(*placementpb.RegionEvent)(nil),        // 36: quorate.placement.RegionEvent
+	(*placementpb.OperateRequest)(nil),     // 37: quorate.placement.OperateRequest
+	(*placementpb.OperatorsRequest)(nil),   // 38: quorate.placement.OperatorsRequest
+	(*placementpb.SetStoreRequest)(nil),    // 39: quorate.placement.SetStoreRequest
+	(*placementpb.SchedulersRequest)(nil),  // 40: quorate.placement.SchedulersRequest
+	(*placementpb.SettingsRequest)(nil),    // 41: quorate.placement.SettingsRequest
+	(*placementpb.OperateResponse)(nil),    // 42: quorate.placement.OperateResponse
+	(*placementpb.OperatorsResponse)(nil),  // 43: quorate.placement.OperatorsResponse
+	(*placementpb.SetStoreResponse)(nil),   // 44: quorate.placement.SetStoreResponse
+	(*placementpb.SchedulersResponse)(nil), // 45: quorate.placement.SchedulersResponse
+	(*placementpb.SettingsResponse)(nil),   // 46: quorate.placement.SettingsResponse
 }
 var file_adminpb_admin_proto_depIdxs = []int32{
-	1,  // 0: quorate.admin.CheckReplicasResponse.replicas:type_name -> quorate.admin.ReplicaState
-	19, // 1: quorate.admin.HelloRequest.store:type_name -> quorate.meta.Store
-	19, // 2: quorate.admin.HelloResponse.stores:type_name -> quorate.meta.Store
-	7,  // 3: quorate.admin.StatusResponse.problems:type_name -> quorate.admin.Problem
-	19, // 4: quorate.admin.Node.store:type_name -> quorate.meta.Store
-	9,  // 5: quorate.admin.NodesResponse.nodes:type_name -> quorate.admin.Node
-	20, // 6: quorate.admin.RegionInfo.region:type_name -> quorate.meta.Region
-	12, // 7: quorate.admin.RegionsResponse.regions:type_name -> quorate.admin.RegionInfo
-	12, // 8: quorate.admin.SplitResponse.regions:type_name -> quorate.admin.RegionInfo
-	12, // 9: quorate.admin.DescribeRegionResponse.region:type_name -> quorate.admin.RegionInfo
-	17, // 10: quorate.admin.DescribeRegionResponse.replicas:type_name -> quorate.admin.ReplicaInfo
-	5,  // 11: quorate.admin.Admin.Status:input_type -> quorate.admin.StatusRequest
-	8,  // 12: quorate.admin.Admin.Nodes:input_type -> quorate.admin.NodesRequest
-	11, // 13: quorate.admin.Admin.Regions:input_type -> quorate.admin.RegionsRequest
-	16, // 14: quorate.admin.Admin.DescribeRegion:input_type -> quorate.admin.DescribeRegionRequest
-	3,  // 15: quorate.admin.Admin.Hello:input_type -> quorate.admin.HelloRequest
-	21, // 16: quorate.admin.Admin.Operate:input_type -> quorate.placement.OperateRequest
-	14, // 17: quorate.admin.Admin.Split:input_type -> quorate.admin.SplitRequest
-	22, // 18: quorate.admin.Admin.Operators:input_type -> quorate.placement.OperatorsRequest
-	23, // 19: quorate.admin.Admin.SetStore:input_type -> quorate.placement.SetStoreRequest
-	24, // 20: quorate.admin.Admin.Schedulers:input_type -> quorate.placement.SchedulersRequest
-	0,  // 21: quorate.admin.Admin.CheckReplicas:input_type -> quorate.admin.CheckReplicasRequest
-	6,  // 22: quorate.admin.Admin.Status:output_type -> quorate.admin.StatusResponse
-	10, // 23: quorate.admin.Admin.Nodes:output_type -> quorate.admin.NodesResponse
-	13, // 24: quorate.admin.Admin.Regions:output_type -> quorate.admin.RegionsResponse
-	18, // 25: quorate.admin.Admin.DescribeRegion:output_type -> quorate.admin.DescribeRegionResponse
-	4,  // 26: quorate.admin.Admin.Hello:output_type -> quorate.admin.HelloResponse
-	25, // 27: quorate.admin.Admin.Operate:output_type -> quorate.placement.OperateResponse
-	15, // 28: quorate.admin.Admin.Split:output_type -> quorate.admin.SplitResponse
-	26, // 29: quorate.admin.Admin.Operators:output_type -> quorate.placement.OperatorsResponse
-	27, // 30: quorate.admin.Admin.SetStore:output_type -> quorate.placement.SetStoreResponse
-	28, // 31: quorate.admin.Admin.Schedulers:output_type -> quorate.placement.SchedulersResponse
-	2,  // 32: quorate.admin.Admin.CheckReplicas:output_type -> quorate.admin.CheckReplicasResponse
-	22, // [22:33] is the sub-list for method output_type
-	11, // [11:22] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	1,  // 0: quorate.admin.ReplicasResponse.replicas:type_name -> quorate.admin.LocalReplica
+	2,  // 1: quorate.admin.ReplicasResponse.contacts:type_name -> quorate.admin.Contact
+	32, // 2: quorate.admin.NodeHereResponse.store:type_name -> quorate.meta.Store
+	2,  // 3: quorate.admin.NodeHereResponse.contacts:type_name -> quorate.admin.Contact
+	6,  // 4: quorate.admin.NodeHereResponse.counters:type_name -> quorate.admin.Counter
+	22, // 5: quorate.admin.DescribeNodeResponse.node:type_name -> quorate.admin.Node
+	5,  // 6: quorate.admin.DescribeNodeResponse.here:type_name -> quorate.admin.NodeHereResponse
+	33, // 7: quorate.admin.DescribeNodeResponse.operators:type_name -> quorate.placement.Operator
+	31, // 8: quorate.admin.WhyRegionResponse.region:type_name -> quorate.admin.DescribeRegionResponse
+	34, // 9: quorate.admin.WhyRegionResponse.explain:type_name -> quorate.placement.ExplainResponse
+	25, // 10: quorate.admin.MapRegion.info:type_name -> quorate.admin.RegionInfo
+	11, // 11: quorate.admin.RegionMapResponse.regions:type_name -> quorate.admin.MapRegion
+	22, // 12: quorate.admin.RegionMapResponse.nodes:type_name -> quorate.admin.Node
+	14, // 13: quorate.admin.CheckReplicasResponse.replicas:type_name -> quorate.admin.ReplicaState
+	32, // 14: quorate.admin.HelloRequest.store:type_name -> quorate.meta.Store
+	32, // 15: quorate.admin.HelloResponse.stores:type_name -> quorate.meta.Store
+	20, // 16: quorate.admin.StatusResponse.problems:type_name -> quorate.admin.Problem
+	20, // 17: quorate.admin.StatusResponse.notes:type_name -> quorate.admin.Problem
+	32, // 18: quorate.admin.Node.store:type_name -> quorate.meta.Store
+	22, // 19: quorate.admin.NodesResponse.nodes:type_name -> quorate.admin.Node
+	35, // 20: quorate.admin.RegionInfo.region:type_name -> quorate.meta.Region
+	25, // 21: quorate.admin.RegionsResponse.regions:type_name -> quorate.admin.RegionInfo
+	25, // 22: quorate.admin.SplitResponse.regions:type_name -> quorate.admin.RegionInfo
+	25, // 23: quorate.admin.DescribeRegionResponse.region:type_name -> quorate.admin.RegionInfo
+	30, // 24: quorate.admin.DescribeRegionResponse.replicas:type_name -> quorate.admin.ReplicaInfo
+	36, // 25: quorate.admin.DescribeRegionResponse.events:type_name -> quorate.placement.RegionEvent
+	33, // 26: quorate.admin.DescribeRegionResponse.operators:type_name -> quorate.placement.Operator
+	18, // 27: quorate.admin.Admin.Status:input_type -> quorate.admin.StatusRequest
+	21, // 28: quorate.admin.Admin.Nodes:input_type -> quorate.admin.NodesRequest
+	24, // 29: quorate.admin.Admin.Regions:input_type -> quorate.admin.RegionsRequest
+	29, // 30: quorate.admin.Admin.DescribeRegion:input_type -> quorate.admin.DescribeRegionRequest
+	16, // 31: quorate.admin.Admin.Hello:input_type -> quorate.admin.HelloRequest
+	37, // 32: quorate.admin.Admin.Operate:input_type -> quorate.placement.OperateRequest
+	27, // 33: quorate.admin.Admin.Split:input_type -> quorate.admin.SplitRequest
+	38, // 34: quorate.admin.Admin.Operators:input_type -> quorate.placement.OperatorsRequest
+	39, // 35: quorate.admin.Admin.SetStore:input_type -> quorate.placement.SetStoreRequest
+	40, // 36: quorate.admin.Admin.Schedulers:input_type -> quorate.placement.SchedulersRequest
+	13, // 37: quorate.admin.Admin.CheckReplicas:input_type -> quorate.admin.CheckReplicasRequest
+	9,  // 38: quorate.admin.Admin.WhyRegion:input_type -> quorate.admin.WhyRegionRequest
+	24, // 39: quorate.admin.Admin.RegionMap:input_type -> quorate.admin.RegionsRequest
+	7,  // 40: quorate.admin.Admin.DescribeNode:input_type -> quorate.admin.DescribeNodeRequest
+	41, // 41: quorate.admin.Admin.Settings:input_type -> quorate.placement.SettingsRequest
+	0,  // 42: quorate.admin.Admin.Replicas:input_type -> quorate.admin.ReplicasRequest
+	4,  // 43: quorate.admin.Admin.NodeHere:input_type -> quorate.admin.NodeHereRequest
+	19, // 44: quorate.admin.Admin.Status:output_type -> quorate.admin.StatusResponse
+	23, // 45: quorate.admin.Admin.Nodes:output_type -> quorate.admin.NodesResponse
+	26, // 46: quorate.admin.Admin.Regions:output_type -> quorate.admin.RegionsResponse
+	31, // 47: quorate.admin.Admin.DescribeRegion:output_type -> quorate.admin.DescribeRegionResponse
+	17, // 48: quorate.admin.Admin.Hello:output_type -> quorate.admin.HelloResponse
+	42, // 49: quorate.admin.Admin.Operate:output_type -> quorate.placement.OperateResponse
+	28, // 50: quorate.admin.Admin.Split:output_type -> quorate.admin.SplitResponse
+	43, // 51: quorate.admin.Admin.Operators:output_type -> quorate.placement.OperatorsResponse
+	44, // 52: quorate.admin.Admin.SetStore:output_type -> quorate.placement.SetStoreResponse
+	45, // 53: quorate.admin.Admin.Schedulers:output_type -> quorate.placement.SchedulersResponse
+	15, // 54: quorate.admin.Admin.CheckReplicas:output_type -> quorate.admin.CheckReplicasResponse
+	10, // 55: quorate.admin.Admin.WhyRegion:output_type -> quorate.admin.WhyRegionResponse
+	12, // 56: quorate.admin.Admin.RegionMap:output_type -> quorate.admin.RegionMapResponse
+	8,  // 57: quorate.admin.Admin.DescribeNode:output_type -> quorate.admin.DescribeNodeResponse
+	46, // 58: quorate.admin.Admin.Settings:output_type -> quorate.placement.SettingsResponse
+	3,  // 59: quorate.admin.Admin.Replicas:output_type -> quorate.admin.ReplicasResponse
+	5,  // 60: quorate.admin.Admin.NodeHere:output_type -> quorate.admin.NodeHereResponse
+	44, // [44:61] is the sub-list for method output_type
+	27, // [27:44] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_adminpb_admin_proto_init() }
@@ -1509,7 +2716,7 @@ func file_adminpb_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_adminpb_admin_proto_rawDesc), len(file_adminpb_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

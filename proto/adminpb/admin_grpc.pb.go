@@ -34,6 +34,12 @@ const (
 	Admin_SetStore_FullMethodName       = "/quorate.admin.Admin/SetStore"
 	Admin_Schedulers_FullMethodName     = "/quorate.admin.Admin/Schedulers"
 	Admin_CheckReplicas_FullMethodName  = "/quorate.admin.Admin/CheckReplicas"
+	Admin_WhyRegion_FullMethodName      = "/quorate.admin.Admin/WhyRegion"
+	Admin_RegionMap_FullMethodName      = "/quorate.admin.Admin/RegionMap"
+	Admin_DescribeNode_FullMethodName   = "/quorate.admin.Admin/DescribeNode"
+	Admin_Settings_FullMethodName       = "/quorate.admin.Admin/Settings"
+	Admin_Replicas_FullMethodName       = "/quorate.admin.Admin/Replicas"
+	Admin_NodeHere_FullMethodName       = "/quorate.admin.Admin/NodeHere"
 )
 
 // AdminClient is the client API for Admin service.
@@ -55,6 +61,14 @@ type AdminClient interface {
 	Schedulers(ctx context.Context, in *placementpb.SchedulersRequest, opts ...grpc.CallOption) (*placementpb.SchedulersResponse, error)
 	// CheckReplicas compares the replicas of one region.
 	CheckReplicas(ctx context.Context, in *CheckReplicasRequest, opts ...grpc.CallOption) (*CheckReplicasResponse, error)
+	// WhyRegion says why a region is where it is and as it is.
+	WhyRegion(ctx context.Context, in *WhyRegionRequest, opts ...grpc.CallOption) (*WhyRegionResponse, error)
+	RegionMap(ctx context.Context, in *RegionsRequest, opts ...grpc.CallOption) (*RegionMapResponse, error)
+	DescribeNode(ctx context.Context, in *DescribeNodeRequest, opts ...grpc.CallOption) (*DescribeNodeResponse, error)
+	Settings(ctx context.Context, in *placementpb.SettingsRequest, opts ...grpc.CallOption) (*placementpb.SettingsResponse, error)
+	// Replicas and NodeHere tell of the asked node alone.
+	Replicas(ctx context.Context, in *ReplicasRequest, opts ...grpc.CallOption) (*ReplicasResponse, error)
+	NodeHere(ctx context.Context, in *NodeHereRequest, opts ...grpc.CallOption) (*NodeHereResponse, error)
 }
 
 type adminClient struct {
@@ -175,6 +189,66 @@ func (c *adminClient) CheckReplicas(ctx context.Context, in *CheckReplicasReques
 	return out, nil
 }
 
+func (c *adminClient) WhyRegion(ctx context.Context, in *WhyRegionRequest, opts ...grpc.CallOption) (*WhyRegionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WhyRegionResponse)
+	err := c.cc.Invoke(ctx, Admin_WhyRegion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) RegionMap(ctx context.Context, in *RegionsRequest, opts ...grpc.CallOption) (*RegionMapResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RegionMapResponse)
+	err := c.cc.Invoke(ctx, Admin_RegionMap_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) DescribeNode(ctx context.Context, in *DescribeNodeRequest, opts ...grpc.CallOption) (*DescribeNodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DescribeNodeResponse)
+	err := c.cc.Invoke(ctx, Admin_DescribeNode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Settings(ctx context.Context, in *placementpb.SettingsRequest, opts ...grpc.CallOption) (*placementpb.SettingsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(placementpb.SettingsResponse)
+	err := c.cc.Invoke(ctx, Admin_Settings_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) Replicas(ctx context.Context, in *ReplicasRequest, opts ...grpc.CallOption) (*ReplicasResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReplicasResponse)
+	err := c.cc.Invoke(ctx, Admin_Replicas_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) NodeHere(ctx context.Context, in *NodeHereRequest, opts ...grpc.CallOption) (*NodeHereResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(NodeHereResponse)
+	err := c.cc.Invoke(ctx, Admin_NodeHere_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -194,6 +268,14 @@ type AdminServer interface {
 	Schedulers(context.Context, *placementpb.SchedulersRequest) (*placementpb.SchedulersResponse, error)
 	// CheckReplicas compares the replicas of one region.
 	CheckReplicas(context.Context, *CheckReplicasRequest) (*CheckReplicasResponse, error)
+	// WhyRegion says why a region is where it is and as it is.
+	WhyRegion(context.Context, *WhyRegionRequest) (*WhyRegionResponse, error)
+	RegionMap(context.Context, *RegionsRequest) (*RegionMapResponse, error)
+	DescribeNode(context.Context, *DescribeNodeRequest) (*DescribeNodeResponse, error)
+	Settings(context.Context, *placementpb.SettingsRequest) (*placementpb.SettingsResponse, error)
+	// Replicas and NodeHere tell of the asked node alone.
+	Replicas(context.Context, *ReplicasRequest) (*ReplicasResponse, error)
+	NodeHere(context.Context, *NodeHereRequest) (*NodeHereResponse, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -236,6 +318,24 @@ func (UnimplementedAdminServer) Schedulers(context.Context, *placementpb.Schedul
 }
 func (UnimplementedAdminServer) CheckReplicas(context.Context, *CheckReplicasRequest) (*CheckReplicasResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckReplicas not implemented")
+}
+func (UnimplementedAdminServer) WhyRegion(context.Context, *WhyRegionRequest) (*WhyRegionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WhyRegion not implemented")
+}
+func (UnimplementedAdminServer) RegionMap(context.Context, *RegionsRequest) (*RegionMapResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RegionMap not implemented")
+}
+func (UnimplementedAdminServer) DescribeNode(context.Context, *DescribeNodeRequest) (*DescribeNodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DescribeNode not implemented")
+}
+func (UnimplementedAdminServer) Settings(context.Context, *placementpb.SettingsRequest) (*placementpb.SettingsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Settings not implemented")
+}
+func (UnimplementedAdminServer) Replicas(context.Context, *ReplicasRequest) (*ReplicasResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Replicas not implemented")
+}
+func (UnimplementedAdminServer) NodeHere(context.Context, *NodeHereRequest) (*NodeHereResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method NodeHere not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -456,6 +556,114 @@ func _Admin_CheckReplicas_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_WhyRegion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WhyRegionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).WhyRegion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_WhyRegion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).WhyRegion(ctx, req.(*WhyRegionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_RegionMap_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RegionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).RegionMap(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_RegionMap_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).RegionMap(ctx, req.(*RegionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_DescribeNode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DescribeNodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).DescribeNode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_DescribeNode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).DescribeNode(ctx, req.(*DescribeNodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Settings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(placementpb.SettingsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Settings(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Settings_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Settings(ctx, req.(*placementpb.SettingsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_Replicas_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplicasRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).Replicas(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_Replicas_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).Replicas(ctx, req.(*ReplicasRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_NodeHere_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(NodeHereRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).NodeHere(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_NodeHere_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).NodeHere(ctx, req.(*NodeHereRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -506,6 +714,30 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CheckReplicas",
 			Handler:    _Admin_CheckReplicas_Handler,
+		},
+		{
+			MethodName: "WhyRegion",
+			Handler:    _Admin_WhyRegion_Handler,
+		},
+		{
+			MethodName: "RegionMap",
+			Handler:    _Admin_RegionMap_Handler,
+		},
+		{
+			MethodName: "DescribeNode",
+			Handler:    _Admin_DescribeNode_Handler,
+		},
+		{
+			MethodName: "Settings",
+			Handler:    _Admin_Settings_Handler,
+		},
+		{
+			MethodName: "Replicas",
+			Handler:    _Admin_Replicas_Handler,
+		},
+		{
+			MethodName: "NodeHere",
+			Handler:    _Admin_NodeHere_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
