@@ -26,6 +26,7 @@ func (n *Node) buildSQL() error {
 	n.sql, err = sql.New(sql.Options{
 		Store: sql.TxnStore(n.txn), Clock: n.cfg.Env.Clock, NewRand: env.SystemRand, Logger: n.log,
 		NodeID: uint32(n.ident.NodeID), Lease: n.lease, IDs: objectIDs{n}, Observed: n.txn.Observed, Admin: sqlAdmin{n}, Version: Version,
+		Retention: n.cfg.Retention,
 	})
 	if err != nil {
 		return fmt.Errorf("make the SQL engine: %w", err)

@@ -13,6 +13,25 @@ import (
 
 // authorize checks what a plan needs, as ExecCheckRTPerms does in PostgreSQL.
 func (s *Session) authorize(needs []*plan.Need) error {
+	if past := s.tx.snap; s.tx.present != nil {
+		// The rights of today count, unless there is no such table any more.
+		defer func() { s.tx.snap = past }()
+		for _, n := range needs {
+			s.tx.snap = s.tx.present
+			if !n.Table.Virtual && s.tx.present.Table(n.Table.ID) == nil {
+				s.tx.snap = past
+			}
+			if err := s.authorizeNow([]*plan.Need{n}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return s.authorizeNow(needs)
+}
+
+// authorizeNow is authorize by the rights of the transaction's snapshot.
+func (s *Session) authorizeNow(needs []*plan.Need) error {
 	if len(needs) == 0 {
 		return nil
 	}

@@ -25,6 +25,10 @@
 // stay. A transaction that has changed the schema keeps its snapshot from then on.
 // A failed block gives its locks up at once.
 //
+// A transaction AS OF SYSTEM TIME (asof.go) reads rows and schema at a timestamp of the
+// past. The statement that begins a transaction is planned while its timestamp is on the
+// way (openAndPlan).
+//
 // # Online index changes
 //
 // A statement that adds an index to a table with rows runs several transactions:

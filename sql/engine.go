@@ -40,6 +40,8 @@ type Options struct {
 	// MemoryLimit bounds what one statement sorts, hashes and materializes; 0 is
 	// exec.DefaultMemoryLimit.
 	MemoryLimit int64
+	// Retention is for how long old versions are kept; 0 is placement's default.
+	Retention time.Duration
 }
 
 // Admin is what statements need to know and ask of the cluster.

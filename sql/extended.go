@@ -118,6 +118,9 @@ func (s *Session) analyze(ctx context.Context, p *prepared) error {
 	if err := s.begin(ctx, TxnOptions{Autocommit: true}, false); err != nil {
 		return err
 	}
+	if err := s.enterHistory(ctx, p.stmt, p.text); err != nil {
+		return err
+	}
 	switch p.stmt.(type) {
 	case *ast.Select, *ast.Insert, *ast.Update, *ast.Delete, *ast.Merge:
 		if err := s.open(ctx); err != nil {
@@ -155,6 +158,9 @@ func (s *Session) DescribeStatement(ctx context.Context, name string) (params []
 			case *ast.Select, *ast.Insert, *ast.Update, *ast.Delete, *ast.Merge:
 				// Columns may have changed since.
 				if err := s.begin(ctx, TxnOptions{Autocommit: true}, false); err != nil {
+					return err
+				}
+				if err := s.enterHistory(ctx, p.stmt, p.text); err != nil {
 					return err
 				}
 				if err := s.open(ctx); err != nil {

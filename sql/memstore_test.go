@@ -200,6 +200,10 @@ func (t *memTxn) Delete(_ context.Context, key keys.User) error {
 }
 
 func (t *memTxn) Locking() bool                     { return false }
+func (t *memTxn) ReadAt(_ context.Context, ts timestamp.Timestamp) error {
+	t.ts, t.o.ReadOnly = ts, true
+	return nil
+}
 func (t *memTxn) NewSnapshot(context.Context) error { return nil }
 func (t *memTxn) SetIsolation(txn.Isolation)        {}
 func (t *memTxn) Prepare(StatementOptions)          {}

@@ -11,6 +11,7 @@ import (
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/pgwire"
+	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/exec"
 	"github.com/quorate-db/quorate/sql/expr"
@@ -77,6 +78,11 @@ type txnState struct {
 	snap     *catalog.Snapshot // base with the changes of this transaction
 	start    time.Time
 	readOnly bool
+	// asOf is the snapshot of a transaction that reads the past, 0 for none; then
+	// present is the catalog of today. asOfExpr is what a statement has set it by.
+	asOf     timestamp.Timestamp
+	asOfExpr ast.Expr
+	present  *catalog.Snapshot
 	// statements counts those that were begun in it, control statements excepted.
 	statements int
 	// queried is set once a statement has read or written: then the isolation level
@@ -250,7 +256,7 @@ func (s *Session) open(ctx context.Context) error {
 // its changes were made by.
 func (s *Session) refresh(ctx context.Context) error {
 	t := s.tx
-	if !t.stale || t.opts.Isolation != txn.ReadCommitted || t.snap.Changed() {
+	if !t.stale || t.asOf != 0 || t.opts.Isolation != txn.ReadCommitted || t.snap.Changed() {
 		return nil
 	}
 	t.stale = false
@@ -536,6 +542,8 @@ func (s *Session) mapErr(err error) error {
 	case txn.DiskFull(err) != "":
 		return sqlerr.New(sqlerr.DiskFull, "could not write: no space left on device").WithDetail("%s.", txn.DiskFull(err)).
 			WithHint("Free space on that disk, or delete data: reads, DELETE, TRUNCATE and DROP go on.").WithCause(err)
+	case errors.As(err, &below) && s.tx != nil && s.tx.asOf != 0:
+		return s.tooOldInHistory(below)
 	case errors.As(err, &below):
 		return sqlerr.New(sqlerr.SnapshotTooOld, "snapshot too old").WithDetail("%v", below).WithCause(err)
 	case errors.As(err, &nope):

@@ -108,7 +108,7 @@ func (s *Session) runPortal(ctx context.Context, p *portal, max int, w pgwire.Re
 		return c, false, w.Columns(p.cols, p.format)
 	}
 	if !p.started {
-		if done, ok, err := s.control(ctx, st, w); ok || err != nil {
+		if done, ok, err := s.control(ctx, st, p.prep.text); ok || err != nil {
 			p.ended = true
 			return done, false, err
 		}
@@ -129,6 +129,9 @@ func (s *Session) startPortal(ctx context.Context, p *portal, w pgwire.ResultWri
 		auto = false // a duplicate key shall be found at its line, not at the commit
 	}
 	if err := s.begin(ctx, TxnOptions{Autocommit: auto}, false); err != nil {
+		return err
+	}
+	if err := s.enterHistory(ctx, st, p.prep.text); err != nil {
 		return err
 	}
 	s.tx.stale = s.tx.snap != nil && (s.tx.block || s.tx.statements > 0)
@@ -305,6 +308,7 @@ func (s *Session) planOptions(text string, params []types.Type) plan.Options {
 		ParamTypes: params,
 		ParseExpr:  parse.ParseExpr,
 		ParseQuery: parseQuery,
+		AsOf:       s.tx.asOf != 0,
 		NoRules:    s.e.noRules || s.settings.noRules,
 	}
 }
@@ -350,11 +354,11 @@ func (s *Session) runtime(ctx context.Context, params []types.Datum) *exec.Runti
 
 // control runs statements that begin and end transactions; ok says that st was
 // one.
-func (s *Session) control(ctx context.Context, st ast.Statement, w pgwire.ResultWriter) (done completion, ok bool, err error) {
+func (s *Session) control(ctx context.Context, st ast.Statement, text string) (done completion, ok bool, err error) {
 	done.tag = st.Tag()
 	switch st := st.(type) {
 	case *ast.Begin:
-		return done, true, s.beginBlock(ctx, st)
+		return done, true, s.beginBlock(ctx, st, text)
 	case *ast.Commit:
 		if st.Chain {
 			return done, true, sqlerr.Unsupported("COMMIT AND CHAIN")
@@ -391,7 +395,7 @@ func (s *Session) control(ctx context.Context, st ast.Statement, w pgwire.Result
 	return completion{}, false, nil
 }
 
-func (s *Session) beginBlock(ctx context.Context, st *ast.Begin) error {
+func (s *Session) beginBlock(ctx context.Context, st *ast.Begin, text string) error {
 	if s.status == pgwire.TxFailed {
 		return errFailedBlock()
 	}
@@ -411,10 +415,27 @@ func (s *Session) beginBlock(ctx context.Context, st *ast.Begin) error {
 	}
 	s.tx.block = true
 	s.status = pgwire.TxBlock
-	return s.setModes(st.Modes)
+	if err := s.setModesAt(ctx, st.Modes, text); err != nil {
+		if st.Modes.AsOf != nil {
+			s.abort(ctx) // there was no such snapshot to begin with
+		}
+		return err
+	}
+	return nil
 }
 
-// setModes applies the modes of BEGIN and SET TRANSACTION.
+// setModesAt is setModes with the snapshot.
+func (s *Session) setModesAt(ctx context.Context, m ast.TxnModes, text string) error {
+	if m.AsOf != nil && m.ReadOnly != nil && !*m.ReadOnly {
+		return sqlerr.New(sqlerr.SyntaxError, "AS OF SYSTEM TIME specified with READ WRITE mode")
+	}
+	if err := s.setModes(m); err != nil || m.AsOf == nil {
+		return err
+	}
+	return s.readAsOf(ctx, *m.AsOf, text)
+}
+
+// setModes applies the modes of BEGIN and SET TRANSACTION but for the snapshot.
 func (s *Session) setModes(m ast.TxnModes) error {
 	if m.Isolation != ast.IsolationUnset {
 		if s.tx.queried && m.Isolation.String() != s.isolation() {
@@ -430,7 +451,7 @@ func (s *Session) setModes(m ast.TxnModes) error {
 		s.tx.tx.SetIsolation(s.tx.opts.Isolation)
 	}
 	if m.ReadOnly != nil {
-		if s.tx.readOnly && !*m.ReadOnly && s.tx.queried {
+		if s.tx.readOnly && !*m.ReadOnly && (s.tx.queried || s.tx.asOf != 0) {
 			return sqlerr.New(sqlerr.ActiveSQLTransaction, "transaction read-write mode must be set before any query")
 		}
 		s.tx.readOnly = *m.ReadOnly

@@ -41,6 +41,9 @@ type Txn interface {
 	HasWrites() bool
 	// NewSnapshot makes a READ COMMITTED transaction see what is committed now.
 	NewSnapshot(ctx context.Context) error
+	// ReadAt makes a transaction in which nothing was read or written a read-only one that
+	// sees what was committed at or below ts, which is not above its ReadTS.
+	ReadAt(ctx context.Context, ts timestamp.Timestamp) error
 	// SetIsolation changes the level before anything was read or written.
 	SetIsolation(txn.Isolation)
 	// Prepare tells what the next statement is and how it locks.
@@ -201,6 +204,13 @@ func (t *clusterTxn) LockRows(ctx context.Context, list []keys.User, l exec.RowL
 
 func (t *clusterTxn) NewSnapshot(ctx context.Context) error {
 	if err := t.t.NewReadSnapshot(ctx); err != nil {
+		return err
+	}
+	return t.Start(ctx)
+}
+
+func (t *clusterTxn) ReadAt(ctx context.Context, ts timestamp.Timestamp) error {
+	if err := t.t.ReadAt(ctx, ts); err != nil {
 		return err
 	}
 	return t.Start(ctx)

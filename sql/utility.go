@@ -57,7 +57,7 @@ func (s *Session) utility(ctx context.Context, p *portal, w pgwire.ResultWriter)
 	case *ast.SetVar:
 		return s.setVar(ctx, st)
 	case *ast.SetTransaction:
-		return s.setTransaction(st)
+		return s.setTransaction(ctx, st, text)
 	case *ast.SetConstraints:
 		return nil
 	case *ast.ShowVar:
@@ -184,11 +184,14 @@ func (s *Session) set(name string, value *string, local bool) error {
 	return nil
 }
 
-func (s *Session) setTransaction(st *ast.SetTransaction) error {
+func (s *Session) setTransaction(ctx context.Context, st *ast.SetTransaction, text string) error {
 	if st.Snapshot != "" {
 		return sqlerr.Unsupported("SET TRANSACTION SNAPSHOT")
 	}
 	if st.Session {
+		if st.Modes.AsOf != nil {
+			return sqlerr.Unsupported("AS OF SYSTEM TIME for all transactions of a session")
+		}
 		if l := st.Modes.Isolation; l != ast.IsolationUnset {
 			v := l.String()
 			if err := s.set("default_transaction_isolation", &v, false); err != nil {
@@ -204,7 +207,7 @@ func (s *Session) setTransaction(st *ast.SetTransaction) error {
 	if !s.tx.block {
 		s.warn(sqlerr.NoActiveSQLTransaction, "SET TRANSACTION can only be used in transaction blocks")
 	}
-	return s.setModes(st.Modes)
+	return s.setModesAt(ctx, st.Modes, text)
 }
 
 func (s *Session) showColumns(st *ast.ShowVar) []pgwire.Column {

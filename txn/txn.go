@@ -92,17 +92,35 @@ func (t *Txn) SetReadTS(ctx context.Context, ts timestamp.Timestamp) error {
 	if err != nil {
 		return err
 	}
-	if ts == 0 || ts > start {
-		return fmt.Errorf("cannot read at %s: the present is %s", ts, start)
+	if present := max(start, t.readTS); ts == 0 || ts > present {
+		return fmt.Errorf("cannot read at %s: the present is %s", ts, present)
 	}
 	t.readTS = ts
 	if t.open { // counts with what it reads
+		t.c.active.add(ts)
 		t.c.active.remove(t.held)
 		t.held = ts
-		t.c.active.add(t.held)
 	}
 	t.ignore.reset()
 	return nil
+}
+
+// ReadAt makes a transaction in which nothing was written or locked a read-only one
+// that reads at ts, in any isolation level. Errors as of SetReadTS.
+func (t *Txn) ReadAt(ctx context.Context, ts timestamp.Timestamp) error {
+	switch {
+	case t.finished:
+		return ErrFinished
+	case t.HasWrites() || t.locks.len() > 0:
+		return errors.New("a transaction that has written or locked cannot read the past")
+	}
+	was := t.opts.ReadOnly
+	t.opts.ReadOnly = true
+	err := t.SetReadTS(ctx, ts)
+	if err != nil {
+		t.opts.ReadOnly = was
+	}
+	return err
 }
 
 // NewReadSnapshot makes a READ COMMITTED transaction see what is committed now. It
@@ -112,7 +130,7 @@ func (t *Txn) NewReadSnapshot(ctx context.Context) error {
 	if t.finished {
 		return ErrFinished
 	}
-	if t.opts.Isolation != ReadCommitted {
+	if t.opts.Isolation != ReadCommitted || t.opts.ReadOnly && t.readTS != 0 && t.readTS < t.startTS {
 		return nil
 	}
 	if _, err := t.StartTS(ctx); err != nil {

@@ -12,6 +12,8 @@ type Select struct {
 	// WithTies: FETCH FIRST … WITH TIES.
 	WithTies bool
 	Locking  []LockClause
+	// AsOf is the moment of AS OF SYSTEM TIME, nil without one. Only a query that is a statement has it.
+	AsOf Expr
 }
 
 // SelectCore is SELECT … FROM … WHERE … GROUP BY … HAVING … WINDOW.

@@ -32,6 +32,7 @@ type TxnModes struct {
 	Isolation  IsolationLevel
 	ReadOnly   *bool
 	Deferrable *bool
+	AsOf       *Expr // AS OF SYSTEM TIME
 }
 
 // Begin is BEGIN and START TRANSACTION.

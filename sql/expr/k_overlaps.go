@@ -71,7 +71,7 @@ func (k kernels) periods() {
 				v, err := addInterval(from.Int(), d.Interval())
 				return types.NewInt(v), err
 			case types.OIDTimestamptz:
-				v, err := addIntervalTZ(from.Int(), d.Interval(), ctx.format().Location())
+				v, err := AddIntervalTZ(from.Int(), d.Interval(), ctx.format().Location())
 				return types.NewInt(v), err
 			}
 			_, r := floorMod(from.Int()+d.Interval().Micros%types.MicrosPerDay, types.MicrosPerDay)

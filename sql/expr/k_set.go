@@ -150,7 +150,7 @@ func (k kernels) sets() {
 				d := types.NewInt(cur)
 				var err error
 				if zoned {
-					cur, err = addIntervalTZ(cur, step, ctx.format().Location())
+					cur, err = AddIntervalTZ(cur, step, ctx.format().Location())
 				} else {
 					cur, err = addInterval(cur, step)
 				}

@@ -155,9 +155,9 @@ func addInterval(t int64, v types.Interval) (int64, error) {
 	return t, nil
 }
 
-// addIntervalTZ adds months and days as the clocks of the zone have them, the
+// AddIntervalTZ adds to a point in time: months and days as the clocks of the zone have them, the
 // rest as elapsed time.
-func addIntervalTZ(t int64, v types.Interval, loc *time.Location) (int64, error) {
+func AddIntervalTZ(t int64, v types.Interval, loc *time.Location) (int64, error) {
 	if !types.TimestampIsFinite(t) {
 		return t, nil
 	}
@@ -414,7 +414,7 @@ func (k kernels) timeArithmetic() {
 	})
 	tz := func(ctx *EvalContext, t int64, v types.Interval, err error) (datum, error) {
 		if err == nil {
-			t, err = addIntervalTZ(t, v, ctx.format().Location())
+			t, err = AddIntervalTZ(t, v, ctx.format().Location())
 		}
 		return types.NewInt(t), err
 	}

@@ -16,9 +16,9 @@ func (d *decoder) fragment(n tast.StmtNode) {
 		*d.f.dst.(**ast.Select) = d.query(n)
 	case fragQueryInPlace:
 		dst := d.f.dst.(*ast.Select)
-		at := dst.At
+		at, asOf := dst.At, dst.AsOf
 		*dst = *d.query(n)
-		dst.At = at
+		dst.At, dst.AsOf = at, asOf
 	case fragExpr:
 		*d.f.dst.(*ast.Expr) = d.expr(d.fields(n)[0].Expr)
 	case fragExprs:

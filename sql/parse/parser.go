@@ -45,6 +45,8 @@ type parser struct {
 	depth int
 	// into is where INTO of the statement's first SELECT goes, while that may still come.
 	into      *ast.CreateTableAs
+	// asOf is where AS OF SYSTEM TIME of the statement's query goes, nil where none may stand.
+	asOf *ast.Select
 	height    int  // of the expression emitted last
 	compared  bool // it has a comparison outside parentheses
 	numParams int

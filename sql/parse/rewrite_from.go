@@ -110,7 +110,7 @@ func (p *parser) join() {
 		p.emitTight(")")
 	case p.acceptKw(kwUsing):
 		j.using = p.identList()
-		if p.isKw(kwAs) {
+		if p.isKw(kwAs) && !p.asOfFollows() {
 			p.unsupported("an alias of JOIN USING")
 		}
 		p.emit("ON " + sentinel("join"+p.addSide(j)) + "()")
@@ -140,7 +140,7 @@ func (p *parser) tablePrimary() {
 		}
 		p.next()
 		p.emitTight(")")
-		if p.isKw(kwAs) || p.tok().isColID() && !p.joinStarts() {
+		if p.isKw(kwAs) && !p.asOfFollows() || p.tok().isColID() && !p.joinStarts() {
 			p.unsupported("an alias of a parenthesized join")
 		}
 	case t.kw == kwRows && p.peekKw(1, kwFrom) && p.peek(2).kind == '(':
@@ -203,6 +203,9 @@ func (p *parser) relation(r *ast.TableRef) {
 
 // tableAlias reads [AS] alias [(columns)].
 func (p *parser) tableAlias(r *ast.TableRef) {
+	if p.asOfFollows() {
+		return
+	}
 	if p.acceptKw(kwAs) || p.tok().isColID() {
 		r.Alias = p.colID()
 		if p.kind() == '(' {
@@ -230,7 +233,7 @@ func (p *parser) subqueryRef(lateral bool) {
 	r := &ast.SubqueryRef{At: p.at(), Lateral: lateral}
 	isValues := p.peekKw(1, kwValues)
 	p.subquery()
-	if !p.acceptKw(kwAs) && !p.tok().isColID() {
+	if p.asOfFollows() || !p.acceptKw(kwAs) && !p.tok().isColID() {
 		what, hint := "subquery", "For example, FROM (SELECT ...) [AS] foo."
 		if isValues {
 			what, hint = "VALUES", "For example, FROM (VALUES ...) [AS] foo."
@@ -314,6 +317,7 @@ func (p *parser) funcAlias(r *ast.FuncRef) {
 		r.Ordinality = true
 	}
 	switch {
+	case p.asOfFollows():
 	case p.acceptKw(kwAs):
 		if p.kind() == '(' {
 			r.ColumnDefs = p.columnSpecs()

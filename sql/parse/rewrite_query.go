@@ -68,10 +68,10 @@ func (p *parser) queryInto(tail *queryTail) {
 			p.fail(sqlerr.SyntaxError, p.pos(), "multiple WITH clauses not allowed")
 		}
 		tail.hasWith = true
-		into := p.into
-		p.into = nil
+		into, asOf := p.into, p.asOf
+		p.into, p.asOf = nil, nil
 		p.with()
-		p.into = into
+		p.into, p.asOf = into, asOf
 	}
 	if p.kind() == '(' && p.isQueryParen(p.i) && !p.setOpFollows(int(p.tok().match)+1) {
 		p.enter()
@@ -114,6 +114,10 @@ func (p *parser) setOperation() {
 }
 
 func (p *parser) setOperand() {
+	asOf := p.asOf
+	if !p.isKw(kwSelect) {
+		p.asOf = nil
+	}
 	switch t := p.tok(); {
 	case t.kind == '(':
 		if !p.isQueryParen(p.i) {
@@ -132,6 +136,9 @@ func (p *parser) setOperand() {
 		r := &ast.TableRef{At: p.at()}
 		p.relation(r)
 		p.emitTableRef(r)
+		if p.asOfFollows() {
+			p.asOfClause(asOf)
+		}
 	default:
 		p.syntaxError()
 	}
@@ -256,8 +263,8 @@ func (p *parser) valuesRows(open string) {
 
 // selectCore rewrites SELECT … WINDOW.
 func (p *parser) selectCore() {
-	into := p.into
-	p.into = nil
+	into, asOf := p.into, p.asOf
+	p.into, p.asOf = nil, nil
 	p.emitMarked("SELECT", p.i)
 	p.expectKw(kwSelect)
 	comma := false
@@ -283,6 +290,9 @@ func (p *parser) selectCore() {
 	if p.acceptKw(kwFrom) {
 		p.emit("FROM")
 		p.fromList()
+	}
+	if p.asOfFollows() {
+		p.asOfClause(asOf)
 	}
 	if p.acceptKw(kwWhere) {
 		p.emit("WHERE")
@@ -313,6 +323,28 @@ func (p *parser) selectCore() {
 	}
 }
 
+// asOfFollows tells AS OF SYSTEM TIME from an alias "of".
+func (p *parser) asOfFollows() bool {
+	return p.isKw(kwAs) && p.peekKw(1, kwOf) && p.peekKw(2, kwSystem) && p.peekKw(3, kwTime)
+}
+
+// asOfTo reads AS OF SYSTEM TIME with its expression.
+func (p *parser) asOfTo(dst *ast.Expr) {
+	p.i += 4
+	p.exprTo(dst)
+}
+
+// asOfClause reads AS OF SYSTEM TIME behind FROM. It is for a whole statement, so dst is nil anywhere else.
+func (p *parser) asOfClause(dst *ast.Select) {
+	if dst == nil {
+		p.unsupported("AS OF SYSTEM TIME of a part of a statement")
+	}
+	p.asOfTo(&dst.AsOf)
+	if p.setOpFollows(p.i) {
+		p.unsupported("AS OF SYSTEM TIME of a part of a statement")
+	}
+}
+
 // targetsEnd reports whether a select list is empty here.
 func (p *parser) targetsEnd() bool {
 	switch p.kind() {
@@ -323,7 +355,7 @@ func (p *parser) targetsEnd() bool {
 	case kwFrom, kwWhere, kwGroup, kwHaving, kwWindow, kwUnion, kwIntersect, kwExcept, kwOrder, kwLimit, kwOffset, kwFetch, kwFor, kwInto:
 		return true
 	}
-	return false
+	return p.asOfFollows()
 }
 
 // targets rewrites a select or RETURNING list. comma says that an item stands before it already.
@@ -354,6 +386,7 @@ func (p *parser) target() {
 	}
 	p.expr()
 	switch {
+	case p.asOfFollows():
 	case p.acceptKw(kwAs):
 		p.emit("AS")
 		p.emitName(p.label())

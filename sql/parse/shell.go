@@ -64,9 +64,9 @@ func (p *parser) statement() ast.Statement {
 func (p *parser) selectStmt() ast.Statement {
 	s, start := &ast.Select{At: p.at()}, p.i
 	into := &ast.CreateTableAs{At: s.At, Query: s}
-	p.into = into
+	p.into, p.asOf = into, s
 	p.queryInPlace(s)
-	p.into = nil
+	p.into, p.asOf = nil, nil
 	if into.Table.Name == "" {
 		return s
 	}

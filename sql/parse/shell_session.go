@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/quorate-db/quorate/sql/ast"
+	"github.com/quorate-db/quorate/sql/sqlerr"
 )
 
 // txnStatement parses transaction control; nil when t begins none.
@@ -85,6 +86,12 @@ func (p *parser) txnModes(required bool) ast.TxnModes {
 			m.Deferrable = &yes
 		case p.acceptKws(kwNot, kwDeferrable):
 			m.Deferrable = &no
+		case p.asOfFollows():
+			if m.AsOf != nil {
+				p.fail(sqlerr.SyntaxError, p.pos(), "AS OF SYSTEM TIME specified multiple times")
+			}
+			m.AsOf = new(ast.Expr)
+			p.asOfTo(m.AsOf)
 		default:
 			if comma || first && required {
 				p.syntaxError()
@@ -206,7 +213,7 @@ func (p *parser) setTransactionFollows(n int) bool {
 	case kwIsolation, kwRead, kwDeferrable, kwNot, kwSnapshot:
 		return true
 	}
-	return false
+	return p.peekKw(n, kwAs) && p.peekKw(n+1, kwOf) && p.peekKw(n+2, kwSystem)
 }
 
 func (p *parser) setTransaction(at ast.At, session bool) ast.Statement {

@@ -28,6 +28,9 @@ type Options struct {
 	ParseExpr func(text string) (ast.Expr, error)
 	// ParseQuery reads the text of a view.
 	ParseQuery func(text string) (*ast.Select, error)
+	// AsOf says that Catalog is the one that AS OF SYSTEM TIME of the statement asks for;
+	// without it the clause is refused.
+	AsOf bool
 	// NoRules leaves the plan as it was bound; for tests.
 	NoRules bool
 }

@@ -209,7 +209,7 @@ func CheckCondition(o Options, e ast.Expr, t *catalog.Table) ([]int16, error) {
 }
 
 // Scalar binds an expression without columns and casts it to a type, for EXECUTE's
-// arguments and the like.
+// arguments and the like. The zero type leaves it as it is.
 func Scalar(o Options, e ast.Expr, t types.Type) (expr.Expr, error) {
 	b := newBinder(o)
 	x, err := b.expr(e, nil)
@@ -218,6 +218,9 @@ func Scalar(o Options, e ast.Expr, t types.Type) (expr.Expr, error) {
 	}
 	if hasSubquery(x) || expr.HasAggregate(x) || expr.HasWindow(x) || expr.HasSet(x) {
 		return nil, b.errAt(unsupported("a subquery, an aggregate or a set in this place"), e)
+	}
+	if t.IsZero() {
+		return x, nil
 	}
 	x, err = b.eb.Cast(x, t, expr.CastAssignment)
 	return x, b.errAt(err, e)

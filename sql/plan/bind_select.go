@@ -18,6 +18,9 @@ func (b *binder) bindSelect(q *ast.Select, e env, keepUnknown bool) (Node, error
 		return nil, err
 	}
 	defer b.leave()
+	if q.AsOf != nil && !b.o.AsOf {
+		return nil, b.errAt(unsupported("AS OF SYSTEM TIME in this place"), q.AsOf)
+	}
 	if q.With != nil {
 		old := b.ctes
 		defer func() { b.ctes = old }()
