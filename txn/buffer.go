@@ -56,7 +56,7 @@ const (
 	levelMax = 20
 	// nodeOverhead is about what a node takes beside key and value.
 	nodeOverhead = 120
-	undoOverhead = 24
+	undoOverhead = 32
 	// entryBytesMax bounds key and value of one write: it must fit into a raft
 	// entry of 4 MB, and a transaction is only ever cut between keys.
 	entryBytesMax = 3 << 20
@@ -66,6 +66,8 @@ type node struct {
 	key  []byte
 	top  version
 	next []*node
+	// undone is the number of the node's newest undo entry, or of one that is gone.
+	undone uint64
 }
 
 type version struct {
@@ -78,10 +80,11 @@ type version struct {
 }
 
 // undoEntry says that a node got a version at seq that a savepoint below may
-// have to take back.
+// have to take back. There is one for a node between two savepoints at most; before
+// is the number of the one that the node had then.
 type undoEntry struct {
-	n   *node
-	seq uint64
+	n           *node
+	seq, before uint64
 }
 
 func (b *buffer) init(limit int64) {
@@ -171,7 +174,8 @@ func (b *buffer) write(key []byte, o op, value []byte, fresh bool) error {
 	}
 	b.seq++
 	if len(b.savepoints) > 0 && n.top.seq <= b.savepoints[len(b.savepoints)-1].seq {
-		b.undo = append(b.undo, undoEntry{n: n, seq: b.seq})
+		b.undo = append(b.undo, undoEntry{n: n, seq: b.seq, before: n.undone})
+		n.undone = b.seq
 		b.bytes += undoOverhead
 	}
 	if n.top.op == opNone {
@@ -262,7 +266,9 @@ func (b *buffer) rollbackTo(sp Savepoint) error {
 	b.savepoints = b.savepoints[:i+1]
 	seq := b.savepoints[i].seq
 	for len(b.undo) > 0 && b.undo[len(b.undo)-1].seq > seq {
-		b.undoTo(b.undo[len(b.undo)-1].n, seq)
+		e := b.undo[len(b.undo)-1]
+		b.undoTo(e.n, seq)
+		e.n.undone = e.before
 		b.undo = b.undo[:len(b.undo)-1]
 		b.bytes -= undoOverhead
 	}
@@ -296,12 +302,36 @@ func (b *buffer) release(sp Savepoint) error {
 	if err != nil {
 		return err
 	}
+	inner := b.savepoints[i].seq
 	b.savepoints = b.savepoints[:i]
 	if i == 0 {
 		b.bytes -= undoOverhead * int64(len(b.undo))
 		b.undo = nil
+		return nil
 	}
+	b.mergeUndo(b.savepoints[i-1].seq, inner)
 	return nil
+}
+
+// mergeUndo drops the undo entries above inner of nodes that have one between outer
+// and inner: the savepoint at inner is gone. So a transaction that sets and releases
+// savepoints inside of another does not grow with their number.
+func (b *buffer) mergeUndo(outer, inner uint64) {
+	from := len(b.undo)
+	for from > 0 && b.undo[from-1].seq > inner {
+		from--
+	}
+	kept := b.undo[:from]
+	for _, e := range b.undo[from:] {
+		if e.before > outer {
+			e.n.undone = e.before
+			b.bytes -= undoOverhead
+			continue
+		}
+		kept = append(kept, e)
+	}
+	clear(b.undo[len(kept):])
+	b.undo = kept
 }
 
 // bufferIter walks over what was in the buffer when it was made.
