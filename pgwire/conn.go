@@ -50,6 +50,10 @@ type conn struct {
 	running atomic.Pointer[Session]
 	// idle is set while the connection waits for its client outside of a transaction.
 	idle atomic.Bool
+	// handled counts up when the handling of a message begins, and again when it ends:
+	// it is odd in between. lookedAt is what busy saw last; guarded by Server.mu.
+	handled  atomic.Uint64
+	lookedAt uint64
 	// terminating is the FATAL error that somebody else ends the connection with.
 	terminating atomic.Pointer[sqlerr.Error]
 }
@@ -115,7 +119,10 @@ func (c *conn) loop(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := c.handle(ctx, typ, body); err != nil {
+		c.handled.Add(1)
+		err = c.handle(ctx, typ, body)
+		c.handled.Add(1)
+		if err != nil {
 			return err
 		}
 	}

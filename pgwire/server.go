@@ -133,6 +133,7 @@ func New(opts Options) (*Server, error) {
 	s.mu.conns = make(map[*conn]struct{})
 	s.mu.processes = make(map[uint32]*conn)
 	s.mu.drained = make(chan struct{})
+	s.group.Go("pgwire clients", s.watchClients) // ends with Close
 	return s, nil
 }
 
