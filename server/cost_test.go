@@ -84,3 +84,48 @@ func TestCostOfCommits(t *testing.T) {
 		t.Errorf("%d transactions over two regions cost %+v, by itself the node may do %d", pairs, got, idle)
 	}
 }
+
+// An autocommit statement asks the oracle once at most, and is planned while the answer
+// is on its way.
+func TestTimestampsOverlapPlanning(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	n := startNode(t, Config{})
+	for _, mode := range []string{"simple_protocol", "exec", "cache_statement"} {
+		c, err := pgx.Connect(ctx, fmt.Sprintf("postgres://postgres@%s/postgres?default_query_exec_mode=%s", n.SQLAddr(), mode))
+		if err != nil {
+			t.Fatal(err)
+		}
+		exec := func(q string, args ...any) {
+			t.Helper()
+			if _, err := c.Exec(ctx, q, args...); err != nil {
+				t.Fatalf("%s: %v", q, err)
+			}
+		}
+		exec("drop table if exists t")
+		exec("create table t (id int primary key, v int)")
+		exec("select * from t") // a lease on the schema of now
+		const rounds = 100
+		for _, s := range []string{"insert into t values (%d, 0)", "update t set v = v + 1 where id = %d", "select v from t where id = %d", "delete from t where id = %d"} {
+			ahead := n.sql.PlannedAhead()
+			got, idle := n.measure(func() {
+				for i := range rounds {
+					exec(fmt.Sprintf(s, i)) // another text each time, to be planned anew
+				}
+			})
+			ahead = n.sql.PlannedAhead() - ahead
+			t.Logf("%s, %s: %d timestamps, %d planned ahead", mode, s, got.timestamps, ahead)
+			statements := uint64(rounds)
+			if mode == "cache_statement" {
+				statements *= 2 // Parse is a cycle of its own
+			}
+			if got.timestamps > statements+idle {
+				t.Errorf("%s, %s: %d timestamps for %d statements", mode, s, got.timestamps, statements)
+			}
+			if ahead < rounds*9/10 {
+				t.Errorf("%s, %s: %d of %d statements were planned ahead of their timestamps", mode, s, ahead, rounds)
+			}
+		}
+		_ = c.Close(ctx)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
@@ -110,6 +111,8 @@ type Engine struct {
 	// noRules runs plans as they were bound; tests compare.
 	noRules bool
 	started time.Time
+	// plannedAhead counts plans that were made before their timestamp was there.
+	plannedAhead atomic.Uint64
 
 	mu struct {
 		sync.Mutex
@@ -144,6 +147,10 @@ func New(o Options) (*Engine, error) {
 	e.mu.sessions = map[*Session]struct{}{}
 	return e, nil
 }
+
+// PlannedAhead returns how many plans were made while the oracle was asked for the
+// timestamp of their transaction.
+func (e *Engine) PlannedAhead() uint64 { return e.plannedAhead.Load() }
 
 // Catalog gives the server access to what the schema lease needs.
 func (e *Engine) Catalog() *catalog.Catalog { return e.catalog }

@@ -123,10 +123,7 @@ func (s *Session) analyze(ctx context.Context, p *prepared) error {
 	}
 	switch p.stmt.(type) {
 	case *ast.Select, *ast.Insert, *ast.Update, *ast.Delete, *ast.Merge:
-		if err := s.open(ctx); err != nil {
-			return err
-		}
-		return s.preparePlan(p)
+		return s.openAndPlan(ctx, p)
 	}
 	var err error
 	p.cols, err = s.utilityColumns(ctx, p)
@@ -163,10 +160,7 @@ func (s *Session) DescribeStatement(ctx context.Context, name string) (params []
 				if err := s.enterHistory(ctx, p.stmt, p.text); err != nil {
 					return err
 				}
-				if err := s.open(ctx); err != nil {
-					return err
-				}
-				if err := s.preparePlan(p); err != nil {
+				if err := s.openAndPlan(ctx, p); err != nil {
 					return err
 				}
 			}

@@ -199,7 +199,7 @@ func (t *memTxn) Delete(_ context.Context, key keys.User) error {
 	return nil
 }
 
-func (t *memTxn) Locking() bool                     { return false }
+func (t *memTxn) Locking() bool { return false }
 func (t *memTxn) ReadAt(_ context.Context, ts timestamp.Timestamp) error {
 	t.ts, t.o.ReadOnly = ts, true
 	return nil

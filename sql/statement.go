@@ -146,13 +146,10 @@ func (s *Session) startPortal(ctx context.Context, p *portal, w pgwire.ResultWri
 
 // startQuery plans a query, if need be, and starts it.
 func (s *Session) startQuery(ctx context.Context, p *portal) error {
-	if err := s.open(ctx); err != nil {
+	if err := s.openAndPlan(ctx, p.prep); err != nil {
 		return err
 	}
 	s.releaseSequences(ctx)
-	if err := s.preparePlan(p.prep); err != nil {
-		return err
-	}
 	pl := p.prep.plan
 	if pl.Doomed != nil {
 		return pl.Doomed
@@ -165,6 +162,35 @@ func (s *Session) startQuery(ctx context.Context, p *portal) error {
 		return s.startWrite(ctx, p)
 	}
 	return s.startPlan(ctx, p)
+}
+
+// openAndPlan opens the transaction and sees to the plan of a statement. The statement
+// that begins a transaction is planned while the oracle is asked for the timestamp, by
+// the schema that the gateway has a lease on. That is the one of the timestamp unless it
+// was changed just now; then what was planned ahead is forgotten, errors too.
+func (s *Session) openAndPlan(ctx context.Context, p *prepared) error {
+	before := *p
+	var ahead *catalog.Snapshot
+	if s.tx.snap == nil {
+		ahead = s.e.catalog.Leased()
+	}
+	if ahead != nil {
+		s.tx.snap = ahead
+		err := s.preparePlan(p)
+		s.tx.snap = nil
+		if err != nil {
+			*p = before
+		} else if before.plan != p.plan {
+			s.e.plannedAhead.Add(1)
+		}
+	}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	if s.tx.snap != ahead && ahead != nil {
+		*p = before
+	}
+	return s.preparePlan(p)
 }
 
 // feed writes rows of a started portal.

@@ -162,6 +162,16 @@ func (c *Catalog) At(ctx context.Context, r Reader) (*Snapshot, error) {
 	return s, nil
 }
 
+// Leased returns the descriptors of the version that the gateway has a lease on, as far
+// as they are known here; nil otherwise. At returns the same ones as a rule, but only it
+// knows at which timestamp.
+func (c *Catalog) Leased() *Snapshot {
+	if c.opts.Lease == nil {
+		return nil
+	}
+	return c.fromCache(c.opts.Lease.Version(), timestamp.Max)
+}
+
 // fromCache returns the cached snapshot of a version for a transaction that
 // reads at ts.
 func (c *Catalog) fromCache(version uint64, ts timestamp.Timestamp) *Snapshot {

@@ -44,9 +44,9 @@ type parser struct {
 	far   int // the token at which a sequence of key words broke off that had begun: PostgreSQL's grammar errs there, too
 	depth int
 	// into is where INTO of the statement's first SELECT goes, while that may still come.
-	into      *ast.CreateTableAs
+	into *ast.CreateTableAs
 	// asOf is where AS OF SYSTEM TIME of the statement's query goes, nil where none may stand.
-	asOf *ast.Select
+	asOf      *ast.Select
 	height    int  // of the expression emitted last
 	compared  bool // it has a comparison outside parentheses
 	numParams int
