@@ -153,9 +153,26 @@ func (s *Session) advisoryEnd(f func(*advisoryCount)) {
 	}
 }
 
-// advisoryTxnEnd gives up the locks of the transaction.
-func (s *Session) advisoryTxnEnd() {
-	s.advisoryEnd(func(c *advisoryCount) { c.txn = [2]int{} })
+// advisoryTxn returns the counts of the locks of the transaction, nil for none.
+func (s *Session) advisoryTxn() (counts map[string][2]int) {
+	for key, c := range s.advisory.held {
+		if c.txn != [2]int{} {
+			if counts == nil {
+				counts = map[string][2]int{}
+			}
+			counts[key] = c.txn
+		}
+	}
+	return counts
+}
+
+// advisoryTxnEnd gives up the locks of the transaction but for those it had at an
+// earlier time (nil: all).
+func (s *Session) advisoryTxnEnd(but map[string][2]int) {
+	for key, c := range s.advisory.held {
+		c.txn = but[key]
+		s.advisoryDrop(key, c)
+	}
 }
 
 func (s *Session) advisoryClose() {

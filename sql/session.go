@@ -102,6 +102,7 @@ type savepoint struct {
 	snap     *catalog.Snapshot
 	settings *settings
 	after    int // length of afterCommit
+	advisory map[string][2]int
 }
 
 type lastExecute struct {
@@ -281,7 +282,7 @@ func (s *Session) finish() *txnState {
 	s.tx = nil
 	s.status = pgwire.TxIdle
 	s.last = lastExecute{}
-	s.advisoryTxnEnd()
+	s.advisoryTxnEnd(nil)
 	return t
 }
 
@@ -377,8 +378,10 @@ func (s *Session) dropLocks(ctx context.Context) {
 	n := len(s.tx.savepoints)
 	if n == 0 {
 		s.tx.tx.Rollback(ctx)
+		s.advisoryTxnEnd(nil)
 		return
 	}
+	s.advisoryTxnEnd(s.tx.savepoints[n-1].advisory)
 	_ = s.tx.tx.RollbackTo(ctx, s.tx.savepoints[n-1].sp, true)
 }
 

@@ -513,7 +513,7 @@ func (s *Session) savepoint(st *ast.Savepoint) error {
 	if err := s.inBlock("SAVEPOINT"); err != nil {
 		return err
 	}
-	s.tx.savepoints = append(s.tx.savepoints, savepoint{st.Name, s.tx.tx.Savepoint(), s.tx.snap, s.settings, len(s.tx.afterCommit)})
+	s.tx.savepoints = append(s.tx.savepoints, savepoint{st.Name, s.tx.tx.Savepoint(), s.tx.snap, s.settings, len(s.tx.afterCommit), s.advisoryTxn()})
 	return nil
 }
 
@@ -551,6 +551,7 @@ func (s *Session) rollbackTo(ctx context.Context, st *ast.RollbackTo) error {
 	if err := s.tx.tx.RollbackTo(context.WithoutCancel(ctx), sp.sp, true); err != nil {
 		return err
 	}
+	s.advisoryTxnEnd(sp.advisory)
 	s.tx.savepoints = s.tx.savepoints[:i+1]
 	if sp.snap != nil {
 		s.tx.snap = sp.snap
