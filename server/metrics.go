@@ -21,6 +21,7 @@ func (n *Node) metricsHandler() http.Handler {
 		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "quorate_" + name, Help: help}, f))
 	}
 	gauge("replicas", "Replicas on this store.", func() float64 { return float64(n.store.Stats().Replicas) })
+	gauge("raft_log_bytes", "About what the raft logs of all regions on this store take.", func() float64 { return float64(n.store.Stats().LogBytes) })
 	gauge("leaders", "Regions that this store leads.", func() float64 { return float64(n.store.Stats().Leaders) })
 	counter("proposals_total", "Commands proposed to Raft.", func() float64 { return float64(n.store.Stats().Proposals) })
 	counter("lease_reads_total", "Reads served under a lease.", func() float64 { return float64(n.store.Stats().LeaseReads) })

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"slices"
+
 	"go.etcd.io/raft/v3"
 
 	"github.com/quorate-db/quorate/internal/fault"
@@ -16,6 +18,53 @@ const (
 	compactStep = 64
 )
 
+// LogBytes estimates what the replica's log takes.
+func (r *Replica) LogBytes() int64 { return r.group.SizeBytes() }
+
+// Shorten drops entries because the store's logs together are too long: those that are
+// kept for peers that are down, and with all set for peers that only lag, too; none
+// beyond what the last Compact was told to be durable. Those peers are served by a raft
+// snapshot.
+func (r *Replica) Shorten(all bool) {
+	r.mu.Lock()
+	durable := r.mu.compacted
+	r.mu.Unlock()
+	r.enqueueQuietly(func(rn *raft.RawNode) {
+		to := durable
+		r.mu.Lock()
+		var down []uint64
+		if r.mu.lead != nil {
+			down = r.mu.lead.down
+		}
+		r.mu.Unlock()
+		if !all && r.soft.state == raft.StateLeader {
+			rn.WithProgress(func(id uint64, _ raft.ProgressType, p progress) {
+				if !slices.Contains(down, id) {
+					to = min(to, p.Match)
+				}
+			})
+		}
+		r.compactTo(to)
+	})
+}
+
+// compactTo drops the entries up to an index, unless the log may be needed to decide
+// about a merge. Process only.
+func (r *Replica) compactTo(to uint64) {
+	if r.apl.desc.GetMerging() != nil {
+		// Whether the region is given up is not decided: see DESIGN.md.
+		return
+	}
+	if first, err := r.group.FirstIndex(); err != nil || to < first {
+		return
+	}
+	fault.Hit("compact/before-write")
+	if err := r.cfg.Logs.CompactTo(r.cfg.RegionID, to); err != nil {
+		r.fatal("compact log", err)
+	}
+	fault.Hit("compact/after-write")
+}
+
 // Compact drops entries that nobody needs, none beyond durable: the index up to
 // which the state engine would hold their effects after a crash.
 func (r *Replica) Compact(durable uint64) {
@@ -27,10 +76,6 @@ func (r *Replica) Compact(durable uint64) {
 		return // an idle region costs nothing
 	}
 	r.enqueueQuietly(func(rn *raft.RawNode) {
-		if r.apl.desc.GetMerging() != nil {
-			// Whether the region is given up is not decided: see DESIGN.md.
-			return
-		}
 		first, err := r.group.FirstIndex()
 		if err != nil || durable < first {
 			return
@@ -47,13 +92,6 @@ func (r *Replica) Compact(durable uint64) {
 		if to < first+compactStep && size <= r.logKeep {
 			return
 		}
-		if to < first {
-			return
-		}
-		fault.Hit("compact/before-write")
-		if err := r.cfg.Logs.CompactTo(r.cfg.RegionID, to); err != nil {
-			r.fatal("compact log", err)
-		}
-		fault.Hit("compact/after-write")
+		r.compactTo(to)
 	})
 }

@@ -44,6 +44,7 @@ type cluster struct {
 	// observer of all stores.
 	observer replica.Observer
 	split    int64 // SplitSizeBytes
+	logs     int64 // LogBudgetBytes
 	noLeases bool
 	raft     multiraft.RaftSettings
 	oldLocks int // told of, in all
@@ -143,7 +144,7 @@ func (n *node) start() {
 		Fatal:    func(err error) { n.fatal = err },
 		Observer: n.c.observer, Manual: true, SnapshotBytesPerSecond: -1,
 		OldLocks: func(l []mvcc.KeyLock) { n.c.oldLocks += len(l) },
-		Splits:   n.c, SplitSizeBytes: n.c.split, DisableLeases: n.c.noLeases, Raft: n.c.raft, Peers: testPeers{n},
+		Splits:   n.c, SplitSizeBytes: n.c.split, LogBudgetBytes: n.c.logs, DisableLeases: n.c.noLeases, Raft: n.c.raft, Peers: testPeers{n},
 	})
 	if err != nil {
 		n.c.t.Fatalf("store %d: %v", n.id, err)

@@ -30,6 +30,8 @@
 //   - Initialised replicas of a store do not overlap.
 //   - A durable applied index is published only for what was applied before the
 //     state engine's sync began; no log is compacted beyond it.
+//   - The logs of all regions together hold at most a budget (64 MB) for peers that are
+//     away or lag, besides what was written since the sync before the last.
 //   - No disk write that waits runs on a scheduler worker.
 //   - A support that ends is published before any replica hears of it.
 //

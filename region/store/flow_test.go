@@ -9,6 +9,8 @@ import (
 
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/proto/kvpb"
+	"github.com/quorate-db/quorate/proto/metapb"
+	"github.com/quorate-db/quorate/region"
 )
 
 // A peer that stays away holds back no more of the log than its budget, and nothing
@@ -54,6 +56,86 @@ func TestDeadPeerHoldsBackItsBudget(t *testing.T) {
 	}
 	if got := dead.localGet("t1"); !strings.HasPrefix(got, "19") {
 		t.Errorf("it has %.10q", got)
+	}
+}
+
+// The logs of all regions of a store are bounded together: a peer that stays away holds
+// back no more of many regions than of one, however little each keeps by itself. What the
+// peers that are there need is kept: they get no raft snapshot.
+func TestDeadPeerHoldsBackTheBudgetOfTheStore(t *testing.T) {
+	const budget, regions = 64 << 10, 8
+	c := newCluster(t, 3)
+	c.logs = budget
+	var list []*metapb.Region
+	id := func(i int) region.ID { return user + region.ID(i) }
+	key := func(i int, k string) string { return fmt.Sprintf("t%d%s", i, k) }
+	for i := range regions {
+		start, end := []byte(key(i, "")), []byte(key(i+1, ""))
+		peers := userRegion(1, 2, 3).GetPeers()
+		list = append(list, region.Initial(id(i), start, end, peers...))
+	}
+	c.bootstrap(list...)
+	for i := range regions {
+		c.leader(id(i)).put(id(i), key(i, "a"), "0")
+	}
+	dead := c.stores[1]
+	dead.crash()
+	sum := func(n *node) (size int64) {
+		for _, l := range list {
+			g, err := n.eng.Logs.Group(l.GetId())
+			if err != nil {
+				t.Fatal(err)
+			}
+			size += g.SizeBytes()
+		}
+		return size
+	}
+	grown := int64(0)
+	for round := range 10 {
+		for i := range regions {
+			n := c.leader(id(i))
+			n.put(id(i), key(i, "b"), fmt.Sprint(round, strings.Repeat("x", 4<<10)))
+		}
+		for range 2 { // those that only lag are asked for more with the second sync
+			for _, n := range c.stores {
+				if n.s == nil {
+					continue
+				}
+				grown = max(grown, sum(n))
+				if err := n.s.SyncState(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.settle()
+		}
+		for id, n := range c.stores {
+			if n.s == nil {
+				continue
+			}
+			if size := sum(n); size > budget || size != n.eng.Logs.SizeBytes() {
+				t.Fatalf("round %d: store %d keeps %d bytes, the budget is %d; it counts %d", round, id, size, budget, n.eng.Logs.SizeBytes())
+			}
+		}
+	}
+	if grown <= budget {
+		t.Fatalf("at most %d bytes were kept: nothing had to be cut", grown)
+	}
+	for id, n := range c.stores {
+		if n.s != nil && n.s.Stats().SnapshotsGot > 0 {
+			t.Errorf("store %d, which was there, needed a raft snapshot", id)
+		}
+	}
+	dead.restart()
+	c.until("the store that was away has everything", func() bool {
+		for i := range regions {
+			if !strings.HasPrefix(dead.localGet(key(i, "b")), "9") {
+				return false
+			}
+		}
+		return true
+	})
+	if dead.s.Stats().SnapshotsGot == 0 {
+		t.Error("caught up without a raft snapshot: no log was cut")
 	}
 }
 

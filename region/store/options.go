@@ -24,6 +24,9 @@ const (
 	// DefaultSnapshotBytesPerSecond limits raft snapshots that are sent, so that
 	// filling a new replica leaves bandwidth to those that serve.
 	DefaultSnapshotBytesPerSecond = 64 << 20
+	// DefaultLogBudgetBytes is what the logs of all regions of a store may take together
+	// before those that are kept for peers that lag are cut.
+	DefaultLogBudgetBytes = 64 << 20
 )
 
 // Options are the parameters of Open.
@@ -70,6 +73,8 @@ type Options struct {
 	SplitSizeBytes int64
 	// SnapshotBytesPerSecond: zero is the default, less means no limit.
 	SnapshotBytesPerSecond int64
+	// LogBudgetBytes is zero (DefaultLogBudgetBytes) or another bound for tests.
+	LogBudgetBytes int64
 	// DisableLeases makes every read confirm the leadership with a quorum. For
 	// tests whose clocks break the assumption that leases rest on.
 	DisableLeases bool
@@ -81,7 +86,7 @@ func (o *Options) validate() error {
 	switch {
 	case o.Transport == nil, o.Timestamps == nil, o.Clock == nil, o.Rand == nil, o.Logger == nil, o.Fatal == nil:
 		return errors.New("open store: Transport, Timestamps, Clock, Rand, Logger and Fatal are required")
-	case o.TickInterval < 0 || o.SplitSizeBytes < 0 || o.Workers < 0:
+	case o.TickInterval < 0 || o.SplitSizeBytes < 0 || o.Workers < 0 || o.LogBudgetBytes < 0:
 		return fmt.Errorf("open store: negative option")
 	}
 	if o.SplitSizeBytes == 0 {
@@ -89,6 +94,9 @@ func (o *Options) validate() error {
 	}
 	if o.SnapshotBytesPerSecond == 0 {
 		o.SnapshotBytesPerSecond = DefaultSnapshotBytesPerSecond
+	}
+	if o.LogBudgetBytes == 0 {
+		o.LogBudgetBytes = DefaultLogBudgetBytes
 	}
 	return nil
 }
@@ -145,5 +153,7 @@ type Stats struct {
 	Collected                   uint64 // old versions, tombstones and marks deleted
 	// Withdrawals counts the supports for other stores that have ended.
 	Withdrawals uint64
-	Driver      multiraft.Metrics
+	// LogBytes is about what the raft logs of all regions take.
+	LogBytes int64
+	Driver   multiraft.Metrics
 }

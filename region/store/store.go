@@ -37,6 +37,7 @@ type Store struct {
 	probes    probes
 	touched   noted // since the last sync
 	gcNext    int   // where checkGarbage goes on; used by the sync loop alone
+	logsLong  bool  // see shortenLogs; likewise
 	locks     lockWatch
 	gateways  verdicts
 	failed    atomic.Bool
@@ -311,7 +312,7 @@ func (s *Store) Stats() Stats {
 		LeaseReads: s.counters.LeaseReads.Load(), ReadIndexReads: s.counters.ReadIndexReads.Load(),
 		SnapshotsSent: s.snapshotsSent.Load(), SnapshotsGot: s.snapshotsGot.Load(),
 		Splits: s.counters.Splits.Load(), Merges: s.counters.Merges.Load(), Collected: s.gcDeleted.Load(), Withdrawals: s.withdrawals.Load(),
-		Driver: s.driver.Metrics(),
+		LogBytes: s.eng.Logs.SizeBytes(), Driver: s.driver.Metrics(),
 	}
 	st.Replicas, st.Leaders = len(s.all()), int(s.counters.Leaders.Load())
 	return st

@@ -192,6 +192,7 @@ func (s *Store) SyncState() error {
 			d.r.Compact(d.index)
 		}
 	}
+	s.shortenLogs()
 	s.checkSpace()
 	s.checkSizes(touched)
 	s.checkGarbage(touched)

@@ -368,11 +368,17 @@ func (g *GroupLog) appended(hs *pb.HardState, entries []*pb.Entry) {
 	}
 	tail := entries[len(entries)-1]
 	for _, e := range entries {
-		g.mu.size += storedCost(e)
+		g.growLocked(storedCost(e))
 		g.store.cached.Add(cacheCost(e))
 	}
 	g.mu.cache = append(g.mu.cache, entries...)
 	g.mu.last, g.mu.lastTerm = tail.GetIndex(), tail.GetTerm()
+}
+
+// growLocked counts n more bytes of entries, here and for the store. Requires: g.mu held.
+func (g *GroupLog) growLocked(n int64) {
+	g.mu.size += n
+	g.store.size.Add(n)
 }
 
 // cutLocked forgets the entries from index on. Requires: g.mu held.
@@ -385,13 +391,13 @@ func (g *GroupLog) cutLocked(index uint64) {
 		keep = int(index - cacheFirst)
 	}
 	for _, e := range g.mu.cache[keep:] {
-		g.mu.size -= storedCost(e)
+		g.growLocked(-storedCost(e))
 		g.store.cached.Add(-cacheCost(e))
 		removed--
 		count--
 	}
 	if count > 0 {
-		g.mu.size -= g.mu.size / int64(count) * int64(removed)
+		g.growLocked(-(g.mu.size / int64(count) * int64(removed)))
 	}
 	clear(g.mu.cache[keep:])
 	g.mu.cache = g.mu.cache[:keep]
@@ -409,9 +415,9 @@ func (g *GroupLog) compacted(index, term uint64) {
 	count := g.mu.last - g.mu.truncIndex
 	removed := index - g.mu.truncIndex
 	if index == g.mu.last {
-		g.mu.size = 0
+		g.growLocked(-g.mu.size)
 	} else {
-		g.mu.size -= g.mu.size / int64(count) * int64(removed)
+		g.growLocked(-(g.mu.size / int64(count) * int64(removed)))
 	}
 	if first := g.cacheFirstLocked(); index >= first {
 		g.dropFrontLocked(int(index - first + 1))
@@ -447,6 +453,7 @@ func (g *GroupLog) reset(index, term uint64, hs *pb.HardState) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.dropFrontLocked(len(g.mu.cache))
+	g.growLocked(-g.mu.size)
 	g.mu.groupState = groupState{hs: hs, truncIndex: index, truncTerm: term, last: index, lastTerm: term}
 }
 
@@ -455,5 +462,6 @@ func (g *GroupLog) kill() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.dropFrontLocked(len(g.mu.cache))
+	g.growLocked(-g.mu.size)
 	g.mu.dead = true
 }

@@ -27,6 +27,7 @@ type LogStore struct {
 	eng      *engine.Engine
 	cacheMax int64
 	cached   atomic.Int64 // bytes in the entry caches of all groups
+	size     atomic.Int64 // of the groups' logs, see GroupLog.SizeBytes
 	// recovered: Recover has written something since SyncRecovered, which holds
 	// recoverMu while it syncs.
 	recovered atomic.Bool
@@ -77,6 +78,7 @@ func (s *LogStore) Group(regionID uint64) (*GroupLog, error) {
 	}
 	s.mu.groups[regionID] = g
 	s.mu.ring = append(s.mu.ring, g)
+	s.size.Add(g.state().size)
 	return g, nil
 }
 
@@ -365,6 +367,10 @@ func (s *LogStore) Tombstone(regionID uint64) (t Tombstone, found bool, err erro
 
 // Sync makes everything durable that was committed before the call.
 func (s *LogStore) Sync() error { return s.eng.Sync() }
+
+// SizeBytes estimates the bytes of the entries in all logs that were asked for with
+// Group.
+func (s *LogStore) SizeBytes() int64 { return s.size.Load() }
 
 // CachedBytes returns the size of the entry cache.
 func (s *LogStore) CachedBytes() int64 { return s.cached.Load() }
