@@ -246,7 +246,7 @@ func (n *Node) build() error {
 		Logger:         n.log,
 		Fatal:          n.fail,
 		Splits:         splitPlanner{n},
-		OnWithdrawn:    n.storeLost,
+		OnSuspected:    n.storeLost,
 		Reporter:       n.reports,
 		Peers:          storePeers{n},
 		SplitSizeBytes: n.cfg.SplitSizeBytes,

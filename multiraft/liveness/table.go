@@ -17,6 +17,9 @@ const (
 	// message was sent that renewed it. The tenth covers clock rates that differ by
 	// up to 10 % (rule A4).
 	Lease = Support * 9 / 10
+	// Deaf is how long a store may go on talking without having heard of what this one
+	// says before it is taken for deaf: three messages went unanswered.
+	Deaf = 3 * Heartbeat
 	// lateTick is by how much a tick may come late before the time is not counted
 	// against other stores: this process was stopped, not they.
 	lateTick = Support / 4
@@ -94,6 +97,7 @@ type Table struct {
 	beaten     time.Duration // the last ones left
 	syncedAt   time.Duration
 	distrusted time.Duration // grants with an older base are void
+	deafened   []uint64      // see Deafened
 }
 
 type peer struct {
@@ -117,6 +121,13 @@ type peer struct {
 	grant Grant
 
 	lastSent time.Duration // SentAt of the newest message to it; -1: none
+
+	// echo is the newest own message that it has told to have received, unheardSince
+	// when the first one after that left; -1: there was none.
+	echo, unheardSince time.Duration
+	// deaf: it was found to be, and has heard nothing since. asked: that was looked at
+	// when it was due.
+	deaf, asked bool
 }
 
 // Grant is another store's support for this one.
@@ -155,7 +166,7 @@ func (t *Table) SetPeers(stores []uint64) {
 func (t *Table) peer(id uint64) *peer {
 	p := t.peers[id]
 	if p == nil {
-		p = &peer{heardAt: -1, lastSent: -1, count: 1}
+		p = &peer{heardAt: -1, lastSent: -1, echo: -1, unheardSince: -1, count: 1}
 		t.peers[id] = p
 		t.ids = append(t.ids, id)
 		slices.Sort(t.ids)
@@ -189,12 +200,16 @@ func (t *Table) Receive(now time.Duration, m Message) (out Outcome) {
 		}
 		out.Granted = !p.grant.Epoch.IsZero()
 		p.boot, p.grant = m.Boot, Grant{}
+		p.heardOf(-1)
 		out.Reply = true
 	}
 	p.sentAt, p.heardAt = m.SentAt, now
 	if m.PeerBoot != t.boot {
 		out.Reply = true
 		return out // what else it says is for another process
+	}
+	if m.Echo > p.echo {
+		p.heardOf(m.Echo)
 	}
 	// Rule A6: the sender must have heard of this process lately. Its own messages
 	// arriving says nothing about the way back.
@@ -208,6 +223,35 @@ func (t *Table) Receive(now time.Duration, m Message) (out Outcome) {
 	out.Granted = out.Granted || g.Epoch != p.grant.Epoch
 	p.grant = g
 	return out
+}
+
+// heardOf notes the newest own message that has arrived at the peer.
+func (p *peer) heardOf(echo time.Duration) {
+	p.echo, p.unheardSince, p.deaf, p.asked = echo, -1, false, false
+}
+
+// listen finds out which stores have become deaf.
+func (t *Table) listen(now time.Duration) {
+	for _, id := range t.ids {
+		p := t.peers[id]
+		if p.unheardSince < 0 || now-p.unheardSince < Deaf {
+			continue
+		}
+		p.asked = true
+		if talks := p.heardAt >= 0 && now-p.heardAt < 2*Heartbeat; talks && !p.deaf {
+			p.deaf = true
+			t.deafened = append(t.deafened, id)
+		}
+	}
+}
+
+// Deafened returns the stores that have become deaf since the last call: they talk, but
+// have not heard of this one for some time. What is sent to them is lost, though they
+// keep their support until it runs out.
+func (t *Table) Deafened() []uint64 {
+	list := t.deafened
+	t.deafened = nil
+	return list
 }
 
 // withdraw ends a support. The next one will have another epoch (rule A1).
@@ -234,6 +278,9 @@ func (t *Table) Tick(now time.Duration) (send []Message, withdrawn []Withdrawal)
 		// meanwhile may lie unread. But once only, or a busy machine would never
 		// notice that another is gone (rule A10).
 		for _, p := range t.peers {
+			if p.unheardSince >= 0 {
+				p.unheardSince += late
+			}
 			if p.supports && !p.extended {
 				p.extended = true
 				p.expires = min(p.expires+late, now+Support)
@@ -245,6 +292,7 @@ func (t *Table) Tick(now time.Duration) (send []Message, withdrawn []Withdrawal)
 			withdrawn = append(withdrawn, t.withdraw(id, p))
 		}
 	}
+	t.listen(now)
 	t.tickedAt = now
 	if now < t.beatAt {
 		return nil, withdrawn
@@ -271,6 +319,9 @@ func (t *Table) due() time.Duration {
 		if p.supports {
 			due = min(due, p.expires)
 		}
+		if p.unheardSince >= 0 && !p.asked {
+			due = min(due, p.unheardSince+Deaf)
+		}
 	}
 	return max(due, t.tickedAt)
 }
@@ -279,6 +330,9 @@ func (t *Table) due() time.Duration {
 func (t *Table) Message(now time.Duration, to uint64) Message {
 	p := t.peer(to)
 	p.lastSent = max(now, p.lastSent+1)
+	if p.unheardSince < 0 && p.wanted {
+		p.unheardSince = now
+	}
 	m := Message{
 		From: t.self, To: to, Boot: t.boot, PeerBoot: p.boot, SentAt: p.lastSent, Echo: p.sentAt,
 		// Rule A10: a sync that was asked for when the last messages left has ended.

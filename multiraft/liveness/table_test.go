@@ -241,6 +241,68 @@ func TestA6DeafStoreLosesSupport(t *testing.T) {
 	t.Fatal("a store that hears nothing is supported for ever")
 }
 
+// A store that talks but has heard nothing of this one, though three messages went out
+// to it, is found to be deaf, once; one that is silent is not, and one that hears again
+// is not any more.
+func TestDeaf(t *testing.T) {
+	p := newPair(t)
+	deaf := func() (list []uint64) {
+		p.now += Heartbeat
+		p.b.Synced(p.now)
+		p.b.Tick(p.now)
+		p.a.Synced(p.now)
+		p.a.Tick(p.now)
+		for _, m := range []uint64{2, 3} {
+			p.a.Message(p.now, m) // it never arrives
+		}
+		return p.a.Deafened()
+	}
+	for i := 1; i <= 6; i++ {
+		p.tell(p.b, p.a)
+		got := deaf()
+		if want := i == 4; want != slices.Equal(got, []uint64{2}) || !want && len(got) > 0 {
+			t.Fatalf("deaf after %d periods: %v", i, got)
+		}
+		if p.a.View().Peer(2).Deaf != (i >= 4) {
+			t.Fatalf("after %d periods: %+v", i, p.a.View().Peer(2))
+		}
+	}
+	p.round()
+	p.round()
+	if p.a.View().Peer(2).Deaf {
+		t.Error("deaf though it hears again")
+	}
+	for range 10 {
+		if got := deaf(); len(got) > 0 {
+			t.Errorf("a silent store is called deaf: %v", got)
+		}
+	}
+}
+
+// A process that was stopped does not take others for deaf when it goes on: it was
+// itself that said nothing.
+func TestStoppedProcessFindsNobodyDeaf(t *testing.T) {
+	p := newPair(t)
+	for range 5 {
+		// The last words of a are not answered before it stops.
+		p.now += Heartbeat
+		p.a.Tick(p.now)
+		p.a.Message(p.now, 2)
+		for range 4 { // b goes on
+			p.now += Heartbeat
+			p.b.Tick(p.now)
+		}
+		m := p.b.Message(p.now, 1)
+		p.a.Receive(p.now, m)
+		p.a.Tick(p.now)
+		if got := p.a.Deafened(); len(got) > 0 {
+			t.Fatalf("called deaf: %v", got)
+		}
+		p.round()
+		p.round()
+	}
+}
+
 // Rule A10: while the disk hangs messages leave, but ask for nothing.
 func TestA10HungDiskLosesSupport(t *testing.T) {
 	p := newPair(t)

@@ -24,6 +24,8 @@ type PeerView struct {
 	Grant Grant
 	// HeardAt is the own instant of its last message, -1 if there was none.
 	HeardAt time.Duration
+	// Deaf: it talks, but has not heard of this store for some time.
+	Deaf bool
 }
 
 // View returns what the table shows now.
@@ -31,7 +33,7 @@ func (t *Table) View() *View {
 	v := &View{Peers: make([]PeerView, 0, len(t.ids))}
 	for _, id := range t.ids {
 		p := t.peers[id]
-		pv := PeerView{Store: id, Supports: t.epoch(p), Boot: p.boot, Withdrawn: p.withdrawn, Grant: p.grant, HeardAt: p.heardAt}
+		pv := PeerView{Store: id, Supports: t.epoch(p), Boot: p.boot, Withdrawn: p.withdrawn, Grant: p.grant, HeardAt: p.heardAt, Deaf: p.deaf}
 		if pv.Grant.Base <= t.distrusted {
 			pv.Grant.Base = -Lease // long over; the epoch stays
 		}
@@ -60,6 +62,10 @@ func (v *View) Peer(store uint64) PeerView {
 
 // Alive reports whether a store was heard of within a support period.
 func (p PeerView) Alive(now time.Duration) bool { return p.HeardAt >= 0 && now-p.HeardAt < Support }
+
+// Silent reports whether a store that was heard of once has not been for a support
+// period.
+func (p PeerView) Silent(now time.Duration) bool { return p.HeardAt >= 0 && now-p.HeardAt >= Support }
 
 // Acks is what a leader knows of its followers' acknowledgements in one term: the
 // support epoch in which each store's follower did so last. It is thrown away

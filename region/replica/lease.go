@@ -82,9 +82,15 @@ func (r *Replica) leaseValidLocked(l *leadership, v *liveness.View, now time.Dur
 		return false
 	}
 	var a, b [8]uint64
-	in, out := a[:0], b[:0]
+	in, out := voterStores(r.mu.desc, a[:0], b[:0])
+	return l.acks.LeaseEnd(v, r.cfg.StoreID, in, out) > now
+}
+
+// voterStores appends the stores of the voters to in, and those of the outgoing
+// configuration to out if there are two.
+func voterStores(desc *metapb.Region, in, out []uint64) ([]uint64, []uint64) {
 	joint := false
-	for _, p := range r.mu.desc.GetPeers() {
+	for _, p := range desc.GetPeers() {
 		switch p.GetRole() {
 		case metapb.PeerRole_VOTER:
 			in, out = append(in, p.GetStoreId()), append(out, p.GetStoreId())
@@ -97,7 +103,42 @@ func (r *Replica) leaseValidLocked(l *leadership, v *liveness.View, now time.Dur
 	if !joint {
 		out = nil
 	}
-	return l.acks.LeaseEnd(v, r.cfg.StoreID, in, out) > now
+	return in, out
+}
+
+// cutOffFor is how long a leader must find itself cut off before it believes it: a
+// process that was stopped finds what came meanwhile only some moments after its ticks.
+const cutOffFor = 50 * time.Millisecond
+
+// cutOff reports whether so many stores have been silent for a support period that this
+// leader has no lease and can commit nothing. Stores that were never heard of do not
+// count as silent. Process only, with every tick.
+func (r *Replica) cutOff() bool {
+	v, now, trusted := r.cfg.Host.Liveness()
+	if r.soft.state != raft.StateLeader || r.cfg.DisableLeases || !trusted || !majoritySilent(r.apl.desc, r.cfg.StoreID, v, now) {
+		r.cutSince = 0
+		return false
+	}
+	if r.cutSince == 0 {
+		r.cutSince = now
+	}
+	return now-r.cutSince >= cutOffFor
+}
+
+// majoritySilent reports whether a store hears of too few others for a quorum.
+func majoritySilent(desc *metapb.Region, self uint64, v *liveness.View, now time.Duration) bool {
+	lost := func(voters []uint64) bool {
+		silent := 0
+		for _, s := range voters {
+			if s != self && v.Peer(s).Silent(now) {
+				silent++
+			}
+		}
+		return 2*silent >= len(voters) && silent > 0
+	}
+	var a, b [8]uint64
+	in, out := voterStores(desc, a[:0], b[:0])
+	return lost(in) || lost(out)
 }
 
 // holdsLeaseLocked is leaseValidLocked at this moment.

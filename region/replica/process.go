@@ -4,6 +4,7 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/region"
@@ -227,6 +228,9 @@ func (r *Replica) noteAckLocked(l *leadership, env *multiraft.Envelope) {
 }
 
 func (r *Replica) tick() {
+	if r.cutOff() {
+		r.stepDown()
+	}
 	leads := r.soft.state == raft.StateLeader
 	v, _, _ := r.cfg.Host.Liveness()
 	r.mu.Lock()
@@ -253,6 +257,23 @@ func (r *Replica) tick() {
 		r.quiet++
 		r.maybeProbe()
 	}
+}
+
+// stepDown ends the leadership of a replica whose store hears no majority of the
+// others. The library would notice too, up to two election timeouts later; until then
+// the followers would keep their promises to a leader that is of no use to anybody. It
+// may well be heard by them, and its word that it leads no more sets them free (rule A5).
+func (r *Replica) stepDown() {
+	r.log.Debug("steps down: no majority of the stores is heard of")
+	// The library asks whether a quorum was heard of since it was asked last: the second
+	// time none was.
+	for range 2 {
+		m := &raftpb.Message{Type: raftpb.MsgCheckQuorum.Enum(), From: proto.Uint64(raft.LocalAppendThread), To: proto.Uint64(r.cfg.PeerID)}
+		if err := r.rn.Step(m); err != nil {
+			r.log.Debug("check of the quorum refused", "error", err)
+		}
+	}
+	r.lookAround()
 }
 
 func (r *Replica) handleReady(rd raft.Ready, round *multiraft.Round) {

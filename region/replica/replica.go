@@ -146,6 +146,7 @@ type Replica struct {
 	expects    *Incoming         // snapshot being stepped
 	round      *multiraft.Round  // of the present Process
 	leaveTicks int
+	cutSince   time.Duration       // see cutOff; 0: it is not
 	released   uint64              // term that this peer led and leads no more, while nobody is known to lead; 0: none
 	campaignIn int                 // ticks until it campaigns after a withdrawal; 0: not
 	held       map[uint64]heldVote // by peer: see LetGo

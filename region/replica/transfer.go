@@ -66,10 +66,15 @@ func (r *Replica) transferLeader(c *Call, toStore uint64) {
 // to: two messages may be late. A region takes no writes during a transfer.
 const transferSilenceMax = 2*liveness.Heartbeat + liveness.Heartbeat/2
 
-// silentFor returns how long nothing was heard of a store; 0 if nothing ever was.
+// silentFor returns how long nothing was heard of a store, or for ever if it does not
+// hear this one; 0 if nothing ever was.
 func (r *Replica) silentFor(store uint64) time.Duration {
 	v, now, _ := r.cfg.Host.Liveness()
-	if p := v.Peer(store); p.HeardAt >= 0 {
+	p := v.Peer(store)
+	switch {
+	case p.Deaf:
+		return liveness.Never
+	case p.HeardAt >= 0:
 		return now - p.HeardAt
 	}
 	return 0

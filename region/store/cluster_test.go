@@ -59,7 +59,9 @@ type node struct {
 	tr    *filterTransport
 	clock env.Clock
 	fatal error
-	wrap  func(engine.FS) engine.FS // nil: none
+	// suspects are the stores that OnSuspected was called with.
+	suspects []uint64
+	wrap     func(engine.FS) engine.FS // nil: none
 }
 
 // filterTransport loses messages.
@@ -145,6 +147,7 @@ func (n *node) start() {
 		Observer: n.c.observer, Manual: true, SnapshotBytesPerSecond: -1,
 		OldLocks: func(l []mvcc.KeyLock) { n.c.oldLocks += len(l) },
 		Splits:   n.c, SplitSizeBytes: n.c.split, LogBudgetBytes: n.c.logs, DisableLeases: n.c.noLeases, Raft: n.c.raft, Peers: testPeers{n},
+		OnSuspected: func(store uint64) { n.suspects = append(n.suspects, store) },
 	})
 	if err != nil {
 		n.c.t.Fatalf("store %d: %v", n.id, err)

@@ -137,6 +137,7 @@ func (l *storeLiveness) tick() time.Duration {
 	l.mu.Lock()
 	now := l.compareClocksLocked()
 	send, gone := l.mu.table.Tick(now)
+	deaf := l.mu.table.Deafened()
 	l.publishLocked()
 	next := l.mu.table.Next() - now
 	ask := len(send) > 0 && !l.mu.syncing
@@ -155,6 +156,10 @@ func (l *storeLiveness) tick() time.Duration {
 		l.mu.Lock()
 		l.mu.syncing = false
 		l.mu.Unlock()
+	}
+	for _, store := range deaf {
+		l.s.log.Info("store does not hear this one", "from", store)
+		l.s.suspect(store)
 	}
 	for _, w := range gone {
 		l.s.withdrawn(w)
@@ -206,14 +211,19 @@ func (s *Store) neighbours() []uint64 {
 func (s *Store) withdrawn(w liveness.Withdrawal) {
 	s.withdrawals.Add(1)
 	s.log.Info("support withdrawn", "from", w.Store, "restarted", w.Restarted)
-	if s.o.OnWithdrawn != nil {
-		s.o.OnWithdrawn(w.Store)
-	}
+	s.suspect(w.Store)
 	n := 0
 	for _, r := range s.all() {
 		if r.LetGo(w.Store, n/campaignsMax) {
 			n++
 		}
+	}
+}
+
+// suspect tells that what is sent to a store is probably lost.
+func (s *Store) suspect(store uint64) {
+	if s.o.OnSuspected != nil {
+		s.o.OnSuspected(store)
 	}
 }
 

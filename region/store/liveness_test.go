@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -167,6 +168,67 @@ func TestA9Failover(t *testing.T) {
 	n.wantGet(user, "ta", "1")
 }
 
+// A leader whose store hears nobody, but is heard, gives up within a support period
+// instead of keeping its followers bound until their support for it has run out as well:
+// they have another leader, under a lease, well before. Their stores know earlier that
+// what is sent to it is lost.
+func TestDeafLeaderGivesUp(t *testing.T) {
+	c, lead, others := resting(t)
+	begun := c.clock.now
+	c.cut = func(e *multiraft.Envelope) bool { return e.ToStore == lead.id }
+	c.within(liveness.Deaf+2*liveness.Heartbeat, "its store is suspected by both others", func() bool {
+		return slices.Contains(others[0].suspects, lead.id) && slices.Contains(others[1].suspects, lead.id)
+	})
+	for _, n := range others {
+		if n.s.Stats().Withdrawals > 0 {
+			t.Error("a store was suspected only when its support had run out")
+		}
+	}
+	c.within(liveness.Support+3*multiraft.TickInterval, "another leader", func() bool { return elected(others) != nil })
+	took := c.clock.now.Sub(begun)
+	if most := liveness.Support + 3*multiraft.TickInterval; took > most {
+		t.Errorf("another leader after %v, not within %v", took, most)
+	}
+	for _, n := range others {
+		if n.s.Stats().Withdrawals > 0 {
+			t.Error("the leader was replaced only when the support for its store had run out")
+		}
+	}
+	t.Logf("led again after %v", took)
+	if lead.leads(user) {
+		t.Error("the deaf store leads still")
+	}
+	n := elected(others)
+	c.within(time.Second, "a lease", func() bool { _, held := n.s.Lease(user); return held })
+	n.put(user, "ta", "2")
+	// It hears again: nobody is disturbed.
+	term := n.s.replica(user).Info().Term
+	c.heal()
+	c.within(3*time.Second, "it has caught up", func() bool { return lead.localGet("ta") == "2" })
+	c.pass(2 * time.Second)
+	if got := n.s.replica(user).Info().Term; got != term || !n.leads(user) {
+		t.Errorf("the store that came back cost the leader its place: term %d, then %d", term, got)
+	}
+}
+
+// Nobody is handed a leadership whose store does not hear of it: the region takes no
+// writes during a transfer.
+func TestNoTransferToTheDeaf(t *testing.T) {
+	c, lead, others := resting(t)
+	deaf := others[0]
+	c.cut = func(e *multiraft.Envelope) bool { return e.ToStore == deaf.id }
+	c.within(time.Second, "it is found to be deaf", func() bool { return slices.Contains(lead.suspects, deaf.id) })
+	resp := lead.admin(user, transferCmd(deaf.id))
+	if resp.GetRegionError().GetServerBusy() == nil {
+		t.Fatalf("a transfer to a store that hears nothing was answered %v", resp)
+	}
+	begun := c.clock.now
+	lead.put(user, "ta", "3")
+	if took := c.clock.now.Sub(begun); took > 0 {
+		t.Errorf("a write waited for %v", took)
+	}
+}
+
 // Rule A9: a vote request that comes while the leader's store is still supported is
 // kept, and answered as soon as it is not.
 func TestA9HeldVote(t *testing.T) {
@@ -238,10 +300,14 @@ func TestA5LeaderAsksForVotes(t *testing.T) {
 	}
 }
 
-// Rule A6: a leader that hears nothing, while all it says arrives, is replaced.
+// Rule A6: a leader that hears nothing, while all it says arrives but that it gives up,
+// is replaced.
 func TestA6DeafLeaderIsReplaced(t *testing.T) {
 	c, lead, others := resting(t)
-	c.cut = func(e *multiraft.Envelope) bool { return e.ToStore == lead.id }
+	c.cut = func(e *multiraft.Envelope) bool {
+		m := e.Message
+		return e.ToStore == lead.id || e.FromStore == lead.id && (m.GetType() == raftpb.MsgForgetLeader || m.GetType() == raftpb.MsgPreVote)
+	}
 	// One period until its echo is old, one until the support runs out.
 	c.within(2*liveness.Support+500*time.Millisecond, "another leader", func() bool { return elected(others) != nil })
 	for _, n := range others {
@@ -408,4 +474,9 @@ func TestHealthyLeaderStays(t *testing.T) {
 	if region.IsJoint(lead.s.replica(user).Descriptor()) {
 		t.Fatal("joint")
 	}
+}
+
+// transferCmd is the order to hand a leadership over.
+func transferCmd(store uint64) *kvpb.AdminRequest {
+	return &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_TransferLeader{TransferLeader: &kvpb.TransferLeaderRequest{ToStore: store}}}
 }

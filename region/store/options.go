@@ -55,9 +55,10 @@ type Options struct {
 	// transactions started below the region's fence, and must be settled by whoever
 	// can. It must not block; what is left is told again. May be nil.
 	OldLocks func(locks []mvcc.KeyLock)
-	// OnWithdrawn hears that a store is not supported any more: it is probably
-	// gone, and what it led is free. It must not block. May be nil.
-	OnWithdrawn func(store uint64)
+	// OnSuspected hears that a store does not hear this one, or is not supported any
+	// more: it is probably gone, and what it led is led elsewhere soon. It must not block.
+	// May be nil.
+	OnSuspected func(store uint64)
 	// Peers reaches the other stores for what concerns no single region: a circle of
 	// waits may go through several. Nil: there are none.
 	Peers Peers
