@@ -247,6 +247,7 @@ func (n *Node) build() error {
 		Fatal:          n.fail,
 		Splits:         splitPlanner{n},
 		OnSuspected:    n.storeLost,
+		OnLeader:       n.leaderKnown,
 		Reporter:       n.reports,
 		Peers:          storePeers{n},
 		SplitSizeBytes: n.cfg.SplitSizeBytes,
@@ -335,6 +336,18 @@ func (n *Node) storeLost(store uint64) {
 	case <-n.built:
 		n.router.MarkSuspect(store)
 		n.client.Forget(store)
+	default: // nothing has been sent yet
+	}
+}
+
+// leaderKnown hears from the own store who leads a region: often before any request
+// could be told, and before placement has.
+func (n *Node) leaderKnown(region *metapb.Region, leader, term uint64) {
+	select {
+	case <-n.built:
+		if leader != 0 {
+			n.router.Update([]router.Route{{Region: region, LeaderStore: leader, Term: term}}, false)
+		}
 	default: // nothing has been sent yet
 	}
 }

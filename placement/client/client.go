@@ -46,7 +46,12 @@ type Options struct {
 
 const (
 	retryMin = 2 * time.Millisecond
-	retryMax = 100 * time.Millisecond
+	// retryMax bounds the pauses of a call: every transaction of the node may wait for
+	// it, and a new leader is there within a second or not for long.
+	retryMax = 25 * time.Millisecond
+	// watchPause is the pause between watches, and between orders to a leader that is
+	// none.
+	watchPause = 100 * time.Millisecond
 	// attemptTimeout bounds one try at one store, so that a frozen one does not
 	// hold a call up.
 	attemptTimeout = 2 * time.Second
@@ -270,7 +275,7 @@ func (c *Client) Operate(ctx context.Context, req *placementpb.OperateRequest) (
 			return resp, nil
 		}
 		c.setLeader(0)
-		if sleepErr := env.Sleep(ctx, c.o.Clock, retryMax); sleepErr != nil {
+		if sleepErr := env.Sleep(ctx, c.o.Clock, watchPause); sleepErr != nil {
 			return nil, errors.Join(sleepErr, err)
 		}
 	}
@@ -368,7 +373,7 @@ func (c *Client) watch(ctx context.Context) {
 		if err := c.watchOnce(ctx); err != nil && ctx.Err() == nil {
 			c.o.Logger.Debug("placement: watch", "err", err)
 		}
-		_ = env.Sleep(ctx, c.o.Clock, retryMax)
+		_ = env.Sleep(ctx, c.o.Clock, watchPause)
 	}
 }
 

@@ -97,7 +97,8 @@ func (r *Router) leads(rt Route, store uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e := r.mu.table.byID(rt.Region.GetId()); e != nil && e.leader == 0 {
-		e.leader, e.avoid = store, 0
+		e.avoid = 0
+		e.setLeader(store)
 	}
 }
 
@@ -148,7 +149,7 @@ func (r *Router) hint(rt Route, store uint64, nl *kvpb.NotLeader) bool {
 		return e.leader != 0
 	}
 	if nl.GetTerm() >= e.term {
-		e.leader = leader
+		e.setLeader(leader)
 		if e.avoid == leader {
 			e.avoid = 0
 		}

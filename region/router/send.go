@@ -85,7 +85,7 @@ func (r *Router) send(ctx context.Context, req *kvpb.Request, target func() (Rou
 		if err != nil {
 			// A hole in the table and a directory that cannot help now.
 			st.last = err
-			if !r.pause(ctx, &st, 0) {
+			if !r.pause(ctx, &st, 0, 0) {
 				return nil, st.ctxError(ctx)
 			}
 			continue
@@ -94,7 +94,7 @@ func (r *Router) send(ctx context.Context, req *kvpb.Request, target func() (Rou
 		if store == 0 {
 			st.last = fmt.Errorf("region %d has no peers", rt.Region.GetId())
 			r.distrust(rt)
-			if !r.pause(ctx, &st, 0) {
+			if !r.pause(ctx, &st, 0, 0) {
 				return nil, st.ctxError(ctx)
 			}
 			continue
@@ -115,7 +115,7 @@ func (r *Router) send(ctx context.Context, req *kvpb.Request, target func() (Rou
 			}
 			st.last = err
 			r.notLeading(rt, store)
-			if !r.pause(ctx, &st, 0) {
+			if !r.pause(ctx, &st, rt.Region.GetId(), 0) {
 				return nil, st.ctxError(ctx)
 			}
 			continue
@@ -129,7 +129,7 @@ func (r *Router) send(ctx context.Context, req *kvpb.Request, target func() (Rou
 		if err != nil {
 			return nil, err
 		}
-		if wait >= 0 && !r.pause(ctx, &st, wait) {
+		if wait >= 0 && !r.pause(ctx, &st, rt.Region.GetId(), wait) {
 			return nil, st.ctxError(ctx)
 		}
 	}
@@ -280,8 +280,9 @@ func (r *Router) untried(region *metapb.Region, st *attempts, avoid uint64) uint
 	return best
 }
 
-// pause waits before the next attempt and reports false if ctx ended instead.
-func (r *Router) pause(ctx context.Context, st *attempts, atLeast time.Duration) bool {
+// pause waits before the next attempt and reports false if ctx ended instead. When a
+// leader of the region that was not known becomes known it waits no longer. 0: no region.
+func (r *Router) pause(ctx context.Context, st *attempts, region uint64, atLeast time.Duration) bool {
 	d := backoffMin << min(st.count, 10)
 	st.count++
 	st.hints = 0
@@ -289,7 +290,18 @@ func (r *Router) pause(ctx context.Context, st *attempts, atLeast time.Duration)
 	r.rand.Lock()
 	d = env.Jitter(r.rand.Rand, d)
 	r.rand.Unlock()
-	return env.Sleep(ctx, r.opts.Clock, d) == nil
+	r.mu.Lock()
+	found := r.mu.table.awaitLeader(region)
+	r.mu.Unlock()
+	t := r.opts.Clock.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-found:
+	case <-t.C():
+	case <-ctx.Done():
+		return false
+	}
+	return true
 }
 
 func (st *attempts) ctxError(ctx context.Context) error {

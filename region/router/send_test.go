@@ -323,6 +323,42 @@ func TestSilentSuspect(t *testing.T) {
 	})
 }
 
+// A request that waits for a region to have a leader goes on as soon as this node hears
+// of one, however long its pauses have become.
+func TestLeaderEndsPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		elected := false
+		var last uint64
+		r := newRouter(t, nil, func(_ context.Context, store uint64, _ *kvpb.Request) (*kvpb.Response, error) {
+			if last = store; elected && store == 3 {
+				return ok(), nil
+			}
+			return refuseNotLeader(0, 5), nil
+		})
+		r.Update([]Route{{Region: region(2, "", "", 1), LeaderStore: 1, Term: 5}}, true)
+		for i := range 50 {
+			elected = false
+			done := make(chan time.Time)
+			go func() {
+				if _, err := r.Send(context.Background(), commitReq("a")); err != nil {
+					t.Error(err)
+				}
+				done <- time.Now()
+			}()
+			time.Sleep(time.Second + time.Duration(i)*time.Millisecond) // the pauses are long now
+			elected = true
+			known := time.Now()
+			r.Update([]Route{{Region: region(2, "", "", 1), LeaderStore: 3, Term: 6 + uint64(i)}}, false)
+			if d := (<-done).Sub(known); d > 0 || last != 3 {
+				t.Fatalf("went on %v after the leader was known, at store %d", d, last)
+			}
+			r.mu.Lock()
+			r.mu.table.byID(2).setLeader(0)
+			r.mu.Unlock()
+		}
+	})
+}
+
 // An attempt that gets no answer ends by itself.
 func TestAttemptTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

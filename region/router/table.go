@@ -25,6 +25,30 @@ type entry struct {
 	avoid uint64
 	// stale: ask the directory before the next use.
 	stale bool
+	// found is closed when a leader is known; nil while nobody waits for that.
+	found chan struct{}
+}
+
+// setLeader notes who leads, 0: nobody knows.
+func (e *entry) setLeader(store uint64) {
+	e.leader = store
+	if store != 0 && e.found != nil {
+		close(e.found)
+		e.found = nil
+	}
+}
+
+// awaitLeader returns a channel that is closed when a leader is known; nil if one is, or
+// when the region is not known at all.
+func (t *table) awaitLeader(id uint64) <-chan struct{} {
+	e := t.ids[id]
+	if e == nil || e.leader != 0 {
+		return nil
+	}
+	if e.found == nil {
+		e.found = make(chan struct{})
+	}
+	return e.found
 }
 
 func newTable() table { return table{ids: make(map[uint64]*entry)} }
@@ -106,6 +130,7 @@ func (t *table) insert(rt Route) {
 		if !e.hasPeerOn(e.leader) {
 			e.leader = 0
 		}
+		known.setLeader(e.leader) // whoever waits finds the new entry
 		t.remove(known)
 		lo, hi = t.overlap(rt.Region)
 	}
@@ -116,7 +141,8 @@ func (t *table) insert(rt Route) {
 func (t *table) restore(old *entry) {
 	if known := t.ids[old.region.GetId()]; known != nil && compareEpoch(old.region.GetEpoch(), known.region.GetEpoch()) == 0 {
 		if known.leader == 0 || old.term > known.term {
-			known.leader, known.term = old.leader, max(old.term, known.term)
+			known.term = max(old.term, known.term)
+			known.setLeader(old.leader)
 		}
 		known.avoid = old.avoid
 		return
@@ -161,7 +187,8 @@ func (e *entry) learnLeader(store, term uint64) {
 	if term > e.term {
 		e.avoid = 0
 	}
-	e.leader, e.term = store, max(e.term, term)
+	e.term = max(e.term, term)
+	e.setLeader(store)
 }
 
 func (e *entry) hasPeerOn(store uint64) bool {
@@ -176,7 +203,8 @@ func (e *entry) hasPeerOn(store uint64) bool {
 func (t *table) suspect(store uint64) {
 	for _, e := range t.entries {
 		if e.leader == store {
-			e.leader, e.avoid = 0, store
+			e.setLeader(0)
+			e.avoid = store
 		}
 	}
 }

@@ -157,6 +157,11 @@ func (h host) Changed(r *replica.Replica) {
 	s := h.s
 	s.live.peersChanged.Store(true)
 	s.wakeful.note(r)
+	if s.o.OnLeader != nil {
+		if i := r.Info(); i.Region != nil && !i.Destroyed {
+			s.o.OnLeader(i.Region, i.Leader.GetStoreId(), i.Term)
+		}
+	}
 	s.touch(r)
 	s.reportSoon()
 	s.mu.RLock()

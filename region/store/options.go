@@ -59,6 +59,10 @@ type Options struct {
 	// more: it is probably gone, and what it led is led elsewhere soon. It must not block.
 	// May be nil.
 	OnSuspected func(store uint64)
+	// OnLeader hears of a region of which this store has a replica, when its leader (0:
+	// unknown), its term or its descriptor, which must not be changed, is another one. It
+	// must not block. May be nil.
+	OnLeader func(region *metapb.Region, leaderStore, term uint64)
 	// Peers reaches the other stores for what concerns no single region: a circle of
 	// waits may go through several. Nil: there are none.
 	Peers Peers
