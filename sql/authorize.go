@@ -1,6 +1,8 @@
 package sql
 
 import (
+	"context"
+
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/plan"
@@ -61,6 +63,28 @@ func (s *Session) authorizeNow(needs []*plan.Need) error {
 		}
 		if !s.mayUse(as, t, n) {
 			return denied(t)
+		}
+	}
+	return nil
+}
+
+// settled makes sure that what a plan writes is not written back without a new column
+// by a node that does not know it yet.
+func (s *Session) settled(ctx context.Context, needs []*plan.Need) error {
+	for _, n := range needs {
+		if n.Privileges&(catalog.Insert|catalog.Update) == 0 {
+			continue
+		}
+		t := s.tx.snap.Table(n.Table.ID)
+		if t == nil || t.Since == 0 {
+			continue
+		}
+		if t.Since > s.tx.base.Version() {
+			return sqlerr.Unsupported("writing to a table to which this transaction has added a column").
+				WithHint("Commit first, or add the column outside a transaction block.")
+		}
+		if err := s.e.catalog.AwaitPublished(ctx, s.tx.base, t.Since); err != nil {
+			return err
 		}
 	}
 	return nil

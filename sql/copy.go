@@ -160,6 +160,9 @@ func (s *Session) copyFrom(ctx context.Context, p *portal, st *ast.Copy, f *copy
 	if err := s.authorize([]*plan.Need{need}); err != nil {
 		return err
 	}
+	if err := s.settled(ctx, []*plan.Need{need}); err != nil {
+		return err
+	}
 	s.tx.tx.Prepare(StatementOptions{Text: p.prep.text, Bulk: true})
 	rt := s.runtime(ctx, nil)
 	// The client has been told that rows arrive one by one, so a duplicate key shall

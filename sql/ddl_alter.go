@@ -5,6 +5,9 @@ import (
 
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/expr"
+	"github.com/quorate-db/quorate/sql/plan"
+	"github.com/quorate-db/quorate/sql/rowcodec"
 	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
 )
@@ -17,6 +20,11 @@ func (d *ddl) alterTable(ctx context.Context, st *ast.AlterTable) error {
 	}
 	if st.Kind == ast.ObjView {
 		return d.alterView(ctx, st)
+	}
+	if len(st.Actions) == 1 {
+		if to, ok := st.Actions[0].(*ast.RenameTo); ok && (st.Kind == ast.ObjIndex || st.Kind == ast.ObjTable) {
+			return d.renameAny(ctx, st, to.NewName)
+		}
 	}
 	if st.Kind != ast.ObjTable {
 		if len(st.Actions) == 1 {
@@ -58,7 +66,7 @@ func (d *ddl) alterTable(ctx context.Context, st *ast.AlterTable) error {
 	return nil
 }
 
-// alterView is ALTER VIEW … OWNER TO; nothing else is built.
+// alterView is ALTER VIEW.
 func (d *ddl) alterView(ctx context.Context, st *ast.AlterTable) error {
 	r, ok, err := d.s.resolve(st.Table)
 	switch {
@@ -76,11 +84,18 @@ func (d *ddl) alterView(ctx context.Context, st *ast.AlterTable) error {
 		return err
 	}
 	for _, a := range st.Actions {
-		owner, ok := a.(*ast.OwnerTo)
-		if !ok {
-			return d.at(sqlerr.Unsupported("this form of ALTER VIEW (%s)", alterName(a)), a)
+		v := d.snap().Table(r.Table.ID)
+		switch a := a.(type) {
+		case *ast.OwnerTo:
+			err = d.ownerTo(ctx, v, a.Role)
+		case *ast.RenameTo:
+			err = d.renameRelation(ctx, catalog.Relation{Table: v}, a.NewName)
+		case *ast.RenameColumn:
+			err = d.renameColumn(ctx, v, a)
+		default:
+			err = d.at(sqlerr.Unsupported("this form of ALTER VIEW (%s)", alterName(a)), a)
 		}
-		if err := d.ownerTo(ctx, d.snap().Table(r.Table.ID), owner.Role); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -93,13 +108,29 @@ func (d *ddl) alter(ctx context.Context, t *catalog.Table, a ast.AlterAction, ac
 	case *ast.AddConstraint:
 		return d.addConstraint(ctx, t, a, actions)
 	case *ast.AddColumn:
-		return d.addColumn(ctx, t, a)
+		return d.addColumn(ctx, t, a, actions)
 	case *ast.SplitAt:
 		return d.splitTable(ctx, t, a)
 	case *ast.Unsplit:
 		return d.unsplitTable(ctx, t)
 	case *ast.OwnerTo:
 		return d.ownerTo(ctx, t, a.Role)
+	case *ast.AlterColumnDefault:
+		return d.columnDefault(ctx, t, a)
+	case *ast.AlterColumnNull:
+		return d.columnNull(ctx, t, a)
+	case *ast.DropColumn:
+		return d.dropColumn(ctx, t, a, actions)
+	case *ast.DropConstraint:
+		return d.dropConstraint(ctx, t, a, actions)
+	case *ast.ValidateConstraint:
+		return d.validateConstraint(ctx, t, a)
+	case *ast.RenameTo:
+		return d.renameRelation(ctx, catalog.Relation{Table: t}, a.NewName)
+	case *ast.RenameColumn:
+		return d.renameColumn(ctx, t, a)
+	case *ast.RenameConstraint:
+		return d.renameConstraint(ctx, t, a)
 	case *ast.SetStorageParams:
 		return d.change(ctx, func(ch *catalog.Change) error {
 			c := t.Clone()
@@ -121,22 +152,14 @@ func (d *ddl) alter(ctx context.Context, t *catalog.Table, a ast.AlterAction, ac
 
 func alterName(a ast.AlterAction) string {
 	switch a.(type) {
-	case *ast.DropColumn:
-		return "DROP COLUMN"
-	case *ast.DropConstraint:
-		return "DROP CONSTRAINT"
-	case *ast.ValidateConstraint:
-		return "VALIDATE CONSTRAINT"
 	case *ast.AlterColumnType:
 		return "ALTER COLUMN TYPE"
-	case *ast.AlterColumnDefault:
-		return "ALTER COLUMN DEFAULT"
-	case *ast.AlterColumnNull:
-		return "ALTER COLUMN NOT NULL"
 	case *ast.AlterColumnIdentity:
 		return "ALTER COLUMN IDENTITY"
 	case *ast.RenameTo, *ast.RenameColumn, *ast.RenameConstraint:
 		return "RENAME"
+	case *ast.AlterColumnDefault:
+		return "ALTER COLUMN DEFAULT"
 	case *ast.SetSchema:
 		return "SET SCHEMA"
 	case *ast.Scatter:
@@ -145,10 +168,11 @@ func alterName(a ast.AlterAction) string {
 	return "unknown action"
 }
 
-// addColumn adds a nullable column without default: no row has to change. Outside
-// a block it takes two versions: in the first, writers keep the column's values but
-// nobody sets any, so a node that is a version behind cannot lose one.
-func (d *ddl) addColumn(ctx context.Context, t *catalog.Table, a *ast.AddColumn) error {
+// addColumn adds a column. No row changes: what the default is now is what the rows
+// that are there have. Outside a block it takes two versions: in the first, writers
+// keep the column's values but nobody sets any, so a node that is a version behind
+// cannot lose one. Inside a block it takes one, and who writes waits (settled).
+func (d *ddl) addColumn(ctx context.Context, t *catalog.Table, a *ast.AddColumn, actions int) error {
 	if t.ColumnByName(a.Column.Name) != nil {
 		if a.IfNotExists {
 			d.s.noticef(sqlerr.DuplicateColumn, "column %q of relation %q already exists, skipping", a.Column.Name, t.Name)
@@ -163,29 +187,79 @@ func (d *ddl) addColumn(ctx context.Context, t *catalog.Table, a *ast.AddColumn)
 		return err
 	}
 	col := &c.Columns[len(c.Columns)-1]
-	if len(rest) > 0 {
-		return d.at(sqlerr.Unsupported("ADD COLUMN with a constraint"), a)
+	if len(rest) > 0 && actions > 1 && !d.isNew(t) {
+		return d.at(sqlerr.Unsupported("ADD COLUMN with a constraint beside other actions"), a)
 	}
-	if !d.isNew(t) && (col.NotNull || col.Default != "") {
-		return d.at(sqlerr.Unsupported("ADD COLUMN with NOT NULL or DEFAULT"), a)
-	}
-	if col.NotNull || col.Default != "" {
-		// A table of this transaction may have rows already.
-		empty, err := d.isEmpty(ctx, t)
-		if err != nil {
+	if col.Default != "" || col.NotNull || col.Type.IsDomain() {
+		if err := d.fillColumn(ctx, t, col, a); err != nil {
 			return err
 		}
-		if !empty {
-			return d.at(sqlerr.Unsupported("ADD COLUMN with NOT NULL or DEFAULT on a table with rows"), a)
-		}
-	}
-	if d.isNew(t) || d.s.tx.block {
-		return d.change(ctx, func(ch *catalog.Change) error { return ch.PutTable(ctx, c) })
 	}
 	id, num := t.ID, col.ID
-	col.Hidden = true
+	online := !d.isNew(t) && !d.s.tx.block
+	if !online {
+		err = d.change(ctx, func(ch *catalog.Change) error {
+			if !d.isNew(t) {
+				c.Since = ch.NextVersion()
+			}
+			return ch.PutTable(ctx, c)
+		})
+	} else {
+		err = d.addColumnOnline(ctx, t, c, num)
+	}
+	for _, k := range rest {
+		if err != nil {
+			break
+		}
+		if err = d.addConstraint(ctx, d.snap().Table(id), &ast.AddConstraint{At: k.At, Constraint: k}, 1); err != nil && online {
+			clean := context.WithoutCancel(ctx)
+			if undo := d.s.e.dropColumn(clean, id, num, nil); undo != nil {
+				d.s.e.o.Logger.Error("take back a new column", "table", id, "column", num, "err", undo)
+			}
+		}
+	}
+	return err
+}
+
+// fillColumn finds what the rows that are there have in a new column.
+func (d *ddl) fillColumn(ctx context.Context, t *catalog.Table, col *catalog.Column, a *ast.AddColumn) error {
+	empty, err := d.isEmpty(ctx, t)
+	if err != nil {
+		return err
+	}
+	x, err := plan.DefaultValue(d.s.planOptions(d.text, nil), col)
+	if err != nil {
+		return err
+	}
+	if expr.VolatilityOf(x) == expr.Volatile {
+		if empty && (d.isNew(t) || !col.NotNull) {
+			return nil
+		}
+		return d.at(sqlerr.Unsupported("ADD COLUMN with a default that differs from row to row, on a table that has rows or is known to others"), a)
+	}
+	v, err := x.Eval(d.s.evalContext(nil), nil)
+	switch {
+	case err != nil:
+		return err
+	case !v.IsNull():
+		col.Missing, err = rowcodec.AppendMissing(nil, v)
+		return err
+	case !col.NotNull:
+		return nil
+	case !empty:
+		return sqlerr.New(sqlerr.NotNullViolation, "column %q of relation %q contains null values", col.Name, t.Name).
+			WithTable(t.SchemaName, t.Name).WithColumn(col.Name)
+	case d.isNew(t):
+		return nil
+	}
+	return d.at(sqlerr.Unsupported("ADD COLUMN with NOT NULL and without DEFAULT on a table that others know"), a)
+}
+
+// addColumnOnline makes c, which has one column more, of a table that other nodes use.
+func (d *ddl) addColumnOnline(ctx context.Context, t, c *catalog.Table, num int16) error {
+	c.Column(num).Hidden = true
 	return d.online(ctx, func(ctx context.Context, e *Engine) error {
-		if err := e.ddlStep(ctx, id, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
+		if err := e.ddlStep(ctx, t.ID, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
 			if now.Version != t.Version {
 				return errConcurrentDDL(now)
 			}
@@ -193,7 +267,7 @@ func (d *ddl) addColumn(ctx context.Context, t *catalog.Table, a *ast.AddColumn)
 		}); err != nil {
 			return err
 		}
-		return e.ddlStep(ctx, id, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
+		return e.ddlStep(ctx, t.ID, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
 			n := now.Clone()
 			n.Column(num).Hidden = false
 			return ch.PutTable(ctx, n)
@@ -214,23 +288,7 @@ func (d *ddl) addConstraint(ctx context.Context, t *catalog.Table, a *ast.AddCon
 		}
 	case ast.ConstraintUnique:
 	case ast.ConstraintCheck:
-		if !d.isNew(t) {
-			return d.at(sqlerr.Unsupported("adding a CHECK constraint to an existing table"), c)
-		}
-		if empty, err := d.isEmpty(ctx, t); err != nil || !empty {
-			if err == nil {
-				err = d.at(sqlerr.Unsupported("adding a CHECK constraint to a table with rows"), c)
-			}
-			return err
-		}
-		return d.change(ctx, func(ch *catalog.Change) error {
-			n := t.Clone()
-			b := &tableBuilder{d: d, ch: ch, t: n, taken: map[string]bool{}, constraints: constraintNames(n)}
-			if err := b.check(ctx, c); err != nil {
-				return err
-			}
-			return ch.PutTable(ctx, n)
-		})
+		return d.addCheck(ctx, t, c)
 	default:
 		return d.at(unsupportedConstraint(c), c)
 	}

@@ -226,6 +226,12 @@ func (d *ddl) alterSequence(ctx context.Context, st *ast.AlterTable) error {
 			}
 			continue
 		}
+		if to, ok := a.(*ast.RenameTo); ok {
+			if err := d.renameRelation(ctx, catalog.Relation{Table: d.snap().Table(r.Table.ID)}, to.NewName); err != nil {
+				return err
+			}
+			continue
+		}
 		o, ok := a.(*ast.AlterSequenceOptions)
 		if !ok {
 			return d.at(sqlerr.Unsupported("this form of ALTER SEQUENCE (%s)", alterName(a)), a)

@@ -340,9 +340,6 @@ func (b *tableBuilder) relTaken(name string) bool {
 
 // check adds a CHECK constraint.
 func (b *tableBuilder) check(ctx context.Context, c *ast.Constraint) error {
-	if c.NotValid {
-		return b.d.at(sqlerr.Unsupported("a constraint NOT VALID"), c)
-	}
 	cols, err := plan.CheckCondition(b.d.s.planOptions(b.d.text, nil), c.Expr, b.t)
 	if err != nil {
 		return err

@@ -27,6 +27,8 @@ type fakeLease struct {
 	heard atomic.Uint64
 	inUse func(uint64) uint64
 	lag   time.Duration // how long the gateway takes to hear of a version
+	// before, if set, is called at the beginning of Publish.
+	before func()
 }
 
 func (l *fakeLease) SetInUse(f func(uint64) uint64) { l.inUse = f }
@@ -43,6 +45,9 @@ func (l *fakeLease) hear(v uint64) {
 }
 
 func (l *fakeLease) Publish(ctx context.Context, v uint64) error {
+	if l.before != nil {
+		l.before()
+	}
 	l.hear(v)
 	l.p.mu.Lock()
 	leases := l.p.leases
@@ -311,6 +316,12 @@ func (l *recordingLease) Publish(ctx context.Context, v uint64) error {
 // Two adjacent versions are at work at any time: what the older one takes for NOT
 // NULL the newer one must write.
 func TestOnlineVersionsAgreeOnNotNull(t *testing.T) {
+	for alter, least := range map[string]int{"alter table t add primary key (id)": 4, "alter table t drop column w": 3} {
+		versionsAgree(t, alter, least)
+	}
+}
+
+func versionsAgree(t *testing.T, alter string, least int) {
 	var e *Engine
 	var versions []catalog.Table
 	lease := &recordingLease{seen: func() {
@@ -339,18 +350,18 @@ func TestOnlineVersionsAgreeOnNotNull(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := e.testSession(t)
-	s.must("create table t (id int, v int)")
+	s.must("create table t (id int, v int, w int not null default 1)")
 	s.must("insert into t values (1, 1), (2, 2)")
-	s.must("alter table t add primary key (id)")
+	s.must(alter)
 	s.must("select 1")
-	if len(versions) < 4 {
-		t.Fatalf("%d versions seen", len(versions))
+	if len(versions) < least {
+		t.Fatalf("%s: %d versions seen", alter, len(versions))
 	}
 	for i := range len(versions) - 1 {
 		for c := range versions[i].Columns {
 			old, now := &versions[i].Columns[c], &versions[i+1].Columns[c]
 			if old.NotNull && !old.Dropped && now.Dropped {
-				t.Errorf("step %d drops column %q, which step %d takes for NOT NULL", i+1, old.Name, i)
+				t.Errorf("%s: step %d drops column %q, which step %d takes for NOT NULL", alter, i+1, old.Name, i)
 			}
 		}
 	}

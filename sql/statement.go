@@ -374,7 +374,12 @@ func (s *Session) runtime(ctx context.Context, params []types.Datum) *exec.Runti
 		RowID:       s.e.rowIDs.next,
 		Autocommit:  s.tx.opts.Autocommit && !s.tx.tx.Locking(),
 		MemoryLimit: s.e.o.MemoryLimit,
-		Authorize:   s.authorize,
+		Authorize: func(needs []*plan.Need) error {
+			if err := s.authorize(needs); err != nil {
+				return err
+			}
+			return s.settled(ctx, needs)
+		},
 	}
 }
 

@@ -299,7 +299,11 @@ func (s *Session) constraintDef(snap *catalog.Snapshot, oid types.OID, pretty bo
 				if pretty && strings.HasPrefix(text, "(") && closes(text) == len(text)-1 {
 					text = text[1 : len(text)-1]
 				}
-				return types.NewString("CHECK (" + text + ")")
+				def := "CHECK (" + text + ")"
+				if c.Unvalidated {
+					def += " NOT VALID"
+				}
+				return types.NewString(def)
 			}
 		}
 	}

@@ -211,7 +211,9 @@ func pgConstraint(_ context.Context, s *Session, eq map[int]types.Datum, yield y
 			for j, n := range c.Columns {
 				cols[j] = dInt(int64(n))
 			}
-			if err := yield(constraintRow(c.ID, c.Name, t, 'c', 0, cols, dText(s.checkText(t, &c)))); err != nil {
+			row := constraintRow(c.ID, c.Name, t, 'c', 0, cols, dText(s.checkText(t, &c)))
+			row[convalidated] = dBool(!c.Unvalidated)
+			if err := yield(row); err != nil {
 				return err
 			}
 		}
@@ -221,6 +223,9 @@ func pgConstraint(_ context.Context, s *Session, eq map[int]types.Datum, yield y
 	}
 	return domainConstraints(s, yield)
 }
+
+// convalidated is the place of that column of pg_constraint.
+const convalidated = 6
 
 func constraintRow(oid types.OID, name string, t *catalog.Table, kind byte, index types.OID, cols []types.Datum, bin types.Datum) []types.Datum {
 	return []types.Datum{dOID(oid), dText(name), dOID(t.Schema), dChar(kind), dBool(false), dBool(false), dBool(true), dOID(t.ID), dOID(0),

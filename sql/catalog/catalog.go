@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/sql/sqlerr"
@@ -70,6 +71,8 @@ const cachedVersions = 3
 type Catalog struct {
 	opts Options
 	base *Snapshot // what every snapshot contains
+	// published is a version that no node is behind.
+	published atomic.Uint64
 
 	mu struct {
 		sync.Mutex

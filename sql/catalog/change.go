@@ -192,6 +192,24 @@ func (c *Catalog) Committed(ctx context.Context, s *Snapshot) error {
 	return nil
 }
 
+// AwaitPublished returns once no node works with a version before the given one, which
+// is committed. s is the caller's snapshot.
+func (c *Catalog) AwaitPublished(ctx context.Context, s *Snapshot, version uint64) error {
+	// At most two adjacent versions are at work.
+	if c.opts.Lease == nil || s.version > version || c.published.Load() >= version {
+		return nil
+	}
+	if err := c.opts.Lease.Publish(ctx, version); err != nil {
+		return sqlerr.Wrap(err, "publish schema version %d", version)
+	}
+	for {
+		old := c.published.Load()
+		if old >= version || c.published.CompareAndSwap(old, version) {
+			return nil
+		}
+	}
+}
+
 // Changed reports whether the transaction has changed the catalog.
 func (s *Snapshot) Changed() bool { return s.changed > 0 }
 

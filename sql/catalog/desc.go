@@ -66,6 +66,9 @@ type Column struct {
 	Name    string     `json:"name"`
 	Type    types.Type `json:"type"`
 	NotNull bool       `json:"not_null,omitempty"`
+	// NullRefused says that no NULL may be written any more, although rows may hold some:
+	// the column is becoming NOT NULL.
+	NullRefused bool `json:"null_refused,omitempty"`
 	// Default is the text of the default expression, "" for none.
 	Default string `json:"default,omitempty"`
 	// Hidden columns appear neither in * nor in the virtual tables. The row id of
@@ -77,6 +80,9 @@ type Column struct {
 	// Sequence is where the values come from.
 	Identity byte `json:"identity,omitempty"`
 	Sequence ID   `json:"sequence,omitempty"`
+	// Missing is the value of rows that were there before the column and do not hold
+	// it, as rowcodec.AppendMissing writes it; without it they have NULL.
+	Missing []byte `json:"missing,omitempty"`
 	// Dropped columns keep their number; nothing reads or writes them.
 	Dropped bool   `json:"dropped,omitempty"`
 	ACL     ACL    `json:"acl,omitzero"` // beside the table's; nil is nothing
@@ -114,6 +120,8 @@ type Check struct {
 	Name    string  `json:"name"`
 	Expr    string  `json:"expr"` // text, as written
 	Columns []int16 `json:"columns,omitempty"`
+	// Unvalidated says that rows written before it was known may break it.
+	Unvalidated bool `json:"unvalidated,omitempty"`
 }
 
 // Sequence describes a sequence. Its state is a key of its own, see SequenceKey.
@@ -177,6 +185,10 @@ type Table struct {
 	NextColumn int16             `json:"next_column"`
 	NextIndex  uint64            `json:"next_index"`
 	Options    map[string]string `json:"options,omitempty"` // storage parameters, kept and not used
+	// Since is the schema version with which a column came in one step, 0 for none. A
+	// node that is a version behind writes rows back without the column, so nobody gives
+	// it a value before that version is published.
+	Since uint64 `json:"since,omitempty"`
 
 	Sequence *Sequence `json:"sequence,omitempty"`
 	View     *View     `json:"view,omitempty"`

@@ -80,7 +80,7 @@ type rowChecker struct {
 func (c *rowChecker) check(row []types.Datum) error {
 	for i := range c.table.Columns {
 		col := &c.table.Columns[i]
-		if col.NotNull && !col.Dropped && row[i].IsNull() {
+		if (col.NotNull || col.NullRefused) && !col.Dropped && row[i].IsNull() {
 			return sqlerr.New(sqlerr.NotNullViolation, "null value in column %q of relation %q violates not-null constraint", col.Name, c.table.Name).
 				WithDetail("Failing row contains %s.", c.describe(row)).WithTable(c.table.SchemaName, c.table.Name).WithColumn(col.Name)
 		}

@@ -183,6 +183,9 @@ func CheckDefault(o Options, e ast.Expr, column string, t types.Type) error {
 	return b.errAt(err, e)
 }
 
+// DefaultValue is what a column gets where no value is given.
+func DefaultValue(o Options, c *catalog.Column) (expr.Expr, error) { return newBinder(o).defaultOf(c) }
+
 // CheckCondition binds a check constraint over a table and returns the columns it
 // reads.
 func CheckCondition(o Options, e ast.Expr, t *catalog.Table) ([]int16, error) {

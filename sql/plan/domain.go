@@ -96,12 +96,48 @@ func DomainViolation(o Options, t *catalog.Table, c *catalog.Column, base types.
 	if err != nil {
 		return nil, err
 	}
+	return b.filtered(n, cond)
+}
+
+// TableViolation is the plan of the rows of a table that break a CHECK condition or,
+// without one, are NULL in a column.
+func TableViolation(o Options, t *catalog.Table, c *catalog.Column, check string) (*Plan, error) {
+	b := newBinder(o)
+	n, err := b.scan(t, t.Name, false)
+	if err != nil {
+		return nil, err
+	}
+	b.use(t)
+	s := &scope{rels: []scopeRel{{name: t.Name, table: t}}}
+	var cond expr.Expr
+	for i, x := range n.Columns() {
+		s.cols = append(s.cols, column(i, x, 0, t.Name))
+		if c != nil && x.AttNum == c.ID {
+			cond, err = b.eb.IsNull(&expr.Column{Index: i, Typ: x.Type, Name: c.Name}, false)
+		}
+	}
+	if check != "" {
+		if cond, err = b.stored(check, s); err == nil {
+			cond, err = b.eb.Not(cond)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if cond == nil {
+		return nil, sqlerr.Internal("a column of table %q is gone", t.Name)
+	}
+	return b.filtered(n, cond)
+}
+
+// filtered is the plan of the rows of a scan that meet a condition.
+func (b *binder) filtered(n Node, cond expr.Expr) (*Plan, error) {
 	p := &Plan{Verb: "SELECT", Root: &Filter{Input: n, Cond: cond}, Columns: n.Columns()}
 	for id, v := range b.tables {
 		p.Tables = append(p.Tables, TableVersion{id, v})
 	}
-	if !o.NoRules {
-		err = b.optimize(p)
+	if b.o.NoRules {
+		return p, nil
 	}
-	return p, err
+	return p, b.optimize(p)
 }

@@ -22,6 +22,7 @@ const (
 	kindInterv  = 8  // three zigzag varints: months, days, microseconds
 	kindArray   = 9  // uvarint length, then the array; see appendArray
 	kindRecord  = 10 // uvarint length, then the row value; see appendRecord
+	kindNull    = 11 // NULL in a column whose absence means something else
 )
 
 const maxArrayDims = 6
@@ -71,6 +72,25 @@ func appendPayload(dst []byte, d types.Datum) (kind byte, out []byte, err error)
 		return kindRecord, append(dst, body...), nil
 	}
 	return 0, nil, fmt.Errorf("no row encoding for a value stored as %v", d.Kind())
+}
+
+// AppendMissing is the form of catalog.Column.Missing: a kind and the payload. The
+// value is not NULL.
+func AppendMissing(dst []byte, d types.Datum) ([]byte, error) {
+	dst = append(dst, kindFor(d))
+	_, dst, err := appendPayload(dst, d)
+	return dst, err
+}
+
+func decodeMissing(b []byte) (types.Datum, error) {
+	if len(b) == 0 {
+		return types.Null, errCorrupt
+	}
+	d, rest, err := decodePayload(b[0], b[1:])
+	if err == nil && len(rest) > 0 {
+		err = errCorrupt
+	}
+	return d, err
 }
 
 // appendArray appends element type, dimensions and the elements, each with its
@@ -147,6 +167,8 @@ var errCorrupt = fmt.Errorf("malformed row value")
 // decodePayload reads a payload and returns the bytes behind it.
 func decodePayload(kind byte, b []byte) (d types.Datum, rest []byte, err error) {
 	switch kind {
+	case kindNull:
+		return types.Null, b, nil
 	case kindFalse:
 		return types.False, b, nil
 	case kindTrue:
@@ -225,7 +247,7 @@ func decodePayload(kind byte, b []byte) (d types.Datum, rest []byte, err error) 
 // skipPayload returns the bytes behind a payload.
 func skipPayload(kind byte, b []byte) ([]byte, error) {
 	switch kind {
-	case kindFalse, kindTrue:
+	case kindFalse, kindTrue, kindNull:
 		return b, nil
 	case kindFloat:
 		if len(b) < 8 {

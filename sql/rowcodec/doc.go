@@ -10,8 +10,9 @@
 // A row value is a version byte and then, for every stored column that is not
 // NULL in ascending order of column numbers, a tag (uvarint: difference to the
 // previous number << 4 | kind) and the payload of that kind. Columns that are
-// absent are NULL, so adding a column to a table changes no row, and a reader
-// skips the columns it does not want without looking at their contents.
+// absent are NULL, or what the column had as default when it was added (then NULL is
+// written down), so adding a column to a table changes no row, and a reader skips the
+// columns it does not want without looking at their contents.
 //
 // Key columns are left out of the row value where the key gives the value back
 // exactly; numeric (scale), jsonb (scale of numbers), char(n) (blanks) and floats (negative zero) do not

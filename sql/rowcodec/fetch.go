@@ -25,6 +25,13 @@ type Fetcher struct {
 	wantValue bool
 	// conform has the places of values that types.Conform completes.
 	conform []conformed
+	// missing has what columns are in rows that are older than they.
+	missing []missing
+}
+
+type missing struct {
+	slot  int
+	value types.Datum
 }
 
 type conformed struct {
@@ -99,8 +106,16 @@ func (x *Index) NewFetcher(columns []int) (*Fetcher, error) {
 		if pos >= 0 && x.stored[pos] {
 			f.valueSlot[x.Table.Columns[pos].ID] = int16(i)
 			f.wantValue = true
-			if t := x.Table.Columns[pos].Type; t.Conforms() {
-				f.conform = append(f.conform, conformed{i, t})
+			c := &x.Table.Columns[pos]
+			if c.Type.Conforms() {
+				f.conform = append(f.conform, conformed{i, c.Type})
+			}
+			if c.Missing != nil {
+				d, err := decodeMissing(c.Missing)
+				if err != nil {
+					return nil, fmt.Errorf("column %q of table %q: %w", c.Name, x.Table.Name, err)
+				}
+				f.missing = append(f.missing, missing{i, d})
 			}
 		}
 	}
@@ -118,6 +133,9 @@ func (f *Fetcher) Decode(key, value []byte, out []types.Datum) error {
 	}
 	if !f.wantValue {
 		return nil
+	}
+	for _, m := range f.missing {
+		out[m.slot] = m.value
 	}
 	if err := f.decodeValue(value[1:], out); err != nil {
 		return fmt.Errorf("row of table %q at key %x: %w", f.x.Table.Name, key, err)

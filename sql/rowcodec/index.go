@@ -147,7 +147,7 @@ func (x *Index) rowValue(row []types.Datum) ([]byte, error) {
 	dst := append(make([]byte, 0, size), valueVersion)
 	last := int16(0)
 	for i, s := range x.stored {
-		if !s || row[i].IsNull() {
+		if !s || row[i].IsNull() && x.Table.Columns[i].Missing == nil {
 			continue
 		}
 		id := x.Table.Columns[i].ID
@@ -156,6 +156,10 @@ func (x *Index) rowValue(row []types.Datum) ([]byte, error) {
 		// The kind is known after the payload is written; a tag of one byte is filled
 		// in afterwards, a longer one (far apart numbers) is written twice.
 		kind := kindFor(row[i])
+		if row[i].IsNull() {
+			dst = binary.AppendUvarint(dst, tag|kindNull)
+			continue
+		}
 		dst = binary.AppendUvarint(dst, tag|uint64(kind))
 		var err error
 		if _, dst, err = appendPayload(dst, row[i]); err != nil {

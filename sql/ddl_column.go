@@ -1,0 +1,239 @@
+package sql
+
+import (
+	"context"
+	"slices"
+
+	"github.com/quorate-db/quorate/sql/ast"
+	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/plan"
+	"github.com/quorate-db/quorate/sql/sqlerr"
+)
+
+// column finds a column that ALTER TABLE names.
+func (d *ddl) column(t *catalog.Table, name string) (*catalog.Column, error) {
+	if c := t.ColumnByName(name); c != nil {
+		return c, nil
+	}
+	return nil, sqlerr.New(sqlerr.UndefinedColumn, "column %q of relation %q does not exist", name, t.Name)
+}
+
+// changeColumn changes one column's descriptor in a single version.
+func (d *ddl) changeColumn(ctx context.Context, t *catalog.Table, id int16, f func(*catalog.Column)) error {
+	return d.change(ctx, func(ch *catalog.Change) error {
+		n := t.Clone()
+		f(n.Column(id))
+		return ch.PutTable(ctx, n)
+	})
+}
+
+// columnDefault is SET DEFAULT and DROP DEFAULT.
+func (d *ddl) columnDefault(ctx context.Context, t *catalog.Table, a *ast.AlterColumnDefault) error {
+	c, err := d.column(t, a.Column)
+	if err != nil {
+		return err
+	}
+	if c.Identity != 0 {
+		e := errIdentityColumn(t, c)
+		if a.Expr == nil {
+			e = e.WithHint("Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead.")
+		}
+		return e
+	}
+	text := ""
+	if a.Expr != nil {
+		o := d.s.planOptions(d.text, nil)
+		if err := plan.CheckDefault(o, a.Expr, c.Name, c.Type); err != nil {
+			e := *sqlerr.As(err) // PostgreSQL names no place here
+			e.Position = 0
+			return &e
+		}
+		if text, err = plan.StoredDefault(o, a.Expr, a.ExprText); err != nil {
+			return err
+		}
+	}
+	return d.changeColumn(ctx, t, c.ID, func(c *catalog.Column) { c.Default = text })
+}
+
+func errIdentityColumn(t *catalog.Table, c *catalog.Column) *sqlerr.Error {
+	return sqlerr.New(sqlerr.SyntaxError, "column %q of relation %q is an identity column", c.Name, t.Name)
+}
+
+// columnNull is SET NOT NULL and DROP NOT NULL.
+func (d *ddl) columnNull(ctx context.Context, t *catalog.Table, a *ast.AlterColumnNull) error {
+	c, err := d.column(t, a.Column)
+	if err != nil {
+		return err
+	}
+	if a.NotNull {
+		if c.NotNull {
+			return nil
+		}
+		return d.constrain(ctx, t, notNullRule(c.ID))
+	}
+	if c.Identity != 0 {
+		return errIdentityColumn(t, c)
+	}
+	if t.HasPrimaryKey() && indexes(t.Primary(), c.ID) {
+		return sqlerr.New(sqlerr.InvalidTableDefinition, "column %q is in a primary key", c.Name)
+	}
+	return d.changeColumn(ctx, t, c.ID, func(c *catalog.Column) { c.NotNull, c.NullRefused = false, false })
+}
+
+// indexes reports whether a column is one of an index's.
+func indexes(ix *catalog.Index, column int16) bool {
+	return slices.ContainsFunc(ix.Columns, func(k catalog.IndexColumn) bool { return k.Column == column })
+}
+
+// dropColumn takes a column out, with its indexes, checks and sequences. Its number is
+// never used again: what rows hold of it stays and is not read.
+func (d *ddl) dropColumn(ctx context.Context, t *catalog.Table, a *ast.DropColumn, actions int) error {
+	c, err := d.column(t, a.Name)
+	if err != nil {
+		if a.IfExists {
+			d.s.noticef(sqlerr.SuccessfulCompletion, "column %q of relation %q does not exist, skipping", a.Name, t.Name)
+			return nil
+		}
+		return err
+	}
+	var over []uint64
+	for i := range t.Indexes {
+		ix := &t.Indexes[i]
+		if !indexes(ix, c.ID) {
+			continue
+		}
+		if ix.Full {
+			return d.at(sqlerr.Unsupported("DROP COLUMN of a column of the primary key"), a)
+		}
+		over = append(over, ix.Number)
+	}
+	if !d.isNew(t) && actions > 1 {
+		return d.at(sqlerr.Unsupported("several actions in one ALTER TABLE that drops a column of an existing table"), a)
+	}
+	views, err := d.viewsOn(ctx, t, c)
+	if err != nil {
+		return err
+	}
+	if len(views) > 0 {
+		if !a.Cascade {
+			return d.errColumnDependents(t, c, views)
+		}
+		if err := d.dropAll(ctx, views, nil, true); err != nil {
+			return err
+		}
+		var gone []dependent
+		for _, v := range views {
+			gone = append(gone, dependent{what: "view " + d.relName(v)})
+		}
+		d.noticeCascade(gone)
+	}
+	id, num := t.ID, c.ID
+	if d.isNew(t) {
+		for _, n := range over {
+			if err := d.dropIndexNow(ctx, id, n); err != nil {
+				return err
+			}
+		}
+		return d.change(ctx, func(ch *catalog.Change) error { return takeColumn(ctx, ch, d.snap().Table(id), num) })
+	}
+	if len(views) > 0 {
+		return d.at(sqlerr.Unsupported("DROP COLUMN of an existing table that takes views along: drop them first"), a)
+	}
+	return d.online(ctx, func(ctx context.Context, e *Engine) error { return e.dropColumn(ctx, id, num, over) })
+}
+
+// dropColumn takes a column out of a table that other nodes use. First nobody demands
+// anything of it any more, so that a node that still knows it can live with rows of one
+// that does not.
+func (e *Engine) dropColumn(ctx context.Context, id catalog.ID, column int16, over []uint64) error {
+	for _, n := range over {
+		if err := e.removeIndex(ctx, id, n, nil); err != nil {
+			return err
+		}
+	}
+	err := e.ddlStep(ctx, id, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
+		n := now.Clone()
+		loosenColumn(n, column)
+		return ch.PutTable(ctx, n)
+	})
+	if err != nil {
+		return err
+	}
+	return e.ddlStep(ctx, id, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
+		return takeColumn(ctx, ch, now, column)
+	})
+}
+
+func loosenColumn(t *catalog.Table, column int16) {
+	c := t.Column(column)
+	c.NotNull, c.NullRefused = false, false
+	t.Checks = slices.DeleteFunc(t.Checks, func(k catalog.Check) bool { return slices.Contains(k.Columns, column) })
+}
+
+func takeColumn(ctx context.Context, ch *catalog.Change, t *catalog.Table, column int16) error {
+	n := t.Clone()
+	loosenColumn(n, column)
+	c := n.Column(column)
+	c.Default, c.Identity, c.Dropped = "", 0, true
+	for _, q := range sequencesOf(ch.Current(), t.ID) {
+		if q.Sequence.OwnerColumn == column {
+			if err := ch.DropTable(ctx, q); err != nil {
+				return err
+			}
+		}
+	}
+	return ch.PutTable(ctx, n)
+}
+
+// viewsOn finds the views that cannot be without a column: those that do not bind any
+// more when it is gone.
+func (d *ddl) viewsOn(ctx context.Context, t *catalog.Table, c *catalog.Column) (out []*catalog.Table, err error) {
+	var readers []*catalog.Table
+	for _, x := range d.snap().Tables() {
+		if x.View != nil && slices.ContainsFunc(x.View.Refs, func(r catalog.ViewRef) bool { return r.ID == t.ID }) {
+			readers = append(readers, x)
+		}
+	}
+	if len(readers) == 0 {
+		return nil, nil
+	}
+	before := d.s.tx.snap
+	sp := d.s.tx.tx.Savepoint()
+	defer func() {
+		d.s.tx.snap = before
+		if undo := d.s.tx.tx.RollbackTo(ctx, sp, false); err == nil {
+			err = undo
+		}
+	}()
+	ch := d.s.e.catalog.Change(d.s.tx.tx, before)
+	n := t.Clone()
+	n.Indexes = slices.DeleteFunc(n.Indexes, func(ix catalog.Index) bool { return indexes(&ix, c.ID) })
+	if err := takeColumn(ctx, ch, n, c.ID); err != nil {
+		return nil, err
+	}
+	d.s.tx.snap = ch.Snapshot()
+	for _, v := range readers {
+		text := "SELECT * FROM " + plan.QuoteIdent(v.SchemaName) + "." + plan.QuoteIdent(v.Name)
+		q, err := parseQuery(text)
+		if err != nil {
+			return nil, err
+		}
+		if _, _, err := plan.NewView(d.s.planOptions(text, nil), q); err != nil {
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+func (d *ddl) errColumnDependents(t *catalog.Table, c *catalog.Column, views []*catalog.Table) error {
+	what := "column " + plan.QuoteIdent(c.Name) + " of table " + d.relName(t)
+	lines := ""
+	for i, v := range views {
+		if i > 0 {
+			lines += "\n"
+		}
+		lines += "view " + d.relName(v) + " depends on " + what
+	}
+	return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop %s because other objects depend on it", what).WithDetail("%s", lines).
+		WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
+}
