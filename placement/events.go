@@ -64,12 +64,15 @@ func (s *Service) noteChange(l *leadership, old, e, parent *entry) {
 	}
 	if old == nil {
 		if p.parent != 0 {
-			add("range", fmt.Sprintf("split from region %d", p.parent), s.whyChanged(l, p.parent, now, "by size"))
+			add("range", fmt.Sprintf("split from region %d", p.parent), s.whyChanged(l, p.parent, now, s.whySplit(l, e, l.dir.byID[p.parent])))
 		}
 		return
 	}
 	if newer(e.region.Epoch, old.region.Epoch) && e.region.Epoch.GetVersion() != old.region.Epoch.GetVersion() {
 		if text, why := rangeChange(old.region, e.region); text != "" {
+			if why == bySize {
+				why = s.whySplit(l, old)
+			}
 			add("range", text, s.whyChanged(l, id, now, why))
 		}
 	}
@@ -164,9 +167,27 @@ func rangeChange(old, now *metapb.Region) (text, why string) {
 	case now.Merging == nil && old.Merging != nil:
 		return "open again: the merge did not happen", ""
 	case wider(old, now):
-		return "was split", "by size"
+		return "was split", bySize
 	}
 	return "", ""
+}
+
+const bySize = "by size"
+
+// whySplit says why a region was split that nobody ordered to be. Its size tells: the
+// sum of what is given, which may be the region before, or its parts.
+// Requires: s.mu held.
+func (s *Service) whySplit(l *leadership, parts ...*entry) string {
+	size := uint64(0)
+	for _, e := range parts {
+		if e != nil {
+			size += e.size
+		}
+	}
+	if size < uint64(l.setting(&s.o, settingSplitSize))/2 {
+		return "by load"
+	}
+	return bySize
 }
 
 // wider reports whether a ends behind b.

@@ -50,10 +50,29 @@ func eventText(events []*placementpb.RegionEvent) string {
 	return strings.Join(out, "; ")
 }
 
+// A region that was split though it is small was split because of its load.
+func TestExplainSplitByLoad(t *testing.T) {
+	s, report := told(t)
+	report(2, reportOf(2, "", "", 1, 2, 6))
+	report(2, reportOf(2, "", "m", 2, 2, 6), reportOf(3, "m", "", 2, 2, 6))
+	for id, want := range map[uint64]string{2: "was split (by load)", 3: "split from region 2 (by load)"} {
+		d, err := s.Explain(id)
+		if err != nil || eventText(d.Events) != want {
+			t.Errorf("region %d: %v, %v, want %s", id, d.GetEvents(), err, want)
+		}
+	}
+}
+
 // An explanation tells what changed and why: elections with who led before, a split on
 // both sides, a merge. Who led before this leader of placement came has no date.
 func TestExplainTellsTheHistory(t *testing.T) {
-	s, report := told(t)
+	s, send := told(t)
+	report := func(store uint64, list ...*placementpb.RegionReport) {
+		for _, r := range list {
+			r.SizeBytes = 50 << 20 // more than half of what a region is split at
+		}
+		send(store, list...)
+	}
 	report(1, reportOf(2, "", "", 1, 1, 5))
 	first, err := s.Explain(2)
 	if err != nil || first.LeaderStore != 1 || first.LeaderSinceUnixMs != 0 || len(first.Events) != 0 {
@@ -156,6 +175,8 @@ func TestSettings(t *testing.T) {
 		{"region-split-size", "64", "between 1MiB and 1GiB"},
 		{"region-split-size", "99999999999GiB", "is not a size"},
 		{"region-split-size", "-1MiB", "is not a size"},
+		{"region-split-requests", "many", "is not a whole number"},
+		{"region-split-requests", "-1", "between 0 and 1000000"},
 		{"region-merge-size", "50MiB", "at most half of region-split-size (96MiB)"},
 	} {
 		_, err := a.Settings(ctx, &placementpb.SettingsRequest{Name: c.name, Value: c.value})
@@ -167,7 +188,7 @@ func TestSettings(t *testing.T) {
 	if d := get(a, "region-split-size"); d.Set || d.Value != "96MiB" || len(g.kv) == 0 {
 		t.Errorf("after refusals: %v", d)
 	}
-	for _, c := range [][2]string{{"gc-retention", "20m"}, {"region-split-size", "48MiB"}, {"region-merge-size", "0"}} {
+	for _, c := range [][2]string{{"gc-retention", "20m"}, {"region-split-size", "48MiB"}, {"region-split-requests", "0"}, {"region-split-requests", "800"}, {"region-merge-size", "0"}} {
 		if _, err := a.Settings(ctx, &placementpb.SettingsRequest{Name: c[0], Value: c[1]}); err != nil {
 			t.Fatal(err)
 		}

@@ -23,6 +23,11 @@ const (
 	// DefaultMergeRest is how long after a change of its range a region is not merged: a
 	// split is made for what is to come.
 	DefaultMergeRest = time.Minute
+	// DefaultSplitRequests is how many requests a second a region may get before it is
+	// split: a good part of what a core can do.
+	DefaultSplitRequests = 5000
+	// mergeCooling is how many times as long a region rests after it was busy last.
+	mergeCooling = 5
 	// mergeStuckAfter is when a merge goes on for too long. It takes a few round trips,
 	// and the store that leads it looks after it for half a second.
 	mergeStuckAfter = 2 * time.Second
@@ -33,17 +38,34 @@ const (
 	kindUnsplit scheduler.Kind = "unsplit"
 )
 
-// rangeSince says since when a region has its range, as far as this leader saw.
+// rangeSince says since when a region has its range, and when it was busy last, as far
+// as this leader saw.
 type rangeSince struct {
 	version uint64
 	since   time.Time
+	busy    time.Time
 }
 
-// noteRanges takes note of ranges that changed. Requires: Service.mu held.
-func (l *leadership) noteRanges(now time.Time) {
+// rested reports whether a region may be merged with a neighbour: a split that was made
+// for a load is not undone as soon as that pauses.
+func (r rangeSince) rested(now time.Time, rest time.Duration) bool {
+	return now.Sub(r.since) >= rest && (r.busy.IsZero() || now.Sub(r.busy) >= mergeCooling*rest)
+}
+
+// noteRanges takes note of ranges that changed, and of regions to which at least busy
+// requests a second come (0: that does not count). Requires: Service.mu held.
+func (l *leadership) noteRanges(now time.Time, busy float64) {
 	for _, e := range l.dir.order {
-		if v := e.region.GetEpoch().GetVersion(); l.ranges[e.region.Id].version != v {
-			l.ranges[e.region.Id] = rangeSince{v, now}
+		r := l.ranges[e.region.Id]
+		before := r
+		if v := e.region.GetEpoch().GetVersion(); r.version != v {
+			r.version, r.since = v, now
+		}
+		if busy > 0 && e.reads+e.writes >= busy {
+			r.busy = now
+		}
+		if r != before {
+			l.ranges[e.region.Id] = r
 		}
 	}
 	if len(l.ranges) > 2*len(l.dir.order)+16 {

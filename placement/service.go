@@ -78,6 +78,9 @@ type Options struct {
 	// MergeRest is zero (DefaultMergeRest) or another time for tests: how long after a
 	// change of its range a region is not merged.
 	MergeRest time.Duration
+	// SplitRequests is how many requests a second a region may get before it is split; one
+	// that gets a quarter of them is not merged. Zero is DefaultSplitRequests, less: never.
+	SplitRequests int
 }
 
 const (
@@ -184,6 +187,9 @@ func New(o Options) *Service {
 	}
 	if o.Retention <= 0 {
 		o.Retention = DefaultRetention
+	}
+	if o.SplitRequests == 0 {
+		o.SplitRequests = DefaultSplitRequests
 	}
 	if o.SplitSize <= 0 {
 		o.SplitSize = DefaultSplitSize

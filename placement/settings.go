@@ -18,19 +18,29 @@ var keySettings = []byte("\x01setting/")
 
 // The settings of the cluster, with the names that people see.
 const (
-	settingSplitSize    = "region-split-size"
-	settingMergeSize    = "region-merge-size"
-	settingMergeRest    = "region-merge-rest"
-	settingRetention    = "gc-retention"
-	settingReplaceAfter = "replace-after"
+	settingSplitSize     = "region-split-size"
+	settingSplitRequests = "region-split-requests"
+	settingMergeSize     = "region-merge-size"
+	settingMergeRest     = "region-merge-rest"
+	settingRetention     = "gc-retention"
+	settingReplaceAfter  = "replace-after"
 )
 
 type setting struct {
 	name, about string
-	size        bool // bytes, else a duration
+	kind        settingKind
 	// The bounds of what may be chosen. A node's flags may lie outside.
 	min, max int64
 }
+
+// settingKind is what the number of a setting counts.
+type settingKind int
+
+const (
+	nanoseconds settingKind = iota
+	bytesOf
+	requests
+)
 
 const (
 	mib = 1 << 20
@@ -39,11 +49,12 @@ const (
 
 // settings is ordered by name.
 var settings = []setting{
-	{settingRetention, "for how long a snapshot stays readable, and old versions are kept", false, int64(10 * time.Second), int64(30 * day)},
-	{settingMergeRest, "how long after a change of its range a region is not merged", false, int64(time.Second), int64(day)},
-	{settingMergeSize, "two neighbours that are smaller together are merged; 0: never", true, 0, 512 * mib},
-	{settingSplitSize, "a region that is larger is split", true, mib, 1024 * mib},
-	{settingReplaceAfter, "how long a node is silent before its replicas are replaced", false, int64(10 * time.Second), int64(7 * day)},
+	{settingRetention, "for how long a snapshot stays readable, and old versions are kept", nanoseconds, int64(10 * time.Second), int64(30 * day)},
+	{settingMergeRest, "how long after a change of its range a region is not merged", nanoseconds, int64(time.Second), int64(day)},
+	{settingMergeSize, "two neighbours that are smaller together are merged; 0: never", bytesOf, 0, 512 * mib},
+	{settingSplitRequests, "a region that gets more requests a second is split by load; 0: never", requests, 0, 1_000_000},
+	{settingSplitSize, "a region that is larger is split", bytesOf, mib, 1024 * mib},
+	{settingReplaceAfter, "how long a node is silent before its replicas are replaced", nanoseconds, int64(10 * time.Second), int64(7 * day)},
 }
 
 // fallback is the value while nobody has chosen one.
@@ -51,6 +62,8 @@ func (l *leadership) fallback(o *Options, name string) int64 {
 	switch name {
 	case settingSplitSize:
 		return o.SplitSize
+	case settingSplitRequests:
+		return int64(max(o.SplitRequests, 0))
 	case settingMergeSize:
 		if o.MergeBelow != 0 {
 			return max(o.MergeBelow, 0)
@@ -80,15 +93,21 @@ func (l *leadership) duration(o *Options, name string) time.Duration {
 }
 
 func (d *setting) typeName() string {
-	if d.size {
+	switch d.kind {
+	case bytesOf:
 		return "size"
+	case requests:
+		return "number"
 	}
 	return "duration"
 }
 
 func (d *setting) format(v int64) string {
-	if d.size {
+	switch d.kind {
+	case bytesOf:
 		return formatSize(v)
+	case requests:
+		return strconv.FormatInt(v, 10)
 	}
 	return formatDuration(time.Duration(v))
 }
@@ -96,13 +115,20 @@ func (d *setting) format(v int64) string {
 // parse reads a value and checks its bounds.
 func (d *setting) parse(text string) (int64, error) {
 	var v int64
-	if d.size {
+	switch d.kind {
+	case bytesOf:
 		n, ok := parseSize(text)
 		if !ok {
 			return 0, &ErrRefused{fmt.Sprintf("%s: %q is not a size such as 64MiB; it lies between %s and %s", d.name, text, d.format(d.min), d.format(d.max))}
 		}
 		v = n
-	} else {
+	case requests:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return 0, &ErrRefused{fmt.Sprintf("%s: %q is not a whole number; it lies between %s and %s", d.name, text, d.format(d.min), d.format(d.max))}
+		}
+		v = n
+	default:
 		n, err := time.ParseDuration(text)
 		if err != nil {
 			return 0, &ErrRefused{fmt.Sprintf("%s: %q is not a time such as 90s or 10m; it lies between %s and %s", d.name, text, d.format(d.min), d.format(d.max))}

@@ -168,7 +168,16 @@ func (s *Service) Report(ctx context.Context, req *placementpb.ReportRequest) (*
 	if news {
 		s.wakePlanner()
 	}
-	return &placementpb.ReportResponse{SendFull: !st.full, Gc: s.gcPointLocked(l), SplitSizeBytes: uint64(l.setting(&s.o, settingSplitSize))}, nil
+	return &placementpb.ReportResponse{SendFull: !st.full, Gc: s.gcPointLocked(l), SplitSizeBytes: uint64(l.setting(&s.o, settingSplitSize)), SplitRequests: s.splitRequestsLocked(l)}, nil
+}
+
+// splitRequestsLocked is the bound of requests for stores: less than 0 is never.
+// Requires: s.mu held.
+func (s *Service) splitRequestsLocked(l *leadership) int64 {
+	if n := l.setting(&s.o, settingSplitRequests); n > 0 {
+		return n
+	}
+	return -1
 }
 
 // snapshotLocked is what the schedulers plan from. Requires: s.mu held.
@@ -176,14 +185,15 @@ func (s *Service) snapshotLocked(l *leadership) *scheduler.Snapshot {
 	now := s.o.Clock.Now()
 	snap := &scheduler.Snapshot{ReplicasWanted: 3, MergeBelow: uint64(l.setting(&s.o, settingMergeSize))}
 	rest, downAfter := l.duration(&s.o, settingMergeRest), l.duration(&s.o, settingReplaceAfter)
-	l.noteRanges(now)
+	// Two neighbours together stay below half of what a region is split at.
+	l.noteRanges(now, float64(l.setting(&s.o, settingSplitRequests))/4)
 	replicas, leaders := map[uint64]int{}, map[uint64]int{}
 	for _, e := range l.dir.order {
 		r := scheduler.Region{ID: e.region.Id, Epoch: e.region.Epoch, Peers: e.region.Peers, Leader: e.leader,
 			Size: e.size,
 			Busy: l.ops[e.region.Id] != nil || now.Before(l.retryAt[e.region.Id]),
 			Held: now.Before(l.heldUntil[e.region.Id]), Costly: e.region.Id == groupRegion,
-			Sticky: e.region.StickyStart, Rested: now.Sub(l.ranges[e.region.Id].since) >= rest,
+			Sticky: e.region.StickyStart, Rested: l.ranges[e.region.Id].rested(now, rest),
 			MergesInto: e.region.GetMerging().GetTarget(), Stuck: now.Sub(l.ranges[e.region.Id].since) >= mergeStuckAfter}
 		if len(e.pending) > 0 { // nothing for most regions, of which there may be many
 			r.Pending = map[uint64]bool{}

@@ -43,6 +43,9 @@ type Config struct {
 	Local *LocalCluster
 	// SplitSizeBytes is the size at which regions split, 0 for the default.
 	SplitSizeBytes int64
+	// LoadSplitRequests is how many requests a second a region may get before it is split
+	// by load: 0 for the default, less: never.
+	LoadSplitRequests int
 	// MergeRest is how long after a change of its range a region is not merged by
 	// itself, 0 for the default.
 	MergeRest time.Duration

@@ -27,6 +27,7 @@ func (n *Node) metricsHandler() http.Handler {
 	counter("lease_reads_total", "Reads served under a lease.", func() float64 { return float64(n.store.Stats().LeaseReads) })
 	counter("read_index_reads_total", "Reads that confirmed the leadership with a quorum.", func() float64 { return float64(n.store.Stats().ReadIndexReads) })
 	counter("splits_total", "Splits of regions led here.", func() float64 { return float64(n.store.Stats().Splits) })
+	counter("load_splits_total", "Splits of regions led here because of the requests that they got.", func() float64 { return float64(n.store.Stats().LoadSplits) })
 	counter("log_syncs_total", "Batches of log entries that were synced.", func() float64 { return float64(n.store.Stats().Driver.LogSyncs) })
 	counter("timestamp_requests_total", "Requests to the timestamp oracle.", func() float64 { return float64(n.oracle.Fetches()) })
 	for name, f := range map[string]func(txn.Stats) uint64{

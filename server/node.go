@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -252,6 +253,8 @@ func (n *Node) build() error {
 		Peers:          storePeers{n},
 		SplitSizeBytes: n.cfg.SplitSizeBytes,
 		OldLocks:       n.settleOldLocks,
+
+		LoadSplitRequests: cmp.Or(n.cfg.LoadSplitRequests, placement.DefaultSplitRequests),
 	})
 	if err != nil {
 		return fmt.Errorf("open the regions of store %s: %w", n.cfg.StoreDir, err)
@@ -276,6 +279,7 @@ func (n *Node) build() error {
 		Admin: regionAdmin{n}, AddressOf: n.book.rpc, Clock: n.cfg.Env.Clock, Logger: n.log,
 		Retention: n.cfg.Retention, DownAfter: n.cfg.DownAfter,
 		SplitSize: n.cfg.SplitSizeBytes, MergeBelow: n.cfg.SplitSizeBytes / 5, MergeRest: n.cfg.MergeRest,
+		SplitRequests: n.cfg.LoadSplitRequests,
 	})
 	n.client = client.New(client.Options{
 		StoreID: n.ident.StoreID, ClusterID: n.ident.ClusterID, Local: n.placement.Local(), Dial: n.dial.store,

@@ -115,6 +115,7 @@ func (r *reporter) report(ctx context.Context) {
 	if err == nil {
 		r.splitSize.Store(int64(resp.GetSplitSizeBytes()))
 		r.n.store.SetSplitSize(int64(resp.GetSplitSizeBytes()))
+		r.n.store.SetSplitRequests(resp.GetSplitRequests())
 	}
 	if err != nil && ctx.Err() == nil {
 		r.n.log.Debug("report to placement", "err", err)

@@ -1728,12 +1728,14 @@ func (x *ReportRequest) GetOldestStartTs() uint64 {
 }
 
 // split_size_bytes: regions above it are split; 0: as the store was started.
+// split_requests: regions that get more a second are; 0: as it was started, less: none.
 type ReportResponse struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Error          *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
 	SendFull       bool                   `protobuf:"varint,2,opt,name=send_full,json=sendFull,proto3" json:"send_full,omitempty"`
 	Gc             *GCPoint               `protobuf:"bytes,3,opt,name=gc,proto3" json:"gc,omitempty"`
 	SplitSizeBytes uint64                 `protobuf:"varint,4,opt,name=split_size_bytes,json=splitSizeBytes,proto3" json:"split_size_bytes,omitempty"`
+	SplitRequests  int64                  `protobuf:"varint,5,opt,name=split_requests,json=splitRequests,proto3" json:"split_requests,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1792,6 +1794,13 @@ func (x *ReportResponse) GetGc() *GCPoint {
 func (x *ReportResponse) GetSplitSizeBytes() uint64 {
 	if x != nil {
 		return x.SplitSizeBytes
+	}
+	return 0
+}
+
+func (x *ReportResponse) GetSplitRequests() int64 {
+	if x != nil {
+		return x.SplitRequests
 	}
 	return 0
 }
@@ -2686,12 +2695,13 @@ const file_placementpb_placement_proto_rawDesc = "" +
 	"\x05stats\x18\x03 \x01(\v2\x1d.quorate.placement.StoreStatsR\x05stats\x12\x12\n" +
 	"\x04full\x18\x04 \x01(\bR\x04full\x129\n" +
 	"\aregions\x18\x05 \x03(\v2\x1f.quorate.placement.RegionReportR\aregions\x12&\n" +
-	"\x0foldest_start_ts\x18\x06 \x01(\x04R\roldestStartTs\"\xb3\x01\n" +
+	"\x0foldest_start_ts\x18\x06 \x01(\x04R\roldestStartTs\"\xda\x01\n" +
 	"\x0eReportResponse\x12.\n" +
 	"\x05error\x18\x01 \x01(\v2\x18.quorate.placement.ErrorR\x05error\x12\x1b\n" +
 	"\tsend_full\x18\x02 \x01(\bR\bsendFull\x12*\n" +
 	"\x02gc\x18\x03 \x01(\v2\x1a.quorate.placement.GCPointR\x02gc\x12(\n" +
-	"\x10split_size_bytes\x18\x04 \x01(\x04R\x0esplitSizeBytes\"K\n" +
+	"\x10split_size_bytes\x18\x04 \x01(\x04R\x0esplitSizeBytes\x12%\n" +
+	"\x0esplit_requests\x18\x05 \x01(\x03R\rsplitRequests\"K\n" +
 	"\aGCPoint\x12\x14\n" +
 	"\x05fence\x18\x01 \x01(\x04R\x05fence\x12\x18\n" +
 	"\acollect\x18\x02 \x01(\x04R\acollect\x12\x10\n" +

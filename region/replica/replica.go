@@ -133,7 +133,9 @@ type Replica struct {
 
 	// Marks are the store's, which keeps lists of replicas that it has to look at:
 	// whether this one is in them.
-	Marks struct{ Awake, Touched, Unreported atomic.Bool }
+	Marks struct{ Awake, Touched, Unreported, Loaded atomic.Bool }
+	// Load is the store's, too: the requests that come here.
+	Load Load
 
 	// Owned by the worker that processes the group (and by the snapshot install,
 	// during which nothing is processed).
@@ -409,6 +411,8 @@ type Info struct {
 	// CleanTS: no lock of a transaction that started below it is left, and none
 	// can come.
 	CleanTS timestamp.Timestamp
+	// Reads and Writes are about how many requests a second come here: see Load.Rates.
+	Reads, Writes uint32
 	// DownPeers have not been heard of for a while, PendingPeers lag: at the leader.
 	DownPeers, PendingPeers []uint64
 	Destroyed               bool
@@ -422,6 +426,7 @@ func (r *Replica) Info() Info {
 		Region: r.mu.desc, Term: r.mu.term, AppliedIndex: r.mu.applied.index,
 		SizeBytes: r.mu.applied.sizeBytes, CleanTS: r.mu.clean, IsLeader: r.mu.lead != nil, Destroyed: r.mu.destroyed,
 	}
+	i.Reads, i.Writes = r.Load.Rates()
 	if r.mu.lead != nil {
 		i.Ready = r.mu.lead.ready
 		i.DownPeers, i.PendingPeers = r.mu.lead.down, r.mu.lead.pending

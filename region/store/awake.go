@@ -84,6 +84,7 @@ func (n *noted) take() []*replica.Replica {
 func (s *Store) initLists() {
 	s.wakeful.mark = func(r *replica.Replica) *atomic.Bool { return &r.Marks.Awake }
 	s.touched.mark = func(r *replica.Replica) *atomic.Bool { return &r.Marks.Touched }
+	s.loaded.mark = func(r *replica.Replica) *atomic.Bool { return &r.Marks.Loaded }
 	s.reports.todo.mark = func(r *replica.Replica) *atomic.Bool { return &r.Marks.Unreported }
 }
 

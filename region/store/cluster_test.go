@@ -45,6 +45,7 @@ type cluster struct {
 	observer replica.Observer
 	split    int64 // SplitSizeBytes
 	logs     int64 // LogBudgetBytes
+	load     int   // LoadSplitRequests
 	noLeases bool
 	raft     multiraft.RaftSettings
 	oldLocks int // told of, in all
@@ -146,7 +147,7 @@ func (n *node) start() {
 		Fatal:    func(err error) { n.fatal = err },
 		Observer: n.c.observer, Manual: true, SnapshotBytesPerSecond: -1,
 		OldLocks: func(l []mvcc.KeyLock) { n.c.oldLocks += len(l) },
-		Splits:   n.c, SplitSizeBytes: n.c.split, LogBudgetBytes: n.c.logs, DisableLeases: n.c.noLeases, Raft: n.c.raft, Peers: testPeers{n},
+		Splits:   n.c, SplitSizeBytes: n.c.split, LogBudgetBytes: n.c.logs, LoadSplitRequests: n.c.load, DisableLeases: n.c.noLeases, Raft: n.c.raft, Peers: testPeers{n},
 		OnSuspected: func(store uint64) { n.suspects = append(n.suspects, store) },
 	})
 	if err != nil {

@@ -7,8 +7,8 @@
 //	                          │
 //	                          ├─ liveness: one message per store and period, for all replicas
 //	                          └─ workers: state engine sync, raft snapshots (one sent,
-//	                             one received at a time), size splits, timestamps,
-//	                             garbage collection
+//	                             one received at a time), splits by size and load,
+//	                             timestamps, garbage collection
 //
 // # Life of a replica
 //

@@ -47,7 +47,7 @@ type Options struct {
 	// Fatal is called once, when a disk failed and the store can do nothing more.
 	// It must not call Close on its own goroutine. Required.
 	Fatal func(error)
-	// Splits supplies the ids for splits by size; nil turns these off.
+	// Splits supplies the ids for splits by size and load; nil turns these off.
 	Splits SplitPlanner
 	// Reporter hears about changes of regions that this store leads; may be nil.
 	Reporter Reporter
@@ -76,6 +76,9 @@ type Options struct {
 	Raft multiraft.RaftSettings
 	// SplitSizeBytes is zero (DefaultSplitSizeBytes) or another size for tests.
 	SplitSizeBytes int64
+	// LoadSplitRequests is how many requests a second a region may get before it is split
+	// by load, until SetSplitRequests says otherwise: zero or less means never.
+	LoadSplitRequests int
 	// SnapshotBytesPerSecond: zero is the default, less means no limit.
 	SnapshotBytesPerSecond int64
 	// LogBudgetBytes is zero (DefaultLogBudgetBytes) or another bound for tests.
@@ -155,6 +158,7 @@ type Stats struct {
 	LeaseReads, ReadIndexReads  uint64
 	SnapshotsSent, SnapshotsGot uint64
 	Splits, Merges              uint64
+	LoadSplits                  uint64 // splits that were ordered because of load
 	Collected                   uint64 // old versions, tombstones and marks deleted
 	// Withdrawals counts the supports for other stores that have ended.
 	Withdrawals uint64

@@ -32,6 +32,7 @@ func (s *Store) report(i replica.Info) *placementpb.RegionReport {
 	rep := &placementpb.RegionReport{
 		Region: region.Clone(i.Region), LeaderStore: s.ident.StoreID, Term: i.Term,
 		SizeBytes: uint64(max(i.SizeBytes, 0)), CleanTs: uint64(i.CleanTS),
+		ReadsPerSecond: float64(i.Reads), WritesPerSecond: float64(i.Writes),
 	}
 	for _, id := range i.DownPeers {
 		rep.DownStores = append(rep.DownStores, region.PeerByID(i.Region, id).GetStoreId())
@@ -51,6 +52,7 @@ type reported struct {
 // unchanged reports whether a report would be the same again.
 func (o reported) unchanged(i replica.Info) bool {
 	return o.info.Region == i.Region && o.info.Term == i.Term && o.info.SizeBytes == i.SizeBytes && o.info.CleanTS == i.CleanTS &&
+		o.info.Reads == i.Reads && o.info.Writes == i.Writes &&
 		slices.Equal(o.info.DownPeers, i.DownPeers) && slices.Equal(o.info.PendingPeers, i.PendingPeers)
 }
 

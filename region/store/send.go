@@ -72,6 +72,7 @@ func (s *Store) route(req *kvpb.Request) (*replica.Replica, *kvpb.RegionError) {
 	if e := s.space.refuses(req); e != nil {
 		return nil, e
 	}
+	s.noteLoad(r, req)
 	return r, nil
 }
 

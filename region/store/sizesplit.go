@@ -20,7 +20,7 @@ func (s *Store) checkSizes(touched []*replica.Replica) {
 	for _, r := range touched {
 		i := r.Info()
 		if i.IsLeader && i.Ready && i.SizeBytes > s.splitSize() && r.RegionID() != region.PlacementID {
-			s.work.splits.pushMax(r.RegionID(), splitQueueMax)
+			s.work.splits.pushMax(splitJob{region: r.RegionID()}, splitQueueMax)
 			s.touched.note(r) // the split may fail
 		}
 	}
@@ -29,6 +29,20 @@ func (s *Store) checkSizes(touched []*replica.Replica) {
 // splitQueueMax bounds regions that wait to be split; they are queued again every
 // second.
 const splitQueueMax = 64
+
+// splitJob is a region to be split, by size unless at says where.
+type splitJob struct {
+	region uint64
+	at     []byte
+}
+
+func (s *Store) runSplit(ctx context.Context, j splitJob) {
+	if j.at != nil {
+		s.splitByLoad(ctx, j.region, j.at)
+		return
+	}
+	s.splitBySize(ctx, j.region)
+}
 
 // splitBySize splits a region into parts of about half the size at which it is
 // split.
@@ -50,8 +64,15 @@ func (s *Store) splitBySize(ctx context.Context, id uint64) {
 	if size <= s.splitSize() || len(split) == 0 {
 		return
 	}
+	s.cutAt(ctx, i.Region, split, "region split by size")
+}
+
+// cutAt gives the order to split a region at keys. why is what is logged when it has
+// happened; if it does not, whoever wanted it will see that it is still needed.
+func (s *Store) cutAt(ctx context.Context, desc *metapb.Region, split [][]byte, why string) {
+	id := desc.GetId()
 	req := &kvpb.SplitRequest{Keys: split}
-	peers := len(i.Region.GetPeers())
+	peers := len(desc.GetPeers())
 	first, err := s.o.Splits.AllocIDs(ctx, len(split)*(1+peers))
 	if err != nil {
 		s.log.Debug("no ids to split with", "region", id, "error", err)
@@ -66,14 +87,14 @@ func (s *Store) splitBySize(ctx context.Context, id uint64) {
 		req.NewRegions = append(req.NewRegions, nr)
 	}
 	s.SendAsync(&kvpb.Request{
-		Header: &kvpb.Header{RegionId: id, Epoch: i.Region.GetEpoch()},
+		Header: &kvpb.Header{RegionId: id, Epoch: desc.GetEpoch()},
 		Cmd:    &kvpb.Request_Admin{Admin: &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_Split{Split: req}}},
 	}, func(resp *kvpb.Response) {
 		if e := resp.GetRegionError(); e != nil {
 			s.log.Debug("region was not split", "region", id, "error", e.GetMessage())
 			return
 		}
-		s.log.Info("region split by size", "region", id, "parts", len(split)+1, "bytes", size)
+		s.log.Info(why, "region", id, "parts", len(split)+1)
 	})
 }
 

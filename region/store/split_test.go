@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
 
@@ -268,6 +269,97 @@ func TestSplitBySize(t *testing.T) {
 	if total != 60 {
 		t.Fatalf("%d rows in all regions, want 60", total)
 	}
+}
+
+// seconds has requests come, some a second, and looks at the load behind each.
+func (c *cluster) seconds(n *node, seconds, requests int, send func(i int)) {
+	c.t.Helper()
+	for range seconds {
+		for i := range requests {
+			send(i)
+		}
+		c.pass(time.Second)
+		n.s.CheckLoad()
+		c.settle()
+	}
+}
+
+// A region to which more requests come than it may get, for ten seconds without a break,
+// is split where half of them go. Its parts serve what it had; placement hears of the load.
+func TestSplitByLoad(t *testing.T) {
+	const most = 40
+	c := newCluster(t, 3)
+	c.load = most
+	c.bootstrap(userRegion(1, 2, 3))
+	n := c.leader(user)
+	key := func(i int) string { return fmt.Sprintf("t%02d", i%20) }
+	for i := range 20 {
+		n.put(user, key(i), "1")
+	}
+	read := func(i int) { n.wantGet(n.regionOf(key(i)), key(i), "1") }
+	c.seconds(n, 9, most+20, read)
+	c.seconds(n, 1, most-20, read) // a calm second
+	c.seconds(n, 9, most+20, read)
+	if got := n.s.Stats().Splits; got > 0 {
+		t.Fatal("split before the load has lasted")
+	}
+	if got := n.s.Report()[0].GetReadsPerSecond(); got != 32 {
+		t.Errorf("placement hears of %v reads a second", got)
+	}
+	c.seconds(n, 3, most+20, read)
+	if got := n.s.Stats().Splits; got != 1 {
+		t.Fatalf("%d splits", got)
+	}
+	left, right := n.regionOf("t00"), n.regionOf("t19")
+	if left == right {
+		t.Fatal("all keys are in one region")
+	}
+	if got := n.s.Stats().LoadSplits; got != 1 {
+		t.Errorf("%d of them by load", got)
+	}
+	if at := string(n.s.replica(right).Descriptor().GetStartKey()); at < "t07" || at > "t13" {
+		t.Errorf("split at %q", at)
+	}
+	for i := range 20 {
+		read(i)
+	}
+	// Each part gets half: that is below the bound.
+	c.seconds(n, 12, most+20, read)
+	if got := n.s.Stats().Splits; got != 1 {
+		t.Errorf("%d splits: a part was split whose load is small", got)
+	}
+}
+
+// A region whose requests go to one key is not split, nor one whose transactions write
+// on both sides of every key.
+func TestNoSplitByLoadThatDoesNotHelp(t *testing.T) {
+	const most = 40
+	for name, send := range map[string]func(n *node, i int){
+		"one key":     func(n *node, _ int) { n.put(user, "t05", "2") },
+		"wide writes": func(n *node, i int) { n.put(user, "t00", "2", "t19", fmt.Sprint(i)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, 3)
+			c.load = most
+			c.bootstrap(userRegion(1, 2, 3))
+			n := c.leader(user)
+			c.seconds(n, 15, most+20, func(i int) { send(n, i) })
+			if got := n.s.Stats().Splits; got > 0 {
+				t.Errorf("%d splits", got)
+			}
+		})
+	}
+}
+
+// regionOf returns the region that holds a key on a store.
+func (n *node) regionOf(key string) uint64 {
+	for _, i := range n.s.Regions() {
+		if region.Contains(i.Region, []byte(key)) {
+			return i.Region.GetId()
+		}
+	}
+	n.c.t.Fatalf("store %d holds no region for %s", n.id, key)
+	return 0
 }
 
 // Bad splits are refused and change nothing.

@@ -36,6 +36,7 @@ type Store struct {
 	wakeful   awakeSet
 	probes    probes
 	touched   noted // since the last sync
+	loaded    noted // requests have come lately
 	gcNext    int   // where checkGarbage goes on; used by the sync loop alone
 	logsLong  bool  // see shortenLogs; likewise
 	locks     lockWatch
@@ -45,6 +46,7 @@ type Store struct {
 
 	snapshotsSent, snapshotsGot atomic.Uint64
 	withdrawals                 atomic.Uint64
+	loadSplits                  atomic.Uint64
 	snapshotSeq                 atomic.Uint64
 
 	rand struct {
@@ -78,6 +80,7 @@ type Store struct {
 	gcDeleted atomic.Uint64
 	space     space
 	splitAt   atomic.Int64 // see SetSplitSize
+	loadMax   atomic.Int64 // see SetSplitRequests
 
 	reports struct {
 		todo noted
@@ -311,7 +314,7 @@ func (s *Store) Stats() Stats {
 		Proposals: s.counters.Proposals.Load(), ProposalsFailed: s.counters.ProposalsFailed.Load(),
 		LeaseReads: s.counters.LeaseReads.Load(), ReadIndexReads: s.counters.ReadIndexReads.Load(),
 		SnapshotsSent: s.snapshotsSent.Load(), SnapshotsGot: s.snapshotsGot.Load(),
-		Splits: s.counters.Splits.Load(), Merges: s.counters.Merges.Load(), Collected: s.gcDeleted.Load(), Withdrawals: s.withdrawals.Load(),
+		Splits: s.counters.Splits.Load(), Merges: s.counters.Merges.Load(), LoadSplits: s.loadSplits.Load(), Collected: s.gcDeleted.Load(), Withdrawals: s.withdrawals.Load(),
 		LogBytes: s.eng.Logs.SizeBytes(), Driver: s.driver.Metrics(),
 	}
 	st.Replicas, st.Leaders = len(s.all()), int(s.counters.Leaders.Load())

@@ -20,7 +20,7 @@ type queues struct {
 	unknown    *queue[*multiraft.Envelope]
 	snapshots  *queue[snapshotJob]
 	timestamps *queue[timestampWait]
-	splits     *queue[uint64]
+	splits     *queue[splitJob]
 	garbage    *queue[uint64]
 	slow       *queue[func()]
 }
@@ -42,7 +42,7 @@ func (q *queues) init() {
 	q.unknown = newQueue[*multiraft.Envelope]()
 	q.snapshots = newQueue[snapshotJob]()
 	q.timestamps = newQueue[timestampWait]()
-	q.splits = newQueue[uint64]()
+	q.splits = newQueue[splitJob]()
 	q.garbage = newQueue[uint64]()
 	q.slow = newQueue[func()]()
 }
@@ -70,12 +70,13 @@ func (s *Store) startWorkers() {
 	consume(s, "store-blocking", s.work.blocking, func(_ context.Context, f func()) { f() })
 	consume(s, "store-unknown", s.work.unknown, func(_ context.Context, e *multiraft.Envelope) { s.receiveUnknown(e) })
 	consume(s, "store-snapshots", s.work.snapshots, s.sendSnapshot)
-	consume(s, "store-splits", s.work.splits, s.splitBySize)
+	consume(s, "store-splits", s.work.splits, s.runSplit)
 	consume(s, "store-slow", s.work.slow, func(_ context.Context, f func()) { f() })
 	consume(s, "store-garbage", s.work.garbage, s.collectGarbage)
 	s.group.Go("store-timestamps", s.timestampLoop)
 	s.group.Go("store-sync", s.syncLoop)
 	s.group.Go("store-reports", s.reportLoop)
+	s.group.Go("store-load", s.loadLoop)
 	s.group.Go("store-liveness", s.live.run)
 	s.group.Go("store-locks", s.lockLoop)
 }
@@ -225,8 +226,8 @@ func (s *Store) Poll() bool {
 		s.sendSnapshot(ctx, j)
 		return true
 	}
-	if id, ok := s.work.splits.pop(); ok {
-		s.splitBySize(ctx, id)
+	if j, ok := s.work.splits.pop(); ok {
+		s.runSplit(ctx, j)
 		return true
 	}
 	if f, ok := s.work.slow.pop(); ok {
