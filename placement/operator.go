@@ -75,7 +75,7 @@ func (s *Service) planLoop(ctx context.Context) {
 			woken = true
 		}
 		s.schedule(woken || ticks%quietTicks == 0)
-		if env.Sleep(ctx, s.o.Clock, stepPause) != nil {
+		if woken && env.Sleep(ctx, s.o.Clock, stepPause) != nil {
 			return
 		}
 	}

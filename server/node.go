@@ -48,6 +48,8 @@ const (
 	// leads; closeTimeout what comes after.
 	drainTimeout = 3 * time.Second
 	closeTimeout = 2 * time.Second
+	// greetPeriod is how often peers are told of this node while no leader is known.
+	greetPeriod = time.Second
 )
 
 // Node is one running node: every layer of Quorate, joined.
@@ -434,13 +436,19 @@ func (n *Node) probe(ctx context.Context) error {
 // greetLoop tells peers of this node's address for as long as no leader of the
 // placement group is known: it could be that they cannot find each other.
 func (n *Node) greetLoop(ctx context.Context) {
-	for ctx.Err() == nil {
+	t := n.cfg.Env.Clock.NewTicker(greetPeriod)
+	defer t.Stop()
+	for {
 		if n.client.Leader() == 0 {
 			if err := greet(ctx, &n.cfg, n.dial, n.book, n.ident, n.self()); err != nil {
 				n.log.Warn("greet peers", "err", err)
 			}
 		}
-		_ = env.Sleep(ctx, n.cfg.Env.Clock, time.Second)
+		select {
+		case <-t.C():
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -74,16 +74,18 @@ func (r *reporter) run(ctx context.Context) {
 	}
 	t := r.n.cfg.Env.Clock.NewTicker(reportPeriod)
 	defer t.Stop()
+	var last time.Time
 	for {
 		r.report(ctx)
-		if env.Sleep(ctx, r.n.cfg.Env.Clock, reportPause) != nil {
-			return
-		}
+		last = r.n.cfg.Env.Clock.Now()
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C():
 		case <-r.wake:
+			if env.Sleep(ctx, r.n.cfg.Env.Clock, reportPause-r.n.cfg.Env.Clock.Now().Sub(last)) != nil {
+				return
+			}
 		}
 	}
 }

@@ -22,7 +22,8 @@ type Clock interface {
 	// NewTimer returns a timer that fires once, d from now.
 	NewTimer(d time.Duration) Timer
 	// NewTicker returns a ticker of period d, which must be positive. Ticks
-	// that nobody receives are dropped, not queued.
+	// that nobody receives are dropped, not queued. The first tick may come early: tickers
+	// of the same long period tick together.
 	NewTicker(d time.Duration) Ticker
 }
 
@@ -95,6 +96,9 @@ func (systemClock) NewTimer(d time.Duration) Timer {
 	return systemTimer{time.NewTimer(d)}
 }
 func (systemClock) NewTicker(d time.Duration) Ticker {
+	if d >= alignFrom {
+		return newAlignedTicker(d)
+	}
 	return systemTicker{time.NewTicker(d)}
 }
 
