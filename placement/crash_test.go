@@ -58,7 +58,7 @@ func crashAt(t *testing.T, point string) {
 			crashes.Add(1)
 			g.mu.Lock()
 			dead.Store(int64(g.leader))
-			g.leader, g.term = 3-g.leader, g.term+1
+			g.setLeaderLocked(3 - g.leader)
 			g.mu.Unlock()
 		}
 	}))

@@ -18,7 +18,9 @@
 // alone; Explain answers from it and from what the schedulers think.
 //
 // Invariants:
-//   - Ids and timestamps are given only below a bound that is stored already.
+//   - Ids and timestamps are given only below a bound that is stored already. The
+//     bound of timestamps is 2 s ahead, or 10 s while no transaction runs anywhere and
+//     nobody asks: each is a write of the group. It is taken back as soon as somebody does.
 //   - A timestamp is given only if this store's lease on the group was valid
 //     after the request arrived, so a deposed leader gives none.
 //   - Old versions are given up in two steps: regions first refuse what started below

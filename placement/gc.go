@@ -104,7 +104,7 @@ func (s *Service) moveGC(ctx context.Context) error {
 	old := l.gc
 	running, heard := l.oldestRunning()
 	next := old.next(now, l.oracle.Now(now), l.duration(&s.o, settingRetention), running, l.clean())
-	if !heard {
+	if !heard || l.restsSince(old.fence) {
 		next.fence, next.raisedAt = old.fence, old.raisedAt
 	}
 	if next.fence == old.fence && next.collect == old.collect {
@@ -122,6 +122,17 @@ func (s *Service) moveGC(ctx context.Context) error {
 	l.gc = next
 	s.mu.Unlock()
 	return nil
+}
+
+// fenceSlack is by how much a transaction may commit above the newest timestamp that
+// the oracle gave: regions choose commit timestamps that run ahead by logical steps.
+const fenceSlack = time.Second
+
+// restsSince reports whether no transaction began after ts, or committed there. A fence
+// above it would give up nothing more, and be an entry in every region.
+// Requires: Service.mu held.
+func (l *leadership) restsSince(ts timestamp.Timestamp) bool {
+	return l.asked != 0 && after(l.asked, fenceSlack) < ts
 }
 
 // oldestRunning is the oldest transaction of the nodes that live, 0 for none. It

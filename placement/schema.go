@@ -63,7 +63,7 @@ func (st *schemaState) confirmed(now timestamp.Timestamp) bool {
 func (s *Service) SchemaLease(ctx context.Context, req *placementpb.SchemaLeaseRequest) (*placementpb.SchemaLeaseResponse, error) {
 	// The leases are measured in timestamps: take a fresh one, which also
 	// proves that this store leads.
-	now, err := s.Timestamps(ctx, 1, 0)
+	now, err := s.timestamps(ctx, 1, 0, false)
 	if err != nil {
 		return nil, err
 	}

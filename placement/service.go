@@ -84,7 +84,13 @@ type Options struct {
 }
 
 const (
-	pollPeriod = 50 * time.Millisecond
+	// lookPeriod is how often leadership is looked at though nothing has changed it.
+	lookPeriod = 5 * time.Second
+	// takeOverPause comes before another try to take over, or to store a bound.
+	takeOverPause = 50 * time.Millisecond
+	// quietAfter is how long nobody has to ask for timestamps before the window is
+	// made wide.
+	quietAfter = 10 * time.Second
 	// storeLiveFor is how long a store counts as live after its last report:
 	// three missed ones.
 	storeLiveFor = 3 * time.Second
@@ -144,13 +150,18 @@ type leadership struct {
 	oracle *tso.Oracle
 	// extended is closed, and made anew, whenever the oracle's window grew.
 	extended chan struct{}
-	idNext   uint64
-	idBound  uint64
-	stores   map[uint64]*storeState
-	dir      *directory
-	schema   schemaState
-	gc       gcState
-	ops      map[uint64]*operator // running, by region
+	// askedAt is when somebody besides the leases on the schema asked for a timestamp.
+	askedAt time.Time
+	// asked is the largest that was given to such, or may have been in earlier terms;
+	// 0: none.
+	asked   timestamp.Timestamp
+	idNext  uint64
+	idBound uint64
+	stores  map[uint64]*storeState
+	dir     *directory
+	schema  schemaState
+	gc      gcState
+	ops     map[uint64]*operator // running, by region
 	// heldUntil is when regions whose leader somebody chose by hand may be led
 	// elsewhere again.
 	heldUntil map[uint64]time.Time
@@ -172,6 +183,7 @@ type Service struct {
 	ids   chan struct{} // holds the right to raise the id bound
 	join  chan struct{} // holds the right to change the stores
 	plan  chan struct{} // wakes the planner
+	asked chan struct{} // wakes who looks after the window
 	mu    struct {
 		sync.Mutex
 		lead    *leadership
@@ -197,7 +209,7 @@ func New(o Options) *Service {
 	if o.MergeRest <= 0 {
 		o.MergeRest = DefaultMergeRest
 	}
-	return &Service{o: o, ids: make(chan struct{}, 1), join: make(chan struct{}, 1), plan: make(chan struct{}, 1)}
+	return &Service{o: o, ids: make(chan struct{}, 1), join: make(chan struct{}, 1), plan: make(chan struct{}, 1), asked: make(chan struct{}, 1)}
 }
 
 // Start begins to follow the placement group's leadership.
@@ -216,23 +228,26 @@ func (s *Service) Stop() {
 	s.stepDown()
 }
 
+// run follows the group. It wakes when the leader changes, when the window has to be
+// extended, and otherwise seldom: an idle node pays for each time.
 func (s *Service) run(ctx context.Context) {
-	t := s.o.Clock.NewTicker(pollPeriod)
+	t := s.o.Clock.NewTimer(0)
 	defer t.Stop()
 	for {
-		s.follow(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C():
 		case <-s.o.Group.Changed():
+		case <-s.asked:
 		}
+		t.Reset(s.follow(ctx))
 	}
 }
 
 // follow brings the service in line with the group's leadership and keeps the
-// oracle's window ahead.
-func (s *Service) follow(ctx context.Context) {
+// oracle's window ahead. It returns how long until it is to be called again.
+func (s *Service) follow(ctx context.Context) time.Duration {
 	term, ok := s.o.Group.Leader()
 	l := s.current()
 	switch {
@@ -240,14 +255,26 @@ func (s *Service) follow(ctx context.Context) {
 		s.stepDown()
 	case ok && (l == nil || l.term != term):
 		s.stepDown()
-		if err := s.takeOver(ctx, term); err != nil && ctx.Err() == nil {
-			s.o.Logger.Warn("placement: take over", "term", term, "err", err)
+		if err := s.takeOver(ctx, term); err != nil {
+			if ctx.Err() == nil {
+				s.o.Logger.Warn("placement: take over", "term", term, "err", err)
+			}
+			return takeOverPause
 		}
 	case ok:
-		if err := s.extend(ctx, l); err != nil && ctx.Err() == nil {
-			s.o.Logger.Warn("placement: extend timestamp window", "term", term, "err", err)
+		if err := s.extend(ctx, l); err != nil {
+			if ctx.Err() == nil {
+				s.o.Logger.Warn("placement: extend timestamp window", "term", term, "err", err)
+			}
+			return takeOverPause
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.lead == nil {
+		return lookPeriod
+	}
+	return min(lookPeriod, s.mu.lead.oracle.Left(s.o.Clock.Now()))
 }
 
 func (s *Service) current() *leadership {
@@ -339,13 +366,14 @@ func (s *Service) takeOver(ctx context.Context, term uint64) error {
 		}
 	}
 	l.oracle = tso.New(stored, now)
-	bound, _ := l.oracle.NextBound(now)
+	bound, _ := l.oracle.NextBound(now, false)
 	fault.Hit("timestamps/before-take-over")
 	if err := s.o.Group.WriteRaw(ctx, term, []KV{{keyTS, putNumber(uint64(bound))}}); err != nil {
 		return fmt.Errorf("store the bound of timestamps: %w", err)
 	}
 	fault.Hit("timestamps/after-take-over")
 	l.oracle.Extend(bound)
+	l.askedAt, l.asked = now, stored // the predecessor gave nothing above
 	l.schema.begin(l.oracle.Now(now), stored.IsZero())
 	s.o.Logger.Info("placement: leading", "term", term, "stores", len(l.stores), "schema", l.schema.version)
 	s.mu.Lock()
@@ -354,10 +382,11 @@ func (s *Service) takeOver(ctx context.Context, term uint64) error {
 	return nil
 }
 
-// extend stores a new bound of timestamps when the window runs out.
+// extend stores a new bound of timestamps when the window runs out, or is wide though
+// somebody asks for timestamps again.
 func (s *Service) extend(ctx context.Context, l *leadership) error {
 	s.mu.Lock()
-	bound, due := l.oracle.NextBound(s.o.Clock.Now())
+	bound, due := l.oracle.NextBound(s.o.Clock.Now(), s.quietLocked(l))
 	s.mu.Unlock()
 	if !due {
 		return nil
@@ -375,6 +404,16 @@ func (s *Service) extend(ctx context.Context, l *leadership) error {
 	l.extended = make(chan struct{})
 	s.mu.Unlock()
 	return nil
+}
+
+// quietLocked reports whether no transaction runs and nobody has asked for a timestamp
+// for a while. Requires: s.mu held.
+func (s *Service) quietLocked(l *leadership) bool {
+	if s.o.Clock.Now().Sub(l.askedAt) < quietAfter {
+		return false
+	}
+	oldest, heard := l.oldestRunning()
+	return heard && oldest == 0
 }
 
 // leading returns the state of the term in which this store leads.
@@ -397,6 +436,11 @@ func (s *Service) notLeader() error {
 // were still to be given when the call began, so each is above every timestamp
 // that any earlier call of any store returned.
 func (s *Service) Timestamps(ctx context.Context, count uint32, atLeast timestamp.Timestamp) (timestamp.Timestamp, error) {
+	return s.timestamps(ctx, count, atLeast, true)
+}
+
+// timestamps is Timestamps. busy says that a transaction may follow.
+func (s *Service) timestamps(ctx context.Context, count uint32, atLeast timestamp.Timestamp, busy bool) (timestamp.Timestamp, error) {
 	term, err := s.o.Group.Lease(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -411,9 +455,23 @@ func (s *Service) Timestamps(ctx context.Context, count uint32, atLeast timestam
 			s.mu.Unlock()
 			return 0, s.notLeader()
 		}
-		first, err := l.oracle.Grant(s.o.Clock.Now(), count, atLeast)
+		now := s.o.Clock.Now()
+		if busy {
+			l.askedAt = now
+		}
+		first, err := l.oracle.Grant(now, count, atLeast)
+		if busy && err == nil {
+			l.asked = max(l.asked, first+timestamp.Timestamp(count)-1)
+		}
 		extended := l.extended
+		look := errors.Is(err, tso.ErrWindow) || busy && l.oracle.Wide(now)
 		s.mu.Unlock()
+		if look {
+			select {
+			case s.asked <- struct{}{}:
+			default:
+			}
+		}
 		if !errors.Is(err, tso.ErrWindow) {
 			return first, err
 		}

@@ -34,6 +34,19 @@ type fakeGroup struct {
 	leader uint64
 	noLead bool // the leader's lease cannot be confirmed
 	refuse bool // writes fail
+	writes int
+	chs    []chan struct{} // of all replicas
+}
+
+// setLeaderLocked begins the next term. Requires: g.mu held.
+func (g *fakeGroup) setLeaderLocked(store uint64) {
+	g.leader, g.term = store, g.term+1
+	for _, ch := range g.chs {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
 }
 
 type fakeReplica struct {
@@ -79,6 +92,7 @@ func (r *fakeReplica) WriteRaw(_ context.Context, term uint64, puts []KV) error 
 	if r.g.leader != r.store || r.g.term != term || r.g.refuse {
 		return errFake
 	}
+	r.g.writes++
 	for _, p := range puts {
 		r.g.kv[string(p.Key)] = p.Value
 	}
@@ -147,9 +161,18 @@ func (c *fakeCluster) tell() {
 }
 
 func newService(t *testing.T, g *fakeGroup, store uint64, admin Admin) *Service {
-	s := New(Options{StoreID: store, ClusterID: 7, Group: &fakeReplica{g: g, store: store, ch: make(chan struct{})}, Admin: admin,
-		AddressOf: func(id uint64) string { return fmt.Sprintf("node%d", id) },
-		Clock:     env.SystemClock(), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	return newServiceWith(t, g, Options{StoreID: store, Admin: admin})
+}
+
+func newServiceWith(t *testing.T, g *fakeGroup, o Options) *Service {
+	r := &fakeReplica{g: g, store: o.StoreID, ch: make(chan struct{}, 1)}
+	g.mu.Lock()
+	g.chs = append(g.chs, r.ch)
+	g.mu.Unlock()
+	o.ClusterID, o.Group = 7, r
+	o.AddressOf = func(id uint64) string { return fmt.Sprintf("node%d", id) }
+	o.Clock, o.Logger = env.SystemClock(), slog.New(slog.NewTextHandler(io.Discard, nil))
+	s := New(o)
 	s.Start()
 	t.Cleanup(s.Stop)
 	return s
@@ -158,7 +181,7 @@ func newService(t *testing.T, g *fakeGroup, store uint64, admin Admin) *Service 
 func lead(g *fakeGroup, store uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.leader, g.term = store, g.term+1
+	g.setLeaderLocked(store)
 }
 
 func await(t *testing.T, what string, f func() bool) {

@@ -35,14 +35,36 @@ func (n *Node) garbageLoop(ctx context.Context) {
 	}
 	// seen is when a record was first read: its table was dropped before that.
 	seen := map[sql.Garbage]timestamp.Timestamp{}
+	var none nothingToSweep
 	for env.Sleep(ctx, n.cfg.Env.Clock, period) == nil {
-		if n.client.Leader() != n.ident.StoreID || n.store.GC().Collect == 0 {
+		now, version := n.cfg.Env.Clock.Now(), n.lease.version()
+		if n.client.Leader() != n.ident.StoreID || n.store.GC().Collect == 0 || none.still(now, version) {
 			continue
 		}
-		if err := n.sweep(ctx, seen); err != nil && ctx.Err() == nil {
+		err := n.sweep(ctx, seen)
+		if err != nil && ctx.Err() == nil {
 			n.log.Warn("space of dropped tables is not given back yet", "err", err)
 		}
+		if none = (nothingToSweep{}); err == nil && len(seen) == 0 {
+			none = nothingToSweep{at: now, version: version}
+		}
 	}
+}
+
+// nothingToSweep says when, and with which version of the schema, there was nothing to
+// give back. Only a change of the schema makes garbage, so as long as there was none
+// the records need not be read: each time is a transaction, in a cluster that may be
+// at rest.
+type nothingToSweep struct {
+	at      time.Time
+	version uint64
+}
+
+// sweepAnyway is how often the records are read all the same.
+const sweepAnyway = 10 * time.Minute
+
+func (n nothingToSweep) still(now time.Time, version uint64) bool {
+	return !n.at.IsZero() && n.version == version && now.Sub(n.at) < sweepAnyway
 }
 
 // sweep deletes the ranges that were dropped below the collected point: reads below

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
@@ -16,6 +17,11 @@ const (
 	// leasePeriod is how often the lease on the schema is renewed: a tenth of
 	// its life, so that several lost renewals do no harm.
 	leasePeriod = 200 * time.Millisecond
+	// quietLeasePeriod is the same while nobody works with the schema: half of its life,
+	// so that who comes finds a lease that holds until the next renewal.
+	quietLeasePeriod = time.Second
+	// quietAfter is how long that is so before the lease is renewed less often.
+	quietAfter  = 2 * time.Second
 	confirmPoll = 5 * time.Millisecond
 	// publishRetry is the pause after a failure: a new leader of placement is
 	// elected within a second.
@@ -38,7 +44,10 @@ type schemaLease struct {
 	// inUse says which version up to the latest this node may confirm: a commit
 	// that is under way with an older one holds it back. Set before run.
 	inUse func(latest uint64) uint64
-	mu    struct {
+	// used: somebody has worked with the schema since the last renewal. quiet: nobody
+	// has for long.
+	used, quiet atomic.Bool
+	mu          struct {
 		sync.Mutex
 		version uint64
 		until   timestamp.Timestamp
@@ -60,13 +69,36 @@ func (s *schemaLease) SetInUse(f func(latest uint64) uint64) { s.inUse = f }
 
 // Version implements catalog.Lease.
 func (s *schemaLease) Version() uint64 {
+	s.use()
+	return s.version()
+}
+
+func (s *schemaLease) version() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.mu.version
 }
 
+// use notes that somebody works with the schema: the lease is renewed at its full pace.
+func (s *schemaLease) use() {
+	if !s.used.Load() {
+		s.used.Store(true)
+	}
+	if s.quiet.Load() {
+		s.renewNow()
+	}
+}
+
+func (s *schemaLease) renewNow() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
 // Until implements catalog.Lease.
 func (s *schemaLease) Until() timestamp.Timestamp {
+	s.use()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.mu.until
@@ -81,10 +113,7 @@ func (s *schemaLease) heard(version uint64) {
 	}
 	s.mu.Unlock()
 	if newer {
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
+		s.renewNow()
 	}
 }
 
@@ -113,7 +142,7 @@ func (s *schemaLease) Publish(ctx context.Context, version uint64) error {
 }
 
 func (s *schemaLease) ask(ctx context.Context, publish uint64) (*placementpb.SchemaLeaseResponse, error) {
-	r, err := s.pc.SchemaLease(ctx, &placementpb.SchemaLeaseRequest{NodeId: s.nodeID, Version: s.inUse(s.Version()), Publish: publish})
+	r, err := s.pc.SchemaLease(ctx, &placementpb.SchemaLeaseRequest{NodeId: s.nodeID, Version: s.inUse(s.version()), Publish: publish})
 	if err != nil {
 		return nil, err
 	}
@@ -126,17 +155,36 @@ func (s *schemaLease) ask(ctx context.Context, publish uint64) (*placementpb.Sch
 
 // run renews the lease until ctx ends.
 func (s *schemaLease) run(ctx context.Context) {
-	t := s.clock.NewTicker(leasePeriod)
-	defer t.Stop()
+	slow := s.clock.NewTicker(quietLeasePeriod)
+	defer slow.Stop()
+	fast := s.clock.NewTimer(leasePeriod)
+	defer fast.Stop()
+	usedAt := s.clock.Now()
 	for {
-		if _, err := s.ask(ctx, 0); err != nil && ctx.Err() == nil {
+		_, err := s.ask(ctx, 0)
+		if err != nil && ctx.Err() == nil {
 			s.log.Warn("renew the schema lease", "err", err)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C():
-		case <-s.wake:
+		now := s.clock.Now()
+		if s.used.Swap(false) {
+			usedAt = now
+		}
+		quiet := now.Sub(usedAt) >= quietAfter
+		s.quiet.Store(quiet)
+		if !quiet || err != nil {
+			fast.Reset(leasePeriod)
+		}
+		for again := false; !again; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-slow.C():
+				again = quiet
+			case <-fast.C():
+				again = true
+			case <-s.wake:
+				again = true
+			}
 		}
 	}
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/proto/placementpb"
@@ -50,4 +53,51 @@ func TestPublishWaitsForTheOthers(t *testing.T) {
 	if err := l.Publish(t.Context(), 7); err != nil || p.calls != 4 {
 		t.Errorf("done after %d questions, the others were ready at the fourth: %v", p.calls, err)
 	}
+}
+
+// granting gives a lease whenever it is asked.
+type granting struct{ calls atomic.Int64 }
+
+func (g *granting) SchemaLease(context.Context, *placementpb.SchemaLeaseRequest) (*placementpb.SchemaLeaseResponse, error) {
+	g.calls.Add(1)
+	return &placementpb.SchemaLeaseResponse{Version: 1, LeaseUntil: 1}, nil
+}
+
+// A lease that nobody needs is renewed once a second; whoever needs it has it renewed at
+// once, and at its full pace from then on.
+func TestLeaseThatNobodyNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &granting{}
+		l := newSchemaLease(1, p, env.SystemClock(), slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { l.run(ctx); close(done) }()
+		pass := func(d time.Duration) int64 {
+			synctest.Wait()
+			before := p.calls.Load()
+			time.Sleep(d)
+			synctest.Wait()
+			return p.calls.Load() - before
+		}
+		pass(quietAfter + quietLeasePeriod)
+		if n := pass(time.Minute); n < 59 || n > 61 {
+			t.Errorf("%d renewals in a quiet minute", n)
+		}
+		before := p.calls.Load()
+		l.Version()
+		synctest.Wait()
+		if n := p.calls.Load() - before; n != 1 {
+			t.Errorf("%d renewals for who comes", n)
+		}
+		n := int64(0)
+		for range 50 {
+			n += pass(leasePeriod / 2)
+			l.Until()
+		}
+		if n < 24 || n > 26 {
+			t.Errorf("%d renewals in the time of 25", n)
+		}
+		cancel()
+		<-done
+	})
 }

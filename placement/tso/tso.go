@@ -24,6 +24,11 @@ const (
 	// a write of the bound every second is rare, short enough that a new
 	// leader's jump is small.
 	Window = 2 * time.Second
+	// QuietWindow is Window while no transaction runs anywhere: each bound is a write
+	// at all replicas. A new leader may begin that far ahead, which takes nothing from
+	// transactions that are not there; when there are some again, the bound is taken
+	// back.
+	QuietWindow = 10 * time.Second
 	// renewBelow is what may be left of the window before the next bound is
 	// asked for.
 	renewBelow = time.Second
@@ -80,14 +85,35 @@ func (o *Oracle) Now(now time.Time) timestamp.Timestamp {
 	return ts
 }
 
-// NextBound returns the bound to store next and whether it is time to do so.
-func (o *Oracle) NextBound(now time.Time) (timestamp.Timestamp, bool) {
+// NextBound returns the bound to store next and whether it is time to do so. quiet
+// says that no transaction runs anywhere. The bound may be below the stored one: then
+// the oracle gives nothing above it from now on.
+func (o *Oracle) NextBound(now time.Time, quiet bool) (timestamp.Timestamp, bool) {
 	at := o.Now(now)
-	next := timestamp.Make(at.PhysicalMs()+Window.Milliseconds(), 0)
-	if !o.hasBound {
+	window := Window
+	if quiet {
+		window = QuietWindow
+	}
+	next := timestamp.Make(at.PhysicalMs()+window.Milliseconds(), 0)
+	switch {
+	case !o.hasBound:
+		return next, true
+	case !quiet && o.Wide(now):
+		o.bound = next
 		return next, true
 	}
 	return next, o.bound.PhysicalMs()-at.PhysicalMs() < renewBelow.Milliseconds() && next > o.bound
+}
+
+// Wide reports whether the bound is further ahead than transactions should find it.
+func (o *Oracle) Wide(now time.Time) bool {
+	return o.hasBound && o.bound.PhysicalMs()-o.Now(now).PhysicalMs() > Window.Milliseconds()
+}
+
+// Left is how long until the next bound is due if nobody jumps ahead; it is positive.
+func (o *Oracle) Left(now time.Time) time.Duration {
+	left := time.Duration(o.bound.PhysicalMs()-o.Now(now).PhysicalMs()) * time.Millisecond
+	return max(left-renewBelow, 0) + 2*time.Millisecond
 }
 
 // Extend tells the oracle that bound has been stored durably.

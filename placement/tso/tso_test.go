@@ -15,7 +15,7 @@ func TestNewLeaderStartsAboveStoredBound(t *testing.T) {
 	now := time.Now()
 	stored := timestamp.Make(now.UnixMilli(), 77)
 	o := New(stored, now.Add(-time.Hour))
-	b, due := o.NextBound(now.Add(-time.Hour))
+	b, due := o.NextBound(now.Add(-time.Hour), false)
 	if !due {
 		t.Fatal("a new oracle must ask for a bound")
 	}
@@ -39,15 +39,15 @@ func TestNothingBeyondTheBound(t *testing.T) {
 	if _, err := o.Grant(now, 1, 0); !errors.Is(err, ErrWindow) {
 		t.Fatalf("without a bound: %v", err)
 	}
-	b, _ := o.NextBound(now)
+	b, _ := o.NextBound(now, false)
 	o.Extend(b)
 	if _, err := o.Grant(now.Add(Window+time.Millisecond), 1, 0); !errors.Is(err, ErrWindow) {
 		t.Fatalf("past the bound: %v", err)
 	}
-	if _, due := o.NextBound(now.Add(Window / 4)); due {
+	if _, due := o.NextBound(now.Add(Window/4), false); due {
 		t.Fatal("asked for a new bound too early")
 	}
-	if _, due := o.NextBound(now.Add(Window * 3 / 4)); !due {
+	if _, due := o.NextBound(now.Add(Window*3/4), false); !due {
 		t.Fatal("did not ask for a new bound in time")
 	}
 }
@@ -67,7 +67,7 @@ func TestTimestampsRise(t *testing.T) {
 			now = now.Add(skew)
 			o = New(stored, now)
 		}
-		if b, due := o.NextBound(now); due && r.IntN(3) > 0 {
+		if b, due := o.NextBound(now, r.IntN(2) == 0); due && r.IntN(3) > 0 {
 			stored = b
 			o.Extend(b)
 		}
@@ -98,7 +98,7 @@ func TestTimestampsRise(t *testing.T) {
 func TestAtLeastIsBounded(t *testing.T) {
 	now := time.Now()
 	o := New(0, now)
-	b, _ := o.NextBound(now)
+	b, _ := o.NextBound(now, false)
 	o.Extend(b)
 	if _, err := o.Grant(now, 1, timestamp.Make(now.Add(time.Hour).UnixMilli(), 0)); err == nil || errors.Is(err, ErrWindow) {
 		t.Fatalf("a jump of an hour: %v", err)

@@ -76,7 +76,7 @@ func (o *windows) follow(n *node, l *windowed) {
 		*l = windowed{life: n.life, term: term, busy: true}
 		o.takeOver(n, l)
 	case l.oracle != nil && !l.busy:
-		if bound, due := l.oracle.NextBound(n.clock.Now()); due {
+		if bound, due := l.oracle.NextBound(n.clock.Now(), n.clock.Now().Unix()%20 < 10); due {
 			l.busy = true
 			o.store(n, l, bound, func() { l.oracle.Extend(bound) })
 		}
@@ -112,7 +112,7 @@ func (o *windows) takeOver(n *node, l *windowed) {
 				stored = timestamp.Timestamp(v)
 			}
 			fresh := tso.New(stored, n.clock.Now())
-			bound, _ := fresh.NextBound(n.clock.Now())
+			bound, _ := fresh.NextBound(n.clock.Now(), false)
 			o.store(n, l, bound, func() {
 				fresh.Extend(bound)
 				l.oracle = fresh
