@@ -42,6 +42,8 @@
 //     acknowledged: no response, no callback, no message (see Options.Fatal).
 //   - Every queue has a bound. A full log queue blocks the workers; a full
 //     transport queue drops messages and reports the peer unreachable.
+//   - The ticker rests while no group wants a tick, and looks again only when it is
+//     stirred (Driver.Stir): a store at rest is not woken for it.
 //
 // # Concurrency and lock order
 //

@@ -40,7 +40,8 @@ type Options struct {
 	// Manual starts no goroutine: see PollRound, FlushLog and TickAll.
 	Manual bool
 	// Groups returns the ids of all groups that tick. Required. For
-	// repeatable simulations they must be sorted.
+	// repeatable simulations they must be sorted. While there are none the ticker
+	// rests, and asks again only after a call of Stir.
 	Groups func() []uint64
 	// Logger is required.
 	Logger *slog.Logger
@@ -71,7 +72,10 @@ type Driver struct {
 	// Two groups, because the log writer must outlive the workers: one of them
 	// may be waiting for room in its queue.
 	workers, writers *stop.Group
-	mu               struct {
+	// resting: the ticker waits for stir.
+	resting atomic.Bool
+	stir    chan struct{} // of capacity one
+	mu      struct {
 		sync.Mutex
 		started, stopped bool
 	}
@@ -103,6 +107,7 @@ func New(o Options) (*Driver, error) {
 		sched:     newScheduler(o.Workers),
 		workers:   stop.NewGroup(context.Background()),
 		writers:   stop.NewGroup(context.Background()),
+		stir:      make(chan struct{}, 1),
 	}
 	d.log = newLogWriter(d)
 	d.manual.init(d)
@@ -161,7 +166,26 @@ func (d *Driver) Scheduled(group uint64) bool { return d.sched.knows(group) }
 func (d *Driver) EnqueueAll(groups []uint64, f Flags) { d.sched.enqueueAll(groups, f, 0) }
 
 // TickAll gives one tick to every group, as the ticker does in automatic mode.
-func (d *Driver) TickAll() { d.sched.enqueueAll(d.opts.Groups(), 0, 1) }
+func (d *Driver) TickAll() { d.tickAll() }
+
+func (d *Driver) tickAll() (some bool) {
+	groups := d.opts.Groups()
+	d.sched.enqueueAll(groups, 0, 1)
+	return len(groups) > 0
+}
+
+// Stir says that Options.Groups may have an answer again. It must be called after
+// whatever makes it so. It never blocks, and costs nothing while there are groups that
+// tick.
+func (d *Driver) Stir() {
+	if !d.resting.Load() {
+		return
+	}
+	select {
+	case d.stir <- struct{}{}:
+	default:
+	}
+}
 
 // SyncLog has done called once a sync of the log has ended that began after the
 // call, together with others that are due, even if there is nothing to write. It
@@ -177,15 +201,38 @@ func (d *Driver) Fail(err error) { d.fail(err) }
 // Failed returns the error that was handed to Options.Fatal, or nil.
 func (d *Driver) Failed() error { return d.failure.err() }
 
+// restAfter is how many ticks in a row nobody wants before the ticker rests.
+const restAfter = 2
+
+// tickLoop gives ticks to those who want them, every TickInterval as long as there are
+// any.
 func (d *Driver) tickLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		d.tickWhileWanted(ctx)
+		d.resting.Store(true)
+		// Who came before that has not called for a tick.
+		for !d.tickAll() {
+			select {
+			case <-d.stir:
+			case <-ctx.Done():
+				return
+			}
+		}
+		d.resting.Store(false)
+	}
+}
+
+func (d *Driver) tickWhileWanted(ctx context.Context) {
 	t := d.opts.Clock.NewTicker(d.opts.TickInterval)
 	defer t.Stop()
-	for {
+	for idle := 0; idle < restAfter; idle++ {
 		select {
 		case <-t.C():
-			d.TickAll()
 		case <-ctx.Done():
 			return
+		}
+		if d.tickAll() {
+			idle = -1
 		}
 	}
 }

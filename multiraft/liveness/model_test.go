@@ -315,6 +315,9 @@ func (s *mstore) receive(m Message) {
 			g.wake()
 		}
 	}
+	if out.Beat {
+		s.liveTick()
+	}
 }
 
 // withdrawn lets all regions led from a store look for another leader (rules A7,

@@ -20,6 +20,9 @@ const (
 	// Deaf is how long a store may go on talking without having heard of what this one
 	// says before it is taken for deaf: three messages went unanswered.
 	Deaf = 3 * Heartbeat
+	// earlyBeat is how soon messages must be due for them to leave as soon as those of
+	// another store have come: all stores are then awake together and not in turn.
+	earlyBeat = Heartbeat / 2
 	// lateTick is by how much a tick may come late before the time is not counted
 	// against other stores: this process was stopped, not they.
 	lateTick = Support / 4
@@ -80,6 +83,8 @@ type Outcome struct {
 	// Reply asks for a message to the sender at once (Table.Message): it has only
 	// just learned of this process, or this one of it.
 	Reply bool
+	// Beat: messages are due now that were not yet: Tick should be called.
+	Beat bool
 	// Withdrawn is set if the message ended a support.
 	Withdrawn *Withdrawal
 	// Granted: the epoch in which the sender supports this store is another one
@@ -222,6 +227,9 @@ func (t *Table) Receive(now time.Duration, m Message) (out Outcome) {
 	}
 	out.Granted = out.Granted || g.Epoch != p.grant.Epoch
 	p.grant = g
+	if t.beatAt > now && t.beatAt-now <= earlyBeat {
+		t.beatAt, out.Beat = now, true
+	}
 	return out
 }
 

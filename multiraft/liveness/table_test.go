@@ -390,3 +390,60 @@ func TestBound(t *testing.T) {
 		t.Fatal("bound in a later epoch without having heard the leader in it")
 	}
 }
+
+// Stores whose periods begin at different times soon beat together: who is due soon
+// does not wait when another's message has come. Nobody beats more often for it than
+// the fastest clock says.
+func TestStoresBeatTogether(t *testing.T) {
+	const n = 3
+	tables := make([]*Table, n)
+	for i := range tables {
+		tables[i] = NewTable(uint64(i+1), 1, time.Duration(i)*47*ms) // the spread of a period
+		tables[i].SetPeers([]uint64{1, 2, 3})
+	}
+	var beats [n][]time.Duration
+	type flight struct {
+		at time.Duration
+		m  Message
+	}
+	var air []flight
+	for now := time.Duration(0); now < 30*time.Second; now += ms {
+		rest := air[:0]
+		var come []Message
+		for _, f := range air {
+			if f.at <= now {
+				come = append(come, f.m)
+			} else {
+				rest = append(rest, f)
+			}
+		}
+		air = rest
+		for _, m := range come {
+			tables[m.To-1].Receive(now, m)
+		}
+		for i, tb := range tables {
+			tb.Synced(now)
+			if now < time.Duration(i)*47*ms {
+				continue
+			}
+			send, _ := tb.Tick(now)
+			if len(send) > 0 {
+				beats[i] = append(beats[i], now)
+			}
+			for _, m := range send {
+				air = append(air, flight{now + ms, m})
+			}
+		}
+	}
+	for i := range n {
+		if got, most := len(beats[i]), int(30*time.Second/Heartbeat)+5; got > most {
+			t.Errorf("store %d beat %d times in 30 s, not %d", i+1, got, most)
+		}
+		for _, b := range beats[0][20:] {
+			j := slices.IndexFunc(beats[i], func(o time.Duration) bool { return o >= b-2*ms })
+			if j >= 0 && beats[i][j] > b+2*ms {
+				t.Fatalf("store 1 beats at %v, store %d at %v", b, i+1, beats[i][j])
+			}
+		}
+	}
+}

@@ -98,6 +98,8 @@ func (r *Replica) maybeProbe() {
 	r.askMembers()
 }
 
+// askMembers asks all other members. Process only: the questions of all replicas of
+// the round leave together.
 func (r *Replica) askMembers() {
 	for _, p := range r.apl.desc.GetPeers() {
 		if p.GetId() == r.cfg.PeerID {
@@ -105,7 +107,7 @@ func (r *Replica) askMembers() {
 		}
 		m := &raftpb.Message{Type: memberQuestion.Enum(), From: proto.Uint64(r.cfg.PeerID), To: proto.Uint64(p.GetId())}
 		if env := r.envelope(m); env != nil {
-			r.cfg.Host.SendMessage(env)
+			r.round.Send(env)
 		}
 	}
 }

@@ -51,6 +51,8 @@ func factsOf(v *liveness.View, now time.Duration) []storeFacts {
 type noted struct {
 	// mark says whether a replica is in the list.
 	mark func(*replica.Replica) *atomic.Bool
+	// added, if set, is called when one has come into it.
+	added func()
 
 	mu   sync.Mutex
 	list []*replica.Replica
@@ -65,6 +67,9 @@ func (n *noted) note(r *replica.Replica) {
 	n.mu.Lock()
 	n.list = append(n.list, r)
 	n.mu.Unlock()
+	if n.added != nil {
+		n.added()
+	}
 }
 
 // take empties the list and returns it, sorted. Each replica is to be looked at after
@@ -142,6 +147,10 @@ func (s *Store) Overslept() []uint64 {
 // replica that was removed while it was away waits for it, and it holds nobody up.
 const probesPerSecond = 20
 
+// probePause is how often it is somebody's turn: what wakes this store and others
+// should be many questions at once.
+const probePause = time.Second
+
 // dueProbes returns the followers whose turn it is to ask.
 func (s *Store) dueProbes() (ids []uint64) {
 	list := s.all()
@@ -154,7 +163,7 @@ func (s *Store) dueProbes() (ids []uint64) {
 	// So many that a pass takes half of the period, or what the bound allows.
 	perPeriod := min(2*len(list), probesPerSecond*int(replica.ProbePeriod/time.Second))
 	n := int(now.Sub(p.at) * time.Duration(perPeriod) / replica.ProbePeriod)
-	if n <= 0 {
+	if n <= 0 || now.Sub(p.at) < probePause {
 		return nil
 	}
 	p.at = now

@@ -35,6 +35,8 @@ type storeLiveness struct {
 	peersChanged atomic.Bool
 	// open: the store is loaded. Messages that come earlier are dropped.
 	open atomic.Bool
+	// beat wakes run before its time.
+	beat chan struct{} // of capacity one
 
 	mu struct {
 		sync.Mutex
@@ -52,7 +54,7 @@ type liveView struct {
 }
 
 func newStoreLiveness(s *Store, boot uint64) *storeLiveness {
-	l := &storeLiveness{s: s, origin: s.o.Clock.Now()}
+	l := &storeLiveness{s: s, origin: s.o.Clock.Now(), beat: make(chan struct{}, 1)}
 	now, drift := l.clock()
 	l.mu.table, l.mu.drift = liveness.NewTable(s.ident.StoreID, boot, now), drift
 	l.peersChanged.Store(true)
@@ -108,6 +110,12 @@ func (l *storeLiveness) receive(m liveness.Message) {
 		reply = l.mu.table.Message(now, m.From)
 	}
 	l.mu.Unlock()
+	if out.Beat {
+		select {
+		case l.beat <- struct{}{}:
+		default:
+		}
+	}
 	if out.Reply {
 		l.send(reply)
 		l.s.transport.Flush()
@@ -164,6 +172,8 @@ func (l *storeLiveness) tick() time.Duration {
 	for _, w := range gone {
 		l.s.withdrawn(w)
 	}
+	// Who wants a tick follows from the time, too.
+	l.s.driver.Stir()
 	return next
 }
 
@@ -182,6 +192,7 @@ func (l *storeLiveness) run(ctx context.Context) {
 	for {
 		select {
 		case <-t.C():
+		case <-l.beat:
 		case <-ctx.Done():
 			return
 		}

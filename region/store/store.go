@@ -139,6 +139,7 @@ func Open(e *Engines, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	s.wakeful.added = s.driver.Stir
 	if err := s.load(); err != nil {
 		return nil, fmt.Errorf("open store %d: %w", ident.StoreID, err)
 	}
