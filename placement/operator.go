@@ -84,7 +84,7 @@ func (s *Service) planLoop(ctx context.Context) {
 const (
 	// quietRegions is how many regions there must be for the schedulers to look at them
 	// less often than once a second while nothing is reported: every quietTicks seconds.
-	quietRegions = 1000
+	quietRegions = 100
 	quietTicks   = 5
 )
 

@@ -272,7 +272,7 @@ func (cm *committer) commitTimestamp(ctx context.Context, atLeast timestamp.Time
 }
 
 // boundWait is how long a commit waits for its bound to rise. A new leader of the
-// oracle begins up to one window (2 s) ahead of the timestamps that bounds were
+// oracle begins up to one window (2 s, or 10 s after a rest) ahead of the timestamps that bounds were
 // made from; the next renewal makes up for it.
 const boundWait = 3 * time.Second
 
