@@ -96,6 +96,17 @@ func PeerByID(r *metapb.Region, peerID uint64) *metapb.Peer {
 // configuration, in one of the two.
 func IsVoter(role metapb.PeerRole) bool { return role != metapb.PeerRole_LEARNER }
 
+// VotesBefore reports whether a peer of that role votes in the configuration that a
+// change of membership starts from, or in the only one there is.
+func VotesBefore(role metapb.PeerRole) bool {
+	return role == metapb.PeerRole_VOTER || role == metapb.PeerRole_OUTGOING_VOTER
+}
+
+// VotesAfter is VotesBefore for the configuration that the change leads to.
+func VotesAfter(role metapb.PeerRole) bool {
+	return role == metapb.PeerRole_VOTER || role == metapb.PeerRole_INCOMING_VOTER
+}
+
 // IsJoint reports whether the region is in a joint configuration.
 func IsJoint(r *metapb.Region) bool {
 	for _, p := range r.GetPeers() {

@@ -35,7 +35,7 @@
 //     or at once behind an entry that is not a plain write; see patience.go. Nothing
 //     may wait for a follower to have applied a write.
 //   - A replica at rest costs nothing: neither a leader that sleeps nor a follower
-//     that is bound wants ticks.
+//     that is bound wants ticks, nor one that awaits its start (start.go).
 //
 // # Concurrency and lock order
 //

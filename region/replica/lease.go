@@ -23,6 +23,7 @@ func (r *Replica) heardLocked(env *multiraft.Envelope, v *liveness.View) {
 		if m.GetTerm() >= r.soft.term {
 			r.mu.bound.Heard(v, env.FromPeer, env.FromStore, m.GetTerm())
 			r.quiet = 0
+			r.mu.awaitsStart = false
 			if m.GetTerm() > r.soft.term || !r.mu.bound.Epoch.IsZero() {
 				r.campaignIn = 0
 			}

@@ -146,6 +146,9 @@ func (r *Replica) stepPeer(env *multiraft.Envelope) {
 	if !r.failing(env.FromStore) {
 		r.timer.Stepped(m)
 	}
+	if r.outdoes(m) {
+		r.stepForward()
+	}
 	if err := r.rn.Step(m); err != nil {
 		r.log.Debug("message refused", "type", m.GetType(), "from", m.GetFrom(), "error", err)
 	}

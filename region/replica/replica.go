@@ -175,6 +175,7 @@ type Replica struct {
 		bound      liveness.Bound
 		// silentUntil: neither votes nor campaigns before (rule A11).
 		silentUntil time.Time
+		awaitsStart bool // see start.go
 		probedAt    time.Time
 		compacted   uint64 // durable index of the last compaction that was asked for
 
@@ -314,6 +315,7 @@ func New(cfg Config, fresh bool) (*Replica, error) {
 	if desc != nil && !untouched && !alone {
 		r.mu.silentUntil = cfg.Clock.Now().Add(liveness.Support)
 	}
+	r.mu.awaitsStart = !fresh && !alone && desc != nil && region.IsVoter(region.PeerByID(desc, cfg.PeerID).GetRole())
 	if desc != nil && alone {
 		r.mu.ops = append(r.mu.ops, func(rn *raft.RawNode) { r.campaign(rn) })
 	}

@@ -25,7 +25,7 @@ func (r *Replica) WantsTick(v *liveness.View, now time.Duration) bool {
 	defer r.mu.Unlock()
 	l := r.mu.lead
 	if l == nil {
-		return !r.boundLocked(v)
+		return !r.mu.awaitsStart && !r.boundLocked(v)
 	}
 	if l.asleep && !(r.leaseValidLocked(l, v, now, true) && r.peersThereLocked(l, v, now)) {
 		l.asleep, l.refresh = false, true

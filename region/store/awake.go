@@ -112,6 +112,7 @@ func (s *Store) awake() []uint64 {
 			s.wakeful.note(r)
 		}
 	}
+	s.starter.run(s, v, now)
 	ids := s.dueProbes()
 	for _, r := range s.wakeful.take() {
 		if s.replica(r.RegionID()) == r && r.WantsTick(v, now) {
@@ -145,7 +146,7 @@ func (s *Store) Overslept() []uint64 {
 // probesPerSecond bounds the followers that ask in a second whether they are still
 // members: with more of them than that many in a minute each asks less often. Only a
 // replica that was removed while it was away waits for it, and it holds nobody up.
-const probesPerSecond = 20
+const probesPerSecond = 10
 
 // probePause is how often it is somebody's turn: what wakes this store and others
 // should be many questions at once.

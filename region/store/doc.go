@@ -16,6 +16,10 @@
 //     is in the state engine, finishes removals that a crash cut short (a synced
 //     tombstone in the log engine wins), and reconciles each log with the applied
 //     state that it finds.
+//   - What Open finds awaits its start: it wants no ticks until a leader finds it or it
+//     is its turn to campaign. Each region has one candidate at a time, among the stores
+//     that live, and each store has at most 500 under way (start.go). So a cluster whose
+//     stores start together leads thousands of regions within seconds.
 //   - A message for a region that is not here makes a shell, unless a replica of
 //     another region still covers its range: then the message is held for a while.
 //     A shell never votes; a raft snapshot fills it.

@@ -34,6 +34,7 @@ type Store struct {
 	counters  replica.Counters
 	work      queues
 	wakeful   awakeSet
+	starter   starter
 	probes    probes
 	touched   noted // since the last sync
 	loaded    noted // requests have come lately
@@ -143,6 +144,8 @@ func Open(e *Engines, o Options) (*Store, error) {
 	if err := s.load(); err != nil {
 		return nil, fmt.Errorf("open store %d: %w", ident.StoreID, err)
 	}
+	now, _ := s.live.clock()
+	s.starter.init(s.all(), now)
 	if err := s.driver.Start(); err != nil {
 		return nil, fmt.Errorf("open store %d: %w", ident.StoreID, err)
 	}
