@@ -19,4 +19,9 @@
 // PostgreSQL.
 //
 //	go run ./tests/bench -idle 10000
+//
+// On two cores that others used too (load 10 to 18), with -idle 1000 -idle-seconds 30
+// -idle-settle 15s: 2.9 to 3.1 % of a core and 230 MB; all led 2.7 s after a SIGKILL of
+// all. What is left is one waking of each process every 150 ms: messages of store
+// liveness, a sync of the log, and once a second the report and the lease on the schema.
 package main
