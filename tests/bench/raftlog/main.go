@@ -47,7 +47,7 @@ func main() {
 	flag.IntVar(&f.seconds, "seconds", 10, "length of one run")
 	flag.IntVar(&f.warm, "warm", 3, "seconds of load before each run")
 	flag.IntVar(&f.rounds, "rounds", 3, "runs of each system, in turns")
-	flag.StringVar(&f.profile, "profile", "", "write CPU profiles of the stores to files that begin so")
+	flag.StringVar(&f.profile, "profile", "", "write CPU and allocation profiles of the stores to files that begin so")
 	flag.DurationVar(&f.max, "timeout", 30*time.Minute, "give up after this long")
 	flag.Parse()
 	for _, g := range strings.Split(*groups, ",") {

@@ -35,6 +35,9 @@ type result struct {
 	batches float64
 	entries float64
 	rounds  float64
+	looks   float64 // at a group, in rounds
+	frames  float64
+	message float64 // Raft messages in frames
 }
 
 // system is what can be measured: how to start its servers, and its client.
@@ -79,8 +82,9 @@ func measure(ctx context.Context, f flags) (err error) {
 				return fmt.Errorf("%s with %d groups: %w", s.name, s.groups, err)
 			}
 			runs[i] = append(runs[i], r)
-			fmt.Fprintf(os.Stderr, "round %d: %s, groups %d: %.0f writes/s, %.3f CPU s per 1,000\n",
-				round+1, s.name, s.groups, r.Writes/r.Seconds, r.CPU/r.Writes*1e3)
+			fmt.Fprintf(os.Stderr, "round %d: %s, groups %d: %.0f writes/s, %.3f CPU s per 1,000; a write: %.2f rounds of %.1f groups, %.2f frames of %.1f messages\n",
+				round+1, s.name, s.groups, r.Writes/r.Seconds, r.CPU/r.Writes*1e3,
+				r.rounds/r.Writes, r.looks/max(r.rounds, 1), r.frames/r.Writes, r.message/max(r.frames, 1))
 		}
 	}
 	w := io.Writer(os.Stdout)
@@ -226,6 +230,9 @@ type usage struct {
 	Batches float64 `json:"batches"`
 	Entries float64 `json:"entries"`
 	Rounds  float64 `json:"rounds"`
+	Looks   float64 `json:"looks"`
+	Frames  float64 `json:"frames"`
+	Message float64 `json:"messages"`
 	cpu     float64
 	disk    float64
 }
@@ -307,6 +314,7 @@ func (s system) run(ctx context.Context, dir string) (r result, err error) {
 	r.CPU += after.cpu - before.cpu
 	r.syncs, r.disk = after.Syncs-before.Syncs, after.disk-before.disk
 	r.batches, r.entries, r.rounds = after.Batches-before.Batches, after.Entries-before.Entries, after.Rounds-before.Rounds
+	r.looks, r.frames, r.message = after.Looks-before.Looks, after.Frames-before.Frames, after.Message-before.Message
 	return r, ctx.Err()
 }
 
@@ -320,6 +328,9 @@ func total(servers []*process) (sum usage, err error) {
 		sum.Batches += u.Batches
 		sum.Entries += u.Entries
 		sum.Rounds += u.Rounds
+		sum.Looks += u.Looks
+		sum.Frames += u.Frames
+		sum.Message += u.Message
 		sum.cpu += u.cpu
 		sum.disk += u.disk
 	}

@@ -118,7 +118,7 @@ func serve(args []string) error {
 	dir := f.String("dir", "", "directory of the store")
 	list := f.String("stores", "", "id=address of all stores")
 	groups := f.Int("groups", 1, "number of groups")
-	profile := f.String("profile", "", "file for a CPU profile from the first line of input to the second")
+	profile := f.String("profile", "", "file for a CPU profile from the first line of input to the second, and with .allocs for one of allocations")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -180,7 +180,8 @@ func serve(args []string) error {
 		st := s.Stats()
 		if err := json.NewEncoder(os.Stdout).Encode(map[string]uint64{
 			"syncs": fs.syncs.Load(), "batches": st.Driver.LogBatches, "entries": st.Driver.LogEntries,
-			"rounds": st.Driver.Rounds, "leaders": uint64(st.Leaders),
+			"rounds": st.Driver.Rounds, "looks": st.Driver.RoundGroups, "leaders": uint64(st.Leaders),
+			"frames": links.Metrics().Frames, "messages": links.Metrics().Sent,
 		}); err != nil {
 			return err
 		}
@@ -189,7 +190,7 @@ func serve(args []string) error {
 }
 
 // toggleProfile begins a CPU profile at the first line of input and ends it at the
-// second.
+// second, when it also writes what was allocated since the start.
 func toggleProfile(path string, lines int) error {
 	if path == "" {
 		return nil
@@ -203,6 +204,11 @@ func toggleProfile(path string, lines int) error {
 		return pprof.StartCPUProfile(w)
 	case 1:
 		pprof.StopCPUProfile()
+		w, err := os.Create(path + ".allocs")
+		if err != nil {
+			return err
+		}
+		return errors.Join(pprof.Lookup("allocs").WriteTo(w, 0), w.Close())
 	}
 	return nil
 }
