@@ -31,6 +31,15 @@
 //
 // The groups stay owned by the worker until the last callback has returned.
 //
+// # From sync to sync
+//
+// A round costs the same for one group as for ten: a batch of the state engine, a
+// frame to each other store, goroutines and threads that wake up. A worker that finds
+// appends waiting for the end of a sync therefore waits with them, at most gatherMax:
+// what it would append could not be written earlier. At the end of the sync it takes
+// what has come for all groups. The log writer has one batch on its way to the disk at
+// a time, for the same reason. A store with little to do waits for nothing.
+//
 // # Invariants
 //
 //   - One group is never processed by two workers at a time. Work that arrives

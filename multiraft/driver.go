@@ -110,6 +110,11 @@ func New(o Options) (*Driver, error) {
 		stir:      make(chan struct{}, 1),
 	}
 	d.log = newLogWriter(d)
+	for _, sh := range d.sched.shards[1:] {
+		// The placement group, on which the clocks of transactions hang, waits for
+		// nothing.
+		sh.gather = d.log.gather
+	}
 	d.manual.init(d)
 	return d, nil
 }
@@ -128,7 +133,7 @@ func (d *Driver) Start() error {
 	}
 	d.mu.started = true
 	d.writers.Go("log-write", func(context.Context) { d.log.writeLoop() })
-	d.writers.Go("log-sync", func(context.Context) { d.log.syncLoop() })
+	d.writers.Go("log-deliver", func(context.Context) { d.log.deliverLoop() })
 	for i, sh := range d.sched.shards {
 		for range sh.workers {
 			d.workers.Go(fmt.Sprintf("raft-worker-%d", i), func(context.Context) { d.workLoop(sh) })

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/quorate-db/quorate/internal/fault"
 )
@@ -19,17 +20,25 @@ const (
 	// logBatchBytesMax bounds one engine batch, so that one group's bulk does
 	// not delay the others' answers by much more than a fsync.
 	logBatchBytesMax = 4 << 20
-	// logInflightMax bounds the batches that are written and not yet known to be
-	// durable. Batches that are written while a fsync runs share the next one.
-	logInflightMax = 16
+	// logLandedMax bounds the batches that are durable and not yet delivered.
+	logLandedMax = 16
+	// gatherMax bounds how long a worker waits for the disk before it makes more
+	// appends: about a sync of an ordinary disk. A disk that is slower, or hangs,
+	// must not hold up elections.
+	gatherMax = 2 * time.Millisecond
 	// appendOverheadBytes is what an append counts for besides its data, and
 	// likewise an entry.
 	appendOverheadBytes = 64
 )
 
 // logWriter takes the appends of all rounds, writes them in batches and delivers
-// their responses when they are durable. One goroutine writes, another waits for
-// the disk, so that the next batch is staged while the last one's fsync runs.
+// their responses when they are durable. One goroutine writes a batch and waits for
+// its sync, another delivers, so that the disk does not wait for that.
+//
+// What is appended while a sync runs makes up the next batch, and workers that would
+// only add to it wait for the end of the sync (see gather): a busy store lives from
+// one sync to the next, with one round of its groups, one batch, and one frame to each
+// other store between them.
 type logWriter struct {
 	d  *Driver
 	mu struct {
@@ -38,14 +47,16 @@ type logWriter struct {
 		spare []Append // memory for the next queue
 		// bytes counts the queue and what is in flight.
 		bytes     int
-		closed    bool // no more appends come; drain
-		abandoned bool // a write failed; drop everything
+		syncing   bool          // a batch is on its way to the disk
+		landing   chan struct{} // closed at the end of that; nil: nobody waits
+		closed    bool          // no more appends come; drain
+		abandoned bool          // a write failed; drop everything
 	}
 	nonEmpty, room *sync.Cond
-	inflight       chan flight
+	landed         chan flight
 }
 
-// flight is a batch on its way to the disk.
+// flight is a batch on its way to the disk, or back from it.
 type flight struct {
 	batch   LogBatch
 	appends []Append
@@ -53,7 +64,7 @@ type flight struct {
 }
 
 func newLogWriter(d *Driver) *logWriter {
-	w := &logWriter{d: d, inflight: make(chan flight, logInflightMax)}
+	w := &logWriter{d: d, landed: make(chan flight, logLandedMax)}
 	w.nonEmpty = sync.NewCond(&w.mu.Mutex)
 	w.room = sync.NewCond(&w.mu.Mutex)
 	return w
@@ -81,6 +92,46 @@ func (w *logWriter) enqueue(as []Append) bool {
 	w.addBytesLocked(n)
 	w.nonEmpty.Signal()
 	return true
+}
+
+// gather waits for the end of a sync if there are appends that wait for it already:
+// what the caller is about to append would wait with them, and what comes until then
+// can be handled together with it.
+func (w *logWriter) gather() {
+	w.mu.Lock()
+	if !w.mu.syncing || len(w.mu.queue) == 0 || w.mu.closed || w.mu.abandoned {
+		w.mu.Unlock()
+		return
+	}
+	if w.mu.landing == nil {
+		w.mu.landing = make(chan struct{})
+	}
+	landing := w.mu.landing
+	w.mu.Unlock()
+	t := w.d.opts.Clock.NewTimer(gatherMax)
+	defer t.Stop()
+	select {
+	case <-landing:
+	case <-t.C():
+	}
+}
+
+// setSyncing notes the beginning or the end of a sync.
+func (w *logWriter) setSyncing(on bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mu.syncing = on
+	if !on {
+		w.letGoLocked()
+	}
+}
+
+// letGoLocked ends what gather waits for. Requires: w.mu held.
+func (w *logWriter) letGoLocked() {
+	if w.mu.landing != nil {
+		close(w.mu.landing)
+		w.mu.landing = nil
+	}
 }
 
 func (w *logWriter) full() bool {
@@ -113,6 +164,7 @@ func (w *logWriter) enqueueSync(done func()) bool {
 func (w *logWriter) close() {
 	w.mu.Lock()
 	w.mu.closed = true
+	w.letGoLocked()
 	w.mu.Unlock()
 	w.nonEmpty.Broadcast()
 	w.room.Broadcast()
@@ -123,6 +175,7 @@ func (w *logWriter) abandon() {
 	w.mu.Lock()
 	w.mu.abandoned = true
 	w.mu.queue = nil
+	w.letGoLocked()
 	w.mu.Unlock()
 	w.nonEmpty.Broadcast()
 	w.room.Broadcast()
@@ -131,12 +184,15 @@ func (w *logWriter) abandon() {
 // take removes what fits into one batch. It returns nil when there is nothing,
 // with wait only once the writer is closed or abandoned.
 func (w *logWriter) take(wait bool) (as []Append, bytes int) {
+	if wait {
+		// Workers that are ready to run may have more for the same batch.
+		runtime.Gosched()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for wait && len(w.mu.queue) == 0 && !w.mu.closed && !w.mu.abandoned {
 		w.nonEmpty.Wait()
 		if len(w.mu.queue) > 0 {
-			// Workers that are ready to run may have more for the same batch.
 			w.mu.Unlock()
 			runtime.Gosched()
 			w.mu.Lock()
@@ -162,27 +218,33 @@ func (w *logWriter) take(wait bool) (as []Append, bytes int) {
 	return as, bytes
 }
 
-// writeLoop stages batches until the writer is closed and the queue is empty.
+// writeLoop writes and syncs batches until the writer is closed and the queue is
+// empty.
 func (w *logWriter) writeLoop() {
-	defer close(w.inflight)
+	defer close(w.landed)
 	for {
 		as, n := w.take(true)
 		if as == nil {
 			return
 		}
+		w.setSyncing(true)
 		f, err := w.write(as, n)
 		if err != nil {
 			w.d.fail(err)
 			return
 		}
-		w.inflight <- f
+		if !w.land(f) {
+			return
+		}
+		w.landed <- f
+		w.setSyncing(false)
 	}
 }
 
-// syncLoop waits for the batches in their order and delivers.
-func (w *logWriter) syncLoop() {
-	for f := range w.inflight {
-		w.land(f)
+// deliverLoop delivers the batches in their order.
+func (w *logWriter) deliverLoop() {
+	for f := range w.landed {
+		w.deliver(f)
 	}
 }
 
@@ -201,7 +263,10 @@ func (d *Driver) FlushLog() bool {
 			d.fail(err)
 			return any
 		}
-		d.log.land(f)
+		if !d.log.land(f) {
+			return any
+		}
+		d.log.deliver(f)
 	}
 }
 
@@ -238,9 +303,8 @@ func (w *logWriter) write(as []Append, bytes int) (flight, error) {
 	return flight{batch: b, appends: as, bytes: bytes}, nil
 }
 
-// land waits until a batch is durable and delivers its responses, unless the
-// store has failed.
-func (w *logWriter) land(f flight) {
+// land waits until a batch is durable. It reports false if the store has failed.
+func (w *logWriter) land(f flight) bool {
 	err := f.batch.Wait()
 	if cerr := f.batch.Close(); err == nil && cerr != nil {
 		err = cerr
@@ -249,9 +313,18 @@ func (w *logWriter) land(f flight) {
 		w.d.fail(fmt.Errorf("sync the log: %w", err))
 	}
 	if w.d.failure.err() != nil {
-		return
+		return false
 	}
 	fault.Hit("log/after-sync")
+	return true
+}
+
+// deliver delivers the responses of a batch that is durable, unless the store has
+// failed.
+func (w *logWriter) deliver(f flight) {
+	if w.d.failure.err() != nil {
+		return
+	}
 	sent := 0
 	for i := range f.appends {
 		a := &f.appends[i]

@@ -10,6 +10,10 @@ import (
 // by the last one's work.
 const roundGroupsMax = 64
 
+// roundGroupsMin is up to how many groups a worker takes without leaving a share to
+// another one: to wake it costs as much as some groups.
+const roundGroupsMin = 16
+
 // enqueueChunk bounds how many groups are queued while a shard's mutex is held.
 const enqueueChunk = 128
 
@@ -39,7 +43,10 @@ func (s groupState) pending() bool { return s.flags != 0 || s.ticks != 0 }
 
 type shard struct {
 	workers int
-	mu      struct {
+	// gather is called by a worker that has found work and would take it; nil: none.
+	// It may wait for more to come.
+	gather func()
+	mu     struct {
 		sync.Mutex
 		// groups is bounded by the number of groups of the store: each is in it
 		// at most once, however often it is enqueued.
@@ -133,7 +140,9 @@ func (s *scheduler) stop() {
 	}
 }
 
-// addLocked reports whether the group went into the queue.
+// addLocked reports whether a worker has to be woken for the group: the queue was
+// empty, or has become long enough for one more. A worker that leaves something wakes
+// another, so there is none idle while groups wait.
 // Requires: s.mu held.
 func (s *shard) addLocked(group uint64, f Flags, ticks int) bool {
 	if s.mu.stopped {
@@ -150,7 +159,7 @@ func (s *shard) addLocked(group uint64, f Flags, ticks int) bool {
 	if st.queued || st.running {
 		s.mu.groups[group] = st
 	}
-	return queue
+	return queue && s.mu.queue.len()%roundGroupsMin == 1
 }
 
 // take appends the next groups to dst, which become the caller's until it calls
@@ -163,17 +172,25 @@ func (s *shard) take(dst []item, wait bool) []item {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for wait && s.mu.queue.len() == 0 && !s.mu.stopped {
-		s.nonEmpty.Wait()
+	gathered := s.gather == nil
+	for wait && !s.mu.stopped && (s.mu.queue.len() == 0 || !gathered) {
+		if s.mu.queue.len() == 0 {
+			s.nonEmpty.Wait()
+			s.mu.Unlock()
+			runtime.Gosched()
+			s.mu.Lock()
+			continue
+		}
+		gathered = true
 		s.mu.Unlock()
-		runtime.Gosched()
+		s.gather()
 		s.mu.Lock()
 	}
 	if s.mu.stopped {
 		return dst
 	}
 	// Leave the other workers of the shard their share.
-	n := (s.mu.queue.len() + s.workers - 1) / s.workers
+	n := max((s.mu.queue.len()+s.workers-1)/s.workers, min(s.mu.queue.len(), roundGroupsMin))
 	for range min(n, roundGroupsMax) {
 		g := s.mu.queue.pop()
 		st := s.mu.groups[g]
@@ -183,6 +200,9 @@ func (s *shard) take(dst []item, wait bool) []item {
 			Ticks:    int(st.ticks),
 		}})
 		s.mu.groups[g] = groupState{running: true}
+	}
+	if s.mu.queue.len() > 0 && wait {
+		s.nonEmpty.Signal()
 	}
 	return dst
 }
@@ -206,8 +226,8 @@ func (s *shard) done(items []item) {
 	}
 	s.mu.Unlock()
 	if n > 1 {
-		// The caller itself comes back for one of them.
-		s.nonEmpty.Broadcast()
+		// The caller itself comes back for some of them.
+		s.nonEmpty.Signal()
 	}
 }
 

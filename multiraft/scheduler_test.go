@@ -87,14 +87,17 @@ func TestPlacementGroupHasItsOwnShard(t *testing.T) {
 	}
 }
 
-// The workers of a shard share what is queued, and a round has a bound.
+// The workers of a shard share what is queued, unless it is too little for several,
+// and a round has a bound.
 func TestTakeLeavesOthersTheirShare(t *testing.T) {
 	s := newScheduler(4)
-	for g := range uint64(10) {
+	for g := range uint64(120) {
 		s.enqueue(g+2, Ready, 0)
 	}
-	if got := s.shards[1].take(nil, false); len(got) != 3 {
-		t.Errorf("%d of 10 groups for one of 4 workers", len(got))
+	for _, want := range []int{30, 23, 17, 16, 16, 16, 2} {
+		if got := s.shards[1].take(nil, false); len(got) != want {
+			t.Errorf("%d groups for one of 4 workers, want %d", len(got), want)
+		}
 	}
 	for g := range uint64(10000) {
 		s.enqueue(g+2, Ready, 0)

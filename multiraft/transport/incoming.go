@@ -58,6 +58,7 @@ func (t *GRPC) handleMessages(s grpc.ServerStream) error {
 	}
 	return t.serve(func() error {
 		var f wrapperspb.BytesValue
+		var envs []*multiraft.Envelope
 		for {
 			if err := s.RecvMsg(&f); err != nil {
 				if errors.Is(err, io.EOF) {
@@ -65,7 +66,16 @@ func (t *GRPC) handleMessages(s grpc.ServerStream) error {
 				}
 				return err
 			}
-			from, to, err := decodeFrame(f.GetValue(), t.accept)
+			// All are handed over together: the first would wake a worker for itself.
+			clear(envs)
+			envs = envs[:0]
+			from, to, err := decodeFrame(f.GetValue(), func(env *multiraft.Envelope) error {
+				envs = append(envs, env)
+				return nil
+			})
+			for i := 0; i < len(envs) && err == nil; i++ {
+				err = t.accept(envs[i])
+			}
 			if err == nil && to != t.o.StoreID {
 				err = errWrongStore(to, t.o.StoreID)
 			}
