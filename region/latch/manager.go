@@ -71,7 +71,7 @@ type Guard struct {
 	spans   []Span // points first, sorted by key; then ranges
 	nPoints int
 	seq     uint64
-	granted func(g *Guard, ok bool)
+	granted func(g *Guard, ok, waited bool)
 	waiting int // guards before this one that are in the way
 	mark    uint64
 	done    bool
@@ -85,10 +85,11 @@ type Guard struct {
 
 // Acquire queues a request for its spans. granted is called once: with true when
 // no earlier conflicting request is left (within this call, if there is none), or
-// with false when the manager is closed. Every guard is released in the end, also
+// with false when the manager is closed. waited says that it is called later, on the
+// goroutine of whoever was in the way. Every guard is released in the end, also
 // one that is still waiting (granted is not called any more then), but not one
 // that was refused.
-func (m *Manager) Acquire(spans []Span, granted func(g *Guard, ok bool)) *Guard {
+func (m *Manager) Acquire(spans []Span, granted func(g *Guard, ok, waited bool)) *Guard {
 	g := &Guard{spans: slices.Clone(spans), granted: granted}
 	slices.SortStableFunc(g.spans, func(a, b Span) int {
 		if a.point != b.point {
@@ -107,7 +108,7 @@ func (m *Manager) Acquire(spans []Span, granted func(g *Guard, ok bool)) *Guard 
 	if m.closed {
 		g.done = true
 		m.mu.Unlock()
-		granted(g, false)
+		granted(g, false, false)
 		return g
 	}
 	m.seq++
@@ -116,7 +117,7 @@ func (m *Manager) Acquire(spans []Span, granted func(g *Guard, ok bool)) *Guard 
 	free := g.waiting == 0
 	m.mu.Unlock()
 	if free {
-		granted(g, true)
+		granted(g, true, false)
 	}
 	return g
 }
@@ -205,7 +206,7 @@ func (m *Manager) Release(g *Guard) {
 	g.followers, g.readers = nil, nil
 	m.mu.Unlock()
 	for _, f := range ready {
-		f.granted(f, true)
+		f.granted(f, true, true)
 	}
 	for _, r := range readers {
 		r.ready(true)
@@ -266,7 +267,7 @@ func (m *Manager) Close() {
 	}
 	m.mu.Unlock()
 	for _, g := range guards {
-		g.granted(g, false)
+		g.granted(g, false, true)
 	}
 	for _, r := range readers {
 		r.ready(false)

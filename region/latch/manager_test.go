@@ -13,7 +13,7 @@ func k(s string) []byte { return []byte(s) }
 // take acquires and reports through a pointer whether it was granted.
 func take(m *Manager, spans ...Span) (*Guard, *string) {
 	state := "waiting"
-	g := m.Acquire(spans, func(_ *Guard, ok bool) {
+	g := m.Acquire(spans, func(_ *Guard, ok, _ bool) {
 		if ok {
 			state = "granted"
 		} else {
@@ -213,7 +213,7 @@ func TestRandomAgainstModel(t *testing.T) {
 					r.spans = append(r.spans, s)
 				}
 				all = append(all, r)
-				r.g = m.Acquire(r.spans, func(_ *Guard, ok bool) { r.granted = ok })
+				r.g = m.Acquire(r.spans, func(_ *Guard, ok, _ bool) { r.granted = ok })
 			} else if len(all) > 0 {
 				if r := all[rng.IntN(len(all))]; !r.done {
 					r.done = true

@@ -12,6 +12,9 @@ type Call struct {
 	req  *kvpb.Request
 	exec func(func()) // runs what goes on after a wait
 	done func(*kvpb.Response)
+	// proposed, if set, is told that the region has a proposal and sees to it that the
+	// replica is processed soon.
+	proposed func(regionID uint64)
 
 	mu       sync.Mutex
 	state    callState

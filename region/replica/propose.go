@@ -41,35 +41,45 @@ func (r *Replica) checkLocked(req *kvpb.Request, membership bool) (*leadership, 
 }
 
 // underLatches takes latches and runs evaluate with them, if the replica still
-// leads in the same term and the epoch still holds. evaluate ends in propose or
-// giveUp, which see to the guard.
+// leads in the same term and the epoch still holds. If nothing is in the way that is
+// on the caller's goroutine. evaluate ends in propose or giveUp, which see to the
+// guard.
 func (r *Replica) underLatches(c *Call, l *leadership, spans []latch.Span,
 	evaluate func(l *leadership, desc *metapb.Region, g *latch.Guard)) {
-	l.latches.Acquire(spans, func(g *latch.Guard, ok bool) {
-		c.exec(func() {
-			if !ok {
-				r.mu.Lock()
-				e := r.notLeaderLocked()
-				r.mu.Unlock()
-				c.finish(region.Response(e))
-				return
-			}
-			if c.answered() {
-				l.latches.Release(g)
-				return
-			}
-			now, desc, e := r.check(c.req, c.membership())
-			if e == nil && now != l {
-				// The term has changed, and the latches with it.
-				e = region.ServerBusy("the leadership has changed", 1)
-			}
-			if e != nil {
-				r.giveUp(c, l, g, e)
-				return
-			}
-			evaluate(l, desc, g)
-		})
+	l.latches.Acquire(spans, func(g *latch.Guard, ok, waited bool) {
+		if waited {
+			c.exec(func() { r.latched(c, l, g, ok, evaluate) })
+			return
+		}
+		r.latched(c, l, g, ok, evaluate)
 	})
+}
+
+// latched goes on with a call that has its latches, or with ok = false will not get
+// them.
+func (r *Replica) latched(c *Call, l *leadership, g *latch.Guard, ok bool,
+	evaluate func(l *leadership, desc *metapb.Region, g *latch.Guard)) {
+	if !ok {
+		r.mu.Lock()
+		e := r.notLeaderLocked()
+		r.mu.Unlock()
+		c.finish(region.Response(e))
+		return
+	}
+	if c.answered() {
+		l.latches.Release(g)
+		return
+	}
+	now, desc, e := r.check(c.req, c.membership())
+	if e == nil && now != l {
+		// The term has changed, and the latches with it.
+		e = region.ServerBusy("the leadership has changed", 1)
+	}
+	if e != nil {
+		r.giveUp(c, l, g, e)
+		return
+	}
+	evaluate(l, desc, g)
 }
 
 func (c *Call) membership() bool {
@@ -126,6 +136,10 @@ func (r *Replica) propose(l *leadership, desc *metapb.Region, p *proposal) {
 	l.asleep = false
 	r.mu.Unlock()
 	r.cfg.Counters.Proposals.Add(1)
+	if f := p.call.proposed; f != nil {
+		f(r.cfg.RegionID)
+		return
+	}
 	r.cfg.Host.Enqueue(r.cfg.RegionID, multiraft.Requests)
 }
 

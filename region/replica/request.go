@@ -12,10 +12,17 @@ import (
 // possibly before it returns. What goes on after a wait is handed to exec; nil
 // means on whatever goroutine ended the wait.
 func (r *Replica) Send(req *kvpb.Request, exec func(func()), done func(*kvpb.Response)) *Call {
+	return r.SendOneOf(req, exec, done, nil)
+}
+
+// SendOneOf is Send for one request of many: proposed is called, if it is not nil,
+// instead of Host.Enqueue when the region has a proposal that wants to be processed,
+// so that this can be asked for once for many.
+func (r *Replica) SendOneOf(req *kvpb.Request, exec func(func()), done func(*kvpb.Response), proposed func(regionID uint64)) *Call {
 	if exec == nil {
 		exec = func(f func()) { f() }
 	}
-	c := &Call{req: req, exec: exec, done: done}
+	c := &Call{req: req, exec: exec, done: done, proposed: proposed}
 	switch cmd := req.GetCmd().(type) {
 	case *kvpb.Request_Get, *kvpb.Request_BatchGet, *kvpb.Request_Scan, *kvpb.Request_ScanLocks,
 		*kvpb.Request_Validate:

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/region"
 	"github.com/quorate-db/quorate/region/replica"
@@ -21,10 +22,13 @@ const (
 	streamCallsMax = 32768
 	// answersMax bounds one message of answers.
 	answersMax = 256
-	// callersMax bounds the goroutines that a stream keeps for evaluations. More are
-	// started when they are needed, and end when they are not: the stack of one that
-	// stays has its size already.
+	// callersMax bounds the goroutines that a stream keeps for what it does not do
+	// itself. More are started when they are needed, and end when they are not: the
+	// stack of one that stays has its size already.
 	callersMax = 64
+	// shareCalls is how many calls a goroutine begins: to wake another one costs as
+	// much as to evaluate a write.
+	shareCalls = 16
 )
 
 type streamService struct {
@@ -32,9 +36,9 @@ type streamService struct {
 	s *Store
 }
 
-// Calls serves a stream of small requests. Reads are mostly done in the goroutine
-// that received them, one after the other, and their answers leave in one message.
-// Writes are evaluated each in a goroutine of its own (see goOn). What waits for
+// Calls serves a stream of small requests. The goroutine that received them does
+// what can be done at once, one after the other: it answers reads, in one message, and
+// evaluates writes. Of many it leaves a share to others (see beginAll). What waits for
 // the log, a latch or a lock is answered later by the writer goroutine.
 func (k streamService) Calls(stream grpc.BidiStreamingServer[kvpb.CallBatch, kvpb.AnswerBatch]) error {
 	c := &callStream{s: k.s, stream: stream, wake: make(chan struct{}, 1), over: make(chan struct{}), work: make(chan func())}
@@ -93,9 +97,7 @@ func (c *callStream) receive() error {
 		if full {
 			return status.Errorf(codes.ResourceExhausted, "more than %d calls under way in one stream", streamCallsMax)
 		}
-		for _, q := range batch.GetCalls() {
-			c.begin(q)
-		}
+		c.beginAll(batch.GetCalls())
 		c.mu.Lock()
 		c.mu.inRound = false
 		c.mu.Unlock()
@@ -105,19 +107,73 @@ func (c *callStream) receive() error {
 	}
 }
 
-func (c *callStream) begin(q *kvpb.Call) {
+// beginAll begins calls: a share of them here, the others elsewhere.
+func (c *callStream) beginAll(calls []*kvpb.Call) {
+	c.mu.Lock()
+	for _, q := range calls {
+		c.mu.running[q.GetId()] = nil
+	}
+	c.mu.Unlock()
+	for len(calls) > shareCalls {
+		rest := len(calls) - shareCalls
+		share := calls[rest:]
+		c.goOn(func() { c.beginShare(share) })
+		calls = calls[:rest]
+	}
+	c.beginShare(calls)
+}
+
+// beginShare begins calls and has what they propose processed together: the first
+// would wake a worker for itself.
+func (c *callStream) beginShare(calls []*kvpb.Call) {
+	p := proposals{s: c.s}
+	for _, q := range calls {
+		c.begin(q, p.add)
+	}
+	p.enqueue()
+}
+
+// proposals gathers the regions that have something to propose until enqueue is
+// called.
+type proposals struct {
+	s    *Store
+	mu   sync.Mutex
+	over bool
+	ids  []uint64
+}
+
+func (p *proposals) add(regionID uint64) {
+	p.mu.Lock()
+	over := p.over
+	if !over {
+		p.ids = append(p.ids, regionID)
+	}
+	p.mu.Unlock()
+	if over {
+		p.s.driver.Enqueue(regionID, multiraft.Requests)
+	}
+}
+
+func (p *proposals) enqueue() {
+	p.mu.Lock()
+	p.over = true
+	ids := p.ids
+	p.ids = nil
+	p.mu.Unlock()
+	p.s.driver.EnqueueAll(ids, multiraft.Requests)
+}
+
+// begin begins a call that is among the running ones.
+func (c *callStream) begin(q *kvpb.Call, proposed func(uint64)) {
 	id := q.GetId()
 	r, e := c.s.route(q.GetRequest())
 	if e != nil {
 		c.answer(id, region.Response(e))
 		return
 	}
-	c.mu.Lock()
-	c.mu.running[id] = nil
-	c.mu.Unlock()
-	call := r.Send(q.GetRequest(), c.goOn, func(resp *kvpb.Response) {
+	call := r.SendOneOf(q.GetRequest(), c.goOn, func(resp *kvpb.Response) {
 		c.answer(id, c.s.enrich(q.GetRequest(), resp))
-	})
+	}, proposed)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, still := c.mu.running[id]; still {
@@ -125,9 +181,9 @@ func (c *callStream) begin(q *kvpb.Call) {
 	}
 }
 
-// goOn runs what follows a wait, and the evaluation of writes: not on the
-// goroutine that ended the wait, which is often a worker of the scheduler, and not
-// on the one that receives, so that writes use all processors.
+// goOn runs what follows a wait, and a share of what comes: not on the goroutine that
+// ended the wait, which is often a worker of the scheduler, and not on the one that
+// receives, so that many writes use all processors.
 func (c *callStream) goOn(f func()) {
 	select {
 	case c.work <- f:

@@ -79,7 +79,6 @@ func TestCallStream(t *testing.T) {
 	if got = (<-f.out).GetAnswers(); len(got) != 1 || got[0].GetId() != 4 {
 		t.Fatalf("a read behind a write: %v", got)
 	}
-	// It is evaluated in a goroutine of its own.
 	if got = f.answers(c); len(got) != 1 || got[0].GetId() != 3 || got[0].GetResponse().GetPrewrite().GetOnePcCommitTs() == 0 {
 		t.Fatalf("the write: %v", got)
 	}
