@@ -16,9 +16,12 @@ const (
 	// ElectionTicks is how long a follower waits for its leader: 1 s, and up to
 	// twice that with the spread. Far above a LAN round trip plus a slow fsync.
 	ElectionTicks = 10
-	// HeartbeatTicks gives a follower five chances to hear from its leader
-	// before it campaigns.
-	HeartbeatTicks = 2
+	// HeartbeatTicks gives a follower that nothing else binds to its leader two
+	// chances to hear from it before it campaigns. Whether a leader's store lives is
+	// known from store to store (multiraft/liveness); what is left for a heartbeat is
+	// to find lost appends, and to tell the last commit index when writes have ended.
+	// With many groups heartbeats cost more than the writes between them.
+	HeartbeatTicks = 5
 	// MaxAppendBytes bounds an append message, so that no message holds a stream
 	// for long. One entry may be larger; it then travels alone.
 	MaxAppendBytes = 256 << 10

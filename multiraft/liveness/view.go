@@ -86,6 +86,11 @@ func (a *Acks) Note(store uint64, e Epoch) {
 	}
 }
 
+// Has reports whether Note would change nothing.
+func (a *Acks) Has(store uint64, e Epoch) bool {
+	return e.IsZero() || !e.Newer(a.epochs[store])
+}
+
 // Current reports whether the follower on a store has acknowledged in the epoch in
 // which the store supports the leader's now.
 func (a *Acks) Current(v *View, store uint64) bool {

@@ -71,27 +71,34 @@ func (r *Replica) Compact(durable uint64) {
 	r.mu.Lock()
 	again := r.mu.compacted == durable
 	r.mu.compacted = durable
+	leads := r.mu.lead != nil
 	r.mu.Unlock()
-	if again {
-		return // an idle region costs nothing
+	if again || r.keepsAll(leads, durable) {
+		return // an idle region costs nothing, and one with a short log no look
 	}
 	r.enqueueQuietly(func(rn *raft.RawNode) {
 		first, err := r.group.FirstIndex()
 		if err != nil || durable < first {
 			return
 		}
-		size := r.group.SizeBytes()
 		to := durable
-		if r.soft.state == raft.StateLeader {
-			if size <= r.logKeep {
-				rn.WithProgress(func(_ uint64, _ raft.ProgressType, p progress) { to = min(to, p.Match) })
-			}
-		} else if size <= min(logFollowerBytes, r.logKeep) {
-			return
+		if size := r.group.SizeBytes(); r.soft.state == raft.StateLeader && size <= r.logKeep {
+			rn.WithProgress(func(_ uint64, _ raft.ProgressType, p progress) { to = min(to, p.Match) })
 		}
-		if to < first+compactStep && size <= r.logKeep {
+		if r.keepsAll(r.soft.state == raft.StateLeader, to) {
 			return
 		}
 		r.compactTo(to)
 	})
+}
+
+// keepsAll reports whether a log of which the entries up to index are not needed for a
+// restart is kept as it is.
+func (r *Replica) keepsAll(leads bool, index uint64) bool {
+	size := r.group.SizeBytes()
+	if !leads && size <= min(logFollowerBytes, r.logKeep) {
+		return true
+	}
+	first, err := r.group.FirstIndex()
+	return err != nil || index < first+compactStep && size <= r.logKeep
 }

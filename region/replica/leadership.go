@@ -178,6 +178,7 @@ func (r *Replica) notLeaderLocked() *kvpb.RegionError {
 // leadership. Process and install only.
 func (r *Replica) lookAround() {
 	st := r.rn.BasicStatus()
+	r.commit, r.transferee = st.GetCommit(), st.LeadTransferee
 	now := softState{term: st.GetTerm(), leader: st.Lead, state: st.RaftState}
 	if now == r.soft {
 		return

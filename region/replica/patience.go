@@ -15,7 +15,8 @@ import (
 // with the next heartbeat:
 //
 //   - that an entry is durable here, unless it is committed or acknowledged already;
-//   - the acknowledgements behind the one that committed;
+//   - the acknowledgements behind the one that committed, and answers to heartbeats
+//     when everything was sent and nobody asked;
 //   - the new commit index, which the next append or heartbeat carries. Entries whose
 //     effect the followers must know soon, such as a split, are told at once.
 
@@ -23,7 +24,7 @@ import (
 // nothing: everything that comes is handled at once.
 type patience struct {
 	log   bool   // entries that are durable here are news to nobody
-	acks  bool   // acknowledgements up to commit are
+	acks  bool   // acknowledgements up to commit are, and answers to heartbeats
 	term  uint64 // of the leadership
 	until uint64 // commit index, of the leadership
 }
@@ -34,9 +35,21 @@ func (p *patience) withLog(m *raftpb.Message) bool {
 	return p.log && (t == raftpb.MsgStorageAppendResp || t == raftpb.MsgAppResp)
 }
 
-// withPeer reports whether a message from a peer may wait.
-func (p *patience) withPeer(m *raftpb.Message) bool {
-	return p.acks && m.GetType() == raftpb.MsgAppResp && !m.GetReject() && m.GetTerm() == p.term && m.GetIndex() <= p.until
+// withPeer reports whether a message from a peer may wait. l is what is led now.
+func (p *patience) withPeer(l *leadership, env *multiraft.Envelope) bool {
+	m := env.Message
+	if !p.acks || m.GetReject() || m.GetTerm() != p.term || l == nil || l.term != p.term {
+		return false
+	}
+	switch m.GetType() {
+	case raftpb.MsgAppResp:
+		return m.GetIndex() <= p.until
+	case raftpb.MsgHeartbeatResp:
+		// One with a context answers a read; one in a new epoch gives a lease. The next
+		// tick takes the others: that somebody lives and what he knows to be committed.
+		return len(m.GetContext()) == 0 && !l.asleep && l.acks.Has(env.FromStore, env.Epoch)
+	}
+	return false
 }
 
 // news is what a leader knows of its log beyond the RawNode. Process only.
@@ -117,13 +130,12 @@ func (r *Replica) commitCanWait(m *raftpb.Message) bool {
 // calmDown decides, at the end of Process, for what the replica need not be processed
 // again soon.
 func (r *Replica) calmDown() {
-	st := r.rn.BasicStatus()
 	var p patience
-	switch st.RaftState {
+	switch r.soft.state {
 	case raft.StateLeader:
-		n := r.newsOf(st.GetTerm())
-		p.log = n.acked <= st.GetCommit() && r.apl.index >= st.GetCommit()
-		p.acks, p.term, p.until = true, st.GetTerm(), st.GetCommit()
+		n := r.newsOf(r.soft.term)
+		p.log = n.acked <= r.commit && r.apl.index >= r.commit
+		p.acks, p.term, p.until = true, r.soft.term, r.commit
 		others := false
 		r.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr progress) {
 			if id == r.cfg.PeerID {
@@ -135,9 +147,9 @@ func (r *Replica) calmDown() {
 			}
 		})
 		p.log = p.log && others // else the own disk alone decides
-		p.acks = p.acks && st.LeadTransferee == 0
+		p.acks = p.acks && r.transferee == 0
 	case raft.StateFollower:
-		p.log = r.apl.index >= st.GetCommit()
+		p.log = r.apl.index >= r.commit
 	}
 	r.mu.Lock()
 	r.mu.patience = p
@@ -147,7 +159,7 @@ func (r *Replica) calmDown() {
 		again = again || !p.withLog(m)
 	}
 	for _, env := range r.mu.inbox {
-		again = again || !p.withPeer(env.Message)
+		again = again || !p.withPeer(r.mu.lead, env)
 	}
 	r.mu.Unlock()
 	if again {

@@ -60,10 +60,12 @@ func (r *Replica) Process(work multiraft.Work, round *multiraft.Round) {
 	r.lookAround()
 	r.proposeQueued()
 	r.askQuorum()
-	for range work.Ticks {
-		r.tick()
+	if work.Ticks > 0 {
+		for range work.Ticks {
+			r.tick()
+		}
+		r.lookAround()
 	}
-	r.lookAround()
 	for r.rn.HasReady() && !r.installingNow() {
 		r.handleReady(r.rn.Ready(), round)
 		r.lookAround()
@@ -387,7 +389,7 @@ func (r *Replica) envelope(m *raftpb.Message) *multiraft.Envelope {
 			env.Epoch = r.mu.bound.Ack(v, m.GetTo(), m.GetTerm())
 		}
 		r.mu.Unlock()
-		env.Commit = r.rn.BasicStatus().GetCommit()
+		env.Commit = r.commit
 	}
 	if desc != nil {
 		env.ConfVer, env.Version = desc.GetEpoch().GetConfVer(), desc.GetEpoch().GetVersion()

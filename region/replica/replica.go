@@ -143,6 +143,8 @@ type Replica struct {
 	timer      multiraft.ElectionTimer
 	apl        applyCursor
 	soft       softState
+	commit     uint64            // index, as of the last look; and
+	transferee uint64            // whom the leadership is being handed to
 	peerOf     map[uint64]uint64 // store of peers met in messages
 	quiet      int               // ticks without hearing from a leader
 	expects    *Incoming         // snapshot being stepped
@@ -301,7 +303,7 @@ func New(cfg Config, fresh bool) (*Replica, error) {
 	}
 	r.timer = multiraft.NewElectionTimer(cfg.Rand, cfg.Raft)
 	st := r.rn.BasicStatus()
-	r.soft = softState{term: st.GetTerm(), state: st.RaftState}
+	r.soft, r.commit = softState{term: st.GetTerm(), state: st.RaftState}, st.GetCommit()
 	r.mu.desc, r.mu.applied, r.mu.term = r.apl.desc, r.apl.appliedState, st.GetTerm()
 
 	// Rule A11: what this peer promised before a restart is forgotten, also that it
@@ -495,7 +497,7 @@ func (r *Replica) Receive(env *multiraft.Envelope) bool {
 		return false
 	}
 	r.mu.inbox = append(r.mu.inbox, env)
-	return !r.mu.patience.withPeer(env.Message) || len(r.mu.inbox) >= inboxMax/2
+	return !r.mu.patience.withPeer(r.mu.lead, env) || len(r.mu.inbox) >= inboxMax/2
 }
 
 // ReportUnreachable notes that a message to a peer was dropped.

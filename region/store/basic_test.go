@@ -3,6 +3,7 @@ package store
 import (
 	"testing"
 
+	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/region"
 )
 
@@ -36,8 +37,10 @@ func TestThreeReplicas(t *testing.T) {
 	n := c.leader(user)
 	n.put(user, "ta", "1")
 	n.wantGet(user, "ta", "1")
-	c.tick()
-	c.tick()
+	// The followers hear of the commit with a heartbeat.
+	for range multiraft.HeartbeatTicks {
+		c.tick()
+	}
 	for _, o := range c.stores {
 		if a, b := o.s.replica(user).AppliedIndex(), n.s.replica(user).AppliedIndex(); a != b {
 			t.Errorf("store %d applied %d, the leader %d", o.id, a, b)
