@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"slices"
+
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
@@ -63,22 +65,41 @@ type news struct {
 	urgent uint64
 	// acksOnly: nothing but acknowledgements and proposals came to this Process.
 	acksOnly bool
+	// was is the commit index at the beginning of this Process.
+	was uint64
 }
 
-// onlyAcks reports whether there is nothing in an inbox but acknowledged appends.
+// onlyAcks reports whether there is nothing in an inbox but acknowledged appends and
+// heartbeats.
 func onlyAcks(inbox []*multiraft.Envelope) bool {
 	for _, env := range inbox {
-		if env.Message.GetType() != raftpb.MsgAppResp || env.Message.GetReject() {
+		switch m := env.Message; {
+		case m.GetReject():
+			return false
+		case m.GetType() == raftpb.MsgHeartbeatResp && len(m.GetContext()) == 0:
+		case m.GetType() != raftpb.MsgAppResp:
 			return false
 		}
 	}
 	return true
 }
 
+// beatsLast moves the acknowledged heartbeats of an inbox behind the rest: what else
+// came from their senders may be the answer to what the library would ask them for.
+func beatsLast(inbox []*multiraft.Envelope) {
+	beat := func(env *multiraft.Envelope) int {
+		if env.Message.GetType() == raftpb.MsgHeartbeatResp {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(inbox, func(a, b *multiraft.Envelope) int { return beat(a) - beat(b) })
+}
+
 // newsOf returns what is known in this term.
 func (r *Replica) newsOf(term uint64) *news {
 	if r.news.term != term {
-		r.news = news{term: term, acksOnly: r.news.acksOnly}
+		r.news = news{term: term, acksOnly: r.news.acksOnly, was: r.news.was}
 	}
 	return &r.news
 }
@@ -109,8 +130,9 @@ func plainWrite(e *raftpb.Entry) bool {
 func (r *Replica) commitCanWait(m *raftpb.Message) bool {
 	n := r.newsOf(r.soft.term)
 	// In answer to a heartbeat's answer the library sends empty appends that find
-	// out what was lost.
-	if !n.acksOnly || r.soft.state != raft.StateLeader {
+	// out what was lost. If one of them would carry a new commit index, the next entry
+	// finds that out as well, or the answer to the next heartbeat.
+	if !n.acksOnly || r.soft.state != raft.StateLeader || m.GetCommit() <= n.was {
 		return false
 	}
 	r.mu.Lock()

@@ -34,7 +34,8 @@ func (r *Replica) Process(work multiraft.Work, round *multiraft.Round) {
 	}
 	r.mu.Lock()
 	local, inbox, ops, incoming := r.mu.local, r.mu.inbox, r.mu.ops, r.mu.incoming
-	lost := r.mu.lostPeer
+	lost, ticks := r.mu.lostPeer, work.Ticks+r.mu.owed
+	r.mu.owed = 0
 	r.mu.local, r.mu.inbox, r.mu.ops, r.mu.incoming = nil, nil, nil, nil
 	if len(lost) > 0 {
 		r.mu.lostPeer = make(map[uint64]struct{})
@@ -42,9 +43,11 @@ func (r *Replica) Process(work multiraft.Work, round *multiraft.Round) {
 	r.mu.Unlock()
 
 	r.news.acksOnly = incoming == nil && len(lost) == 0 && len(ops) == 0 && work.Ticks == 0 && onlyAcks(inbox)
+	r.news.was = r.commit
 	for _, m := range local {
 		r.stepLocal(m)
 	}
+	beatsLast(inbox)
 	for _, env := range inbox {
 		r.stepPeer(env)
 	}
@@ -60,8 +63,8 @@ func (r *Replica) Process(work multiraft.Work, round *multiraft.Round) {
 	r.lookAround()
 	r.proposeQueued()
 	r.askQuorum()
-	if work.Ticks > 0 {
-		for range work.Ticks {
+	if ticks > 0 {
+		for range ticks {
 			r.tick()
 		}
 		r.lookAround()

@@ -179,6 +179,7 @@ type Replica struct {
 		silentUntil time.Time
 		awaitsStart bool // see start.go
 		probedAt    time.Time
+		owed        int    // ticks that the next look brings, see TickDue
 		compacted   uint64 // durable index of the last compaction that was asked for
 
 		patience patience

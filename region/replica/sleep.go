@@ -33,6 +33,26 @@ func (r *Replica) WantsTick(v *liveness.View, now time.Duration) bool {
 	return !l.asleep
 }
 
+// lazyTicks is how many ticks of a leader that only waits for heartbeats to be due are
+// dealt with at a time. Not more than HeartbeatTicks: between a heartbeat and the check
+// for a quorum that is due 5 ticks later its answers must find the time to come.
+const lazyTicks = multiraft.HeartbeatTicks
+
+// TickDue is asked with each tick that the replica wants: it reports whether to process
+// it now. If not the tick counts with the next look at the replica. v and now are as
+// with WantsTick.
+func (r *Replica) TickDue(v *liveness.View, now time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l, desc := r.mu.lead, r.mu.desc
+	if l == nil || !l.ready || l.refresh || len(l.asking)+len(l.asked) > 0 || l.transferTo != 0 || l.merge != nil ||
+		desc.GetMerging() != nil || region.IsJoint(desc) || !r.leaseValidLocked(l, v, now, true) || r.mu.owed+1 >= lazyTicks {
+		return true
+	}
+	r.mu.owed++
+	return false
+}
+
 // peersThereLocked reports whether of each peer the leader knows what it has to
 // expect: its store lives, or it is down and its store is gone.
 // Requires: r.mu held, l == r.mu.lead.

@@ -100,7 +100,8 @@ func (s *Store) touch(r *replica.Replica) {
 	s.reports.todo.note(r)
 }
 
-// awake returns the groups that want the next tick, sorted.
+// awake returns the groups that want the next tick and have to be processed for it now,
+// sorted. It is called once for each tick.
 func (s *Store) awake() []uint64 {
 	v, now, trusted := s.live.look()
 	if !trusted {
@@ -117,7 +118,9 @@ func (s *Store) awake() []uint64 {
 	for _, r := range s.wakeful.take() {
 		if s.replica(r.RegionID()) == r && r.WantsTick(v, now) {
 			s.wakeful.note(r)
-			ids = append(ids, r.RegionID())
+			if r.TickDue(v, now) {
+				ids = append(ids, r.RegionID())
+			}
 		}
 	}
 	slices.Sort(ids)

@@ -5,13 +5,24 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate-db/quorate/multiraft/liveness"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region/replica"
 )
 
 // wants reports whether the region's replica on this store asks for the next tick.
-func (n *node) wants(id uint64) bool { return n.s != nil && slices.Contains(n.s.awake(), id) }
+func (n *node) wants(id uint64) bool {
+	if n.s == nil {
+		return false
+	}
+	v, now, trusted := n.s.live.look()
+	if !trusted {
+		v = &liveness.View{}
+	}
+	r := n.s.replica(id)
+	return slices.Contains(n.s.awake(), id) || r != nil && r.WantsTick(v, now) && r.Marks.Awake.Load()
+}
 
 // Who sleeps is not even asked, neither by the ticker nor by the sync loop: their
 // lists are empty however many regions there are.

@@ -38,7 +38,7 @@ func TestThreeReplicas(t *testing.T) {
 	n.put(user, "ta", "1")
 	n.wantGet(user, "ta", "1")
 	// The followers hear of the commit with a heartbeat.
-	for range multiraft.HeartbeatTicks {
+	for range 2 * multiraft.HeartbeatTicks {
 		c.tick()
 	}
 	for _, o := range c.stores {

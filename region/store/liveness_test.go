@@ -63,7 +63,14 @@ func resting(t *testing.T) (c *cluster, lead *node, others []*node) {
 // asleep reports whether no replica of the region wants a tick.
 func (c *cluster) asleep(id uint64) bool {
 	for _, n := range c.stores {
-		if n.s != nil && len(n.s.awake()) > 0 {
+		if n.s == nil {
+			continue
+		}
+		v, now, trusted := n.s.live.look()
+		if !trusted {
+			v = &liveness.View{}
+		}
+		if r := n.s.replica(id); r != nil && r.WantsTick(v, now) {
 			return false
 		}
 	}
