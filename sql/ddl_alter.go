@@ -119,6 +119,8 @@ func (d *ddl) alter(ctx context.Context, t *catalog.Table, a ast.AlterAction, ac
 		return d.columnDefault(ctx, t, a)
 	case *ast.AlterColumnNull:
 		return d.columnNull(ctx, t, a)
+	case *ast.AlterColumnType:
+		return d.columnType(ctx, t, a)
 	case *ast.DropColumn:
 		return d.dropColumn(ctx, t, a, actions)
 	case *ast.DropConstraint:
@@ -152,8 +154,6 @@ func (d *ddl) alter(ctx context.Context, t *catalog.Table, a ast.AlterAction, ac
 
 func alterName(a ast.AlterAction) string {
 	switch a.(type) {
-	case *ast.AlterColumnType:
-		return "ALTER COLUMN TYPE"
 	case *ast.AlterColumnIdentity:
 		return "ALTER COLUMN IDENTITY"
 	case *ast.RenameTo, *ast.RenameColumn, *ast.RenameConstraint:

@@ -3,11 +3,13 @@ package sql
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/plan"
 	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/sql/types"
 )
 
 // column finds a column that ALTER TABLE names.
@@ -80,6 +82,56 @@ func (d *ddl) columnNull(ctx context.Context, t *catalog.Table, a *ast.AlterColu
 	return d.changeColumn(ctx, t, c.ID, func(c *catalog.Column) { c.NotNull, c.NullRefused = false, false })
 }
 
+// columnType is ALTER COLUMN … TYPE, if no row has to change for it and a node that
+// knows the old type can read what the new one allows.
+func (d *ddl) columnType(ctx context.Context, t *catalog.Table, a *ast.AlterColumnType) error {
+	c, err := d.column(t, a.Column)
+	if err != nil {
+		return err
+	}
+	typ, err := plan.ResolveType(a.Type, d.s.planOptions(d.text, nil))
+	if err != nil {
+		return d.at(err, a.Type)
+	}
+	switch {
+	case a.Using != nil:
+		return d.at(sqlerr.Unsupported("ALTER COLUMN TYPE with USING"), a)
+	case a.Collation != nil && a.Collation.Name != "default" && a.Collation.Name != "C":
+		return d.at(sqlerr.Unsupported("collation %q", a.Collation.Name), a)
+	case c.Type.OID == typ.OID && c.Type.Typmod == typ.Typmod:
+		return nil
+	case !widens(c.Type, typ):
+		return d.at(sqlerr.Unsupported("changing a column from %s to %s, which changes its rows,", c.Type, typ), a)
+	}
+	views, err := d.viewsOn(t, c)
+	if err != nil {
+		return err
+	}
+	if len(views) > 0 {
+		return sqlerr.New(sqlerr.FeatureNotSupported, "cannot alter type of a column used by a view or rule").
+			WithDetail("rule _RETURN on view %s depends on column %q", d.relName(views[0]), c.Name)
+	}
+	return d.changeColumn(ctx, t, c.ID, func(c *catalog.Column) { c.Type = typ })
+}
+
+// widens reports whether every value of one type is one of the other, stored alike.
+func widens(from, to types.Type) bool {
+	switch {
+	case from.OID == types.OIDVarchar && to.OID == types.OIDText, from.OID == types.OIDText && to.OID == types.OIDVarchar && to.Typmod < 0:
+		return true
+	case from.OID == types.OIDVarchar && to.OID == types.OIDVarchar:
+		return to.Typmod < 0 || from.Typmod >= 0 && to.Typmod >= from.Typmod
+	case from.OID == types.OIDNumeric && to.OID == types.OIDNumeric:
+		if to.Typmod < 0 || from.Typmod < 0 {
+			return to.Typmod < 0
+		}
+		// Precision and scale, each in 16 bits above PostgreSQL's VARHDRSZ.
+		old, now := from.Typmod-4, to.Typmod-4
+		return old&0xffff == now&0xffff && now>>16 >= old>>16
+	}
+	return false
+}
+
 // indexes reports whether a column is one of an index's.
 func indexes(ix *catalog.Index, column int16) bool {
 	return slices.ContainsFunc(ix.Columns, func(k catalog.IndexColumn) bool { return k.Column == column })
@@ -110,7 +162,7 @@ func (d *ddl) dropColumn(ctx context.Context, t *catalog.Table, a *ast.DropColum
 	if !d.isNew(t) && actions > 1 {
 		return d.at(sqlerr.Unsupported("several actions in one ALTER TABLE that drops a column of an existing table"), a)
 	}
-	views, err := d.viewsOn(ctx, t, c)
+	views, err := d.viewsOn(t, c)
 	if err != nil {
 		return err
 	}
@@ -185,40 +237,22 @@ func takeColumn(ctx context.Context, ch *catalog.Change, t *catalog.Table, colum
 	return ch.PutTable(ctx, n)
 }
 
-// viewsOn finds the views that cannot be without a column: those that do not bind any
-// more when it is gone.
-func (d *ddl) viewsOn(ctx context.Context, t *catalog.Table, c *catalog.Column) (out []*catalog.Table, err error) {
-	var readers []*catalog.Table
-	for _, x := range d.snap().Tables() {
-		if x.View != nil && slices.ContainsFunc(x.View.Refs, func(r catalog.ViewRef) bool { return r.ID == t.ID }) {
-			readers = append(readers, x)
+// viewsOn finds the views that read a column of a table.
+func (d *ddl) viewsOn(t *catalog.Table, c *catalog.Column) (out []*catalog.Table, err error) {
+	for _, v := range d.snap().Tables() {
+		if v.View == nil || !slices.ContainsFunc(v.View.Refs, func(r catalog.ViewRef) bool { return r.ID == t.ID }) {
+			continue
 		}
-	}
-	if len(readers) == 0 {
-		return nil, nil
-	}
-	before := d.s.tx.snap
-	sp := d.s.tx.tx.Savepoint()
-	defer func() {
-		d.s.tx.snap = before
-		if undo := d.s.tx.tx.RollbackTo(ctx, sp, false); err == nil {
-			err = undo
-		}
-	}()
-	ch := d.s.e.catalog.Change(d.s.tx.tx, before)
-	n := t.Clone()
-	n.Indexes = slices.DeleteFunc(n.Indexes, func(ix catalog.Index) bool { return indexes(&ix, c.ID) })
-	if err := takeColumn(ctx, ch, n, c.ID); err != nil {
-		return nil, err
-	}
-	d.s.tx.snap = ch.Snapshot()
-	for _, v := range readers {
 		text := "SELECT * FROM " + plan.QuoteIdent(v.SchemaName) + "." + plan.QuoteIdent(v.Name)
 		q, err := parseQuery(text)
 		if err != nil {
 			return nil, err
 		}
-		if _, _, err := plan.NewView(d.s.planOptions(text, nil), q); err != nil {
+		pl, err := plan.New(q, d.s.planOptions(text, nil))
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(pl.Needs, func(n *plan.Need) bool { return n.Table.ID == t.ID && n.Selected[c.ID] }) {
 			out = append(out, v)
 		}
 	}
@@ -227,13 +261,14 @@ func (d *ddl) viewsOn(ctx context.Context, t *catalog.Table, c *catalog.Column) 
 
 func (d *ddl) errColumnDependents(t *catalog.Table, c *catalog.Column, views []*catalog.Table) error {
 	what := "column " + plan.QuoteIdent(c.Name) + " of table " + d.relName(t)
-	lines := ""
-	for i, v := range views {
-		if i > 0 {
-			lines += "\n"
-		}
-		lines += "view " + d.relName(v) + " depends on " + what
+	r := &removal{d: d, gone: map[catalog.ID]bool{}}
+	for _, v := range views {
+		r.note([]dependent{{what: "view " + d.relName(v), on: what, view: v}})
 	}
-	return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop %s because other objects depend on it", what).WithDetail("%s", lines).
-		WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
+	var lines []string
+	for _, x := range r.found {
+		lines = append(lines, x.what+" depends on "+x.on)
+	}
+	return sqlerr.New(sqlerr.DependentObjectsStillExist, "cannot drop %s because other objects depend on it", what).
+		WithDetail("%s", strings.Join(lines, "\n")).WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
 }

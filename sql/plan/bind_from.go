@@ -195,8 +195,11 @@ func (b *binder) relation(t *catalog.Table, alias string, n ast.Name) (Node, err
 	var wanted []int
 	for _, c := range shape {
 		i := t.ColumnIndex(c.ID)
-		if i < 0 || t.Columns[i].Dropped {
+		if i < 0 {
 			return nil, sqlerr.Internal("column %q of table %q is gone", c.Name, t.Name)
+		}
+		if t.Columns[i].Dropped {
+			continue // no view reads it, or it would be there
 		}
 		cs = append(cs, Column{Name: c.Name, Type: t.Columns[i].Type, TableOID: t.ID, AttNum: c.ID})
 		wanted = append(wanted, i)
