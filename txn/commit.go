@@ -42,9 +42,12 @@ func (t *Txn) commit(ctx context.Context, opts CommitOptions) error {
 	defer t.buf.drop()
 	if t.buf.count == 0 {
 		// Locks without writes have done their work.
-		t.releaseLocks()
-		t.c.stats.readOnly.Add(1)
-		return nil
+		err := t.endLocks(ctx)
+		t.c.count(err)
+		if err == nil {
+			t.c.stats.readOnly.Add(1)
+		}
+		return err
 	}
 	err := t.commitWrites(ctx, opts)
 	if err != nil {
@@ -67,7 +70,9 @@ func (t *Txn) commitWrites(ctx context.Context, opts CommitOptions) error {
 		// Nothing is left but the promise that some keys do not exist.
 		err := cm.checkOnly(ctx, t)
 		if err == nil {
-			t.releaseLocks()
+			err = t.endLocks(ctx)
+		}
+		if err == nil {
 			t.c.stats.readOnly.Add(1)
 		}
 		return err
@@ -153,7 +158,7 @@ func (cm *committer) collect(t *Txn) {
 			continue
 		}
 		if h := held[string(m.Key)]; h != nil {
-			m.ForUpdateTs = uint64(h.forUpdate)
+			m.ForUpdateTs, m.Held = uint64(h.forUpdate), h.mode
 			written++
 		} else {
 			m.ForUpdateTs = uint64(n.top.since)
@@ -205,7 +210,7 @@ func (cm *committer) addLocked(held map[string]*heldLock) {
 		if _, ok := written[k]; ok {
 			continue
 		}
-		m := &kvpb.Mutation{Key: []byte(k), Op: kvpb.MutationOp_LOCK_ONLY, ForUpdateTs: uint64(h.forUpdate)}
+		m := &kvpb.Mutation{Key: []byte(k), Op: kvpb.MutationOp_LOCK_ONLY, ForUpdateTs: uint64(h.forUpdate), Held: h.mode}
 		if h.mode < LockNoKeyUpdate {
 			m.Op = kvpb.MutationOp_LOCK_SHARED
 		}
@@ -245,7 +250,12 @@ func mutation(n *node) *kvpb.Mutation {
 func mutationBytes(m *kvpb.Mutation) int { return len(m.GetKey()) + len(m.GetValue()) + 16 }
 
 func (cm *committer) checkOnly(ctx context.Context, t *Txn) error {
-	keys := cm.keys
+	var keys [][]byte
+	for _, m := range cm.muts {
+		if m.Op == kvpb.MutationOp_CHECK_NOT_EXISTS {
+			keys = append(keys, m.Key)
+		}
+	}
 	t.buf.drop()
 	t.finished = false
 	got, err := t.BatchGet(ctx, keys)

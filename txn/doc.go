@@ -42,9 +42,11 @@
 //
 // A lock is a promise that may get lost with its leader. So every locked key,
 // written or not, is in the prewrite with the timestamp up to which its versions
-// are known, and a newer one ends the transaction. A key that is locked in a shared
+// are known, and a newer one ends the transaction; a transaction that writes nothing
+// has its locks checked when it releases them. A key that is locked in a shared
 // mode only becomes a durable lock for the moment of a two-phase commit, one holder
-// at a time, and leaves no record. Owners of locks give a sign of life each second
+// at a time, and leaves a trace that the locks which it excludes find. DESIGN.md has
+// the argument. Owners of locks give a sign of life each second
 // and lose them after LockTTL without one, or when their gateway is lost.
 //
 // # Lost gateways

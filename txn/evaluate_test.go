@@ -89,7 +89,7 @@ func (ev *evaluation) run(req *kvpb.Request) (*kvpb.Response, error) {
 		}
 		return &kvpb.Response{Cmd: &kvpb.Response_Lock{Lock: r}}, err
 	case *kvpb.Request_Release:
-		return &kvpb.Response{Cmd: &kvpb.Response_Release{Release: ev.release(cmd.Release)}}, nil
+		return &kvpb.Response{Cmd: &kvpb.Response_Release{Release: ev.releaseChecked(cmd.Release)}}, nil
 	case *kvpb.Request_Keep:
 		known := ev.c.rows.Keep(time.Now(), locktable.OwnerID(cmd.Keep.GetOwner().GetId()))
 		return &kvpb.Response{Cmd: &kvpb.Response_Keep{Keep: &kvpb.KeepResponse{Known: known}}}, nil
@@ -210,7 +210,7 @@ func (ev *evaluation) prewrite(req *kvpb.PrewriteRequest) (*kvpb.PrewriteRespons
 	}
 	muts := make([]mvcc.Mutation, 0, len(req.GetMutations()))
 	for _, m := range req.GetMutations() {
-		mm := mvcc.Mutation{Key: m.GetKey(), Value: m.GetValue(), ForUpdateTS: timestamp.Timestamp(m.GetForUpdateTs())}
+		mm := mvcc.Mutation{Key: m.GetKey(), Value: m.GetValue(), ForUpdateTS: timestamp.Timestamp(m.GetForUpdateTs()), Held: mvcc.Mode(m.GetHeld())}
 		switch m.GetOp() {
 		case kvpb.MutationOp_PUT:
 			mm.Kind = mvcc.Put
@@ -261,6 +261,10 @@ func (ev *evaluation) prewrite(req *kvpb.PrewriteRequest) (*kvpb.PrewriteRespons
 			return resp, nil
 		}
 		ts, err := mvcc.OnePC(ev.b, ev.b, muts, start, floor)
+		if small := (*mvcc.CommitTSTooSmallError)(nil); errors.As(err, &small) {
+			ev.raise(uint64(small.MinCommitTS))
+			return ev.prewrite(req)
+		}
 		ke, err := ev.keyError(err)
 		if err != nil {
 			return nil, err

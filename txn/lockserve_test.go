@@ -6,6 +6,8 @@ import (
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/region/locktable"
+	"github.com/quorate-db/quorate/storage/engine"
+	"github.com/quorate-db/quorate/storage/keys"
 	"github.com/quorate-db/quorate/storage/mvcc"
 )
 
@@ -55,6 +57,14 @@ func (ev *evaluation) lock(q *kvpb.LockRequest) (*kvpb.LockResponse, error) {
 			return resp, nil
 		}
 		row.Locked = true
+		for _, h := range q.GetChecks() {
+			if string(h.GetKey()) != string(key) {
+				continue
+			}
+			if err := mvcc.CheckHeld(ev.b, key, mvcc.Mode(h.GetMode()), own, timestamp.Timestamp(h.GetForUpdateTs())); err != nil {
+				return fail(err)
+			}
+		}
 		n, err := mvcc.Newest(ev.b, key, own)
 		if err != nil {
 			return fail(err)
@@ -73,6 +83,17 @@ func (ev *evaluation) lock(q *kvpb.LockRequest) (*kvpb.LockResponse, error) {
 		}
 	}
 	return resp, nil
+}
+
+func (ev *evaluation) releaseChecked(q *kvpb.ReleaseRequest) *kvpb.ReleaseResponse {
+	resp := ev.release(q)
+	for _, h := range q.GetChecks() {
+		err := mvcc.CheckHeld(ev.b, h.GetKey(), mvcc.Mode(h.GetMode()), timestamp.Timestamp(q.GetOwner()), timestamp.Timestamp(h.GetForUpdateTs()))
+		if ke, _ := ev.keyError(err); ke != nil {
+			resp.Error = ke
+		}
+	}
+	return resp
 }
 
 func (ev *evaluation) release(q *kvpb.ReleaseRequest) *kvpb.ReleaseResponse {
@@ -101,11 +122,17 @@ func (ev *evaluation) against(q *kvpb.PrewriteRequest) (kes []*kvpb.KeyError) {
 	id := locktable.OwnerID(q.GetStartTs())
 	for _, m := range q.GetMutations() {
 		mode := locktable.Update
+		if m.GetHeld() != 0 {
+			mode = locktable.Mode(m.GetHeld())
+		}
 		switch m.GetOp() {
 		case kvpb.MutationOp_CHECK_NOT_EXISTS:
 			continue
 		case kvpb.MutationOp_LOCK_SHARED:
 			mode = locktable.Share
+			if m.GetHeld() != 0 {
+				mode = locktable.Mode(m.GetHeld())
+			}
 		}
 		if own := ev.c.rows.Mode(id, string(m.GetKey())); own.Exclusive() || own != 0 && !mode.Exclusive() {
 			continue
@@ -141,4 +168,20 @@ func (ev *evaluation) validateSpans(spans []*kvpb.KeySpan, start, read, commit u
 		}
 	}
 	return nil, nil
+}
+
+// versionsOf counts the versions of a key, lock records among them.
+func (c *cluster) versionsOf(key string) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	span := keys.KindSpan(keys.KindData, keys.User(key), keys.Next(keys.User(key)))
+	it, err := c.eng.NewIter(engine.IterOptions{Lower: span.Start, Upper: span.End})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		n++
+	}
+	return n
 }

@@ -95,9 +95,22 @@ func (s *lockSet) got(key []byte, mode LockMode, forUpdate timestamp.Timestamp) 
 		h = &heldLock{forUpdate: forUpdate}
 		s.held[string(key)] = h
 	}
-	// A lock in a shared mode lets others write between the two requests; that shows
-	// as a change at the second. The later time counts then.
+	// What was there between two requests was checked by the second, or, under KEY SHARE,
+	// shows as a change at the second. The later time counts then.
 	h.mode, h.forUpdate = max(h.mode, mode), max(h.forUpdate, forUpdate)
+}
+
+// checks returns what the locks on some keys promise. A KEY SHARE that is made stronger
+// has let others write, and is left out then.
+func (s *lockSet) checks(keys [][]byte, least LockMode) (out []*kvpb.LockCheck) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range keys {
+		if h := s.held[string(k)]; h != nil && h.mode >= least {
+			out = append(out, &kvpb.LockCheck{Key: k, Mode: h.mode, ForUpdateTs: uint64(h.forUpdate)})
+		}
+	}
+	return out
 }
 
 func (s *lockSet) mode(key []byte) LockMode {
@@ -272,7 +285,7 @@ func (t *Txn) lockPart(ctx context.Context, keys [][]byte, template *kvpb.LockRe
 	for attempt := 0; len(keys) > 0; attempt++ {
 		q := &kvpb.LockRequest{
 			Owner: template.Owner, ReadTs: template.ReadTs, Mode: template.Mode, Policy: template.Policy,
-			Demand: template.Demand, Keys: keys, IgnoreLocks: ignore,
+			Demand: template.Demand, Keys: keys, IgnoreLocks: ignore, Checks: t.locks.checks(keys, LockShare),
 		}
 		resp, err := t.c.opts.Router.Send(waitCtx, &kvpb.Request{Cmd: &kvpb.Request_Lock{Lock: q}})
 		if err != nil {
@@ -401,6 +414,41 @@ func (t *Txn) releaseLocks() {
 	if err := t.c.release(ctx, t.startTS, keys, true); err != nil {
 		t.c.opts.Logger.Debug("row locks not released", "txn", uint64(t.startTS), "err", err)
 	}
+}
+
+// endLocks is releaseLocks for a transaction that commits and writes nothing. It finds
+// out whether the locks have held what they promise up to now (rule E5): if not, or if
+// that cannot be found out, the transaction has failed.
+func (t *Txn) endLocks(ctx context.Context) error {
+	keys := t.locks.keys()
+	if len(keys) == 0 {
+		return nil
+	}
+	t.c.keeper.remove(t)
+	err := t.c.perRegion(ctx, keys, limits{keys: t.c.opts.BatchKeysMax}, func(ctx context.Context, keys [][]byte) error {
+		q := &kvpb.ReleaseRequest{Owner: uint64(t.startTS), Keys: keys, All: true, Checks: t.locks.checks(keys, LockKeyShare)}
+		resp, err := t.c.sendIdempotent(ctx, &kvpb.Request{Cmd: &kvpb.Request_Release{Release: q}})
+		if err != nil {
+			return err
+		}
+		r := resp.GetRelease()
+		if r == nil {
+			return errMalformed("release", resp)
+		}
+		if ke := r.GetError(); ke != nil {
+			return keyError(ke, t.startTS)
+		}
+		return nil
+	})
+	if err == nil {
+		return nil
+	}
+	t.releaseLocks()
+	var conflict *ConflictError
+	if errors.As(err, &conflict) || ctx.Err() != nil {
+		return err
+	}
+	return &AbortedError{StartTS: t.startTS, Key: keys[0], Reason: fmt.Sprintf("its row locks could not be checked: %v", err)}
 }
 
 // release gives up locks on keys; with all set, all locks of the owner in the

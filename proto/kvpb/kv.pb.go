@@ -240,7 +240,7 @@ const (
 	MutationOp_DELETE           MutationOp = 1
 	MutationOp_LOCK_ONLY        MutationOp = 2 // leaves a lock record; conflicts like a write
 	MutationOp_CHECK_NOT_EXISTS MutationOp = 3 // writes nothing: fails if the key exists
-	MutationOp_LOCK_SHARED      MutationOp = 4 // many may hold it; conflicts with writes, leaves no record
+	MutationOp_LOCK_SHARED      MutationOp = 4 // many may hold it; leaves a trace for the locks that it excludes
 )
 
 // Enum value maps for MutationOp.
@@ -3568,14 +3568,17 @@ func (x *LockOwner) GetGateway() *Gateway {
 // reads them as they are then. It may be repeated: what the owner has is granted
 // again. It raises the region's max_ts to read_ts.
 type LockRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Owner         *LockOwner             `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
-	ReadTs        uint64                 `protobuf:"varint,2,opt,name=read_ts,json=readTs,proto3" json:"read_ts,omitempty"`
-	Mode          LockMode               `protobuf:"varint,3,opt,name=mode,proto3,enum=quorate.kv.LockMode" json:"mode,omitempty"`
-	Policy        LockPolicy             `protobuf:"varint,4,opt,name=policy,proto3,enum=quorate.kv.LockPolicy" json:"policy,omitempty"`
-	Demand        LockDemand             `protobuf:"varint,5,opt,name=demand,proto3,enum=quorate.kv.LockDemand" json:"demand,omitempty"`
-	Keys          [][]byte               `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
-	IgnoreLocks   []uint64               `protobuf:"varint,7,rep,packed,name=ignore_locks,json=ignoreLocks,proto3" json:"ignore_locks,omitempty"` // see ReadContext
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Owner       *LockOwner             `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	ReadTs      uint64                 `protobuf:"varint,2,opt,name=read_ts,json=readTs,proto3" json:"read_ts,omitempty"`
+	Mode        LockMode               `protobuf:"varint,3,opt,name=mode,proto3,enum=quorate.kv.LockMode" json:"mode,omitempty"`
+	Policy      LockPolicy             `protobuf:"varint,4,opt,name=policy,proto3,enum=quorate.kv.LockPolicy" json:"policy,omitempty"`
+	Demand      LockDemand             `protobuf:"varint,5,opt,name=demand,proto3,enum=quorate.kv.LockDemand" json:"demand,omitempty"`
+	Keys        [][]byte               `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
+	IgnoreLocks []uint64               `protobuf:"varint,7,rep,packed,name=ignore_locks,json=ignoreLocks,proto3" json:"ignore_locks,omitempty"` // see ReadContext
+	// checks are of keys that the owner has locked before, less strongly: whether those
+	// locks have kept what they promise up to now. If not the answer is a conflict.
+	Checks        []*LockCheck `protobuf:"bytes,8,rep,name=checks,proto3" json:"checks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3655,6 +3658,13 @@ func (x *LockRequest) GetKeys() [][]byte {
 func (x *LockRequest) GetIgnoreLocks() []uint64 {
 	if x != nil {
 		return x.IgnoreLocks
+	}
+	return nil
+}
+
+func (x *LockRequest) GetChecks() []*LockCheck {
+	if x != nil {
+		return x.Checks
 	}
 	return nil
 }
@@ -3808,10 +3818,13 @@ func (x *LockResponse) GetError() *KeyError {
 // ReleaseRequest gives up an owner's locks on keys; with all set, everything that
 // it has in the region, for good: the keys only say where.
 type ReleaseRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Owner         uint64                 `protobuf:"varint,1,opt,name=owner,proto3" json:"owner,omitempty"`
-	Keys          [][]byte               `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
-	All           bool                   `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Owner uint64                 `protobuf:"varint,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Keys  [][]byte               `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	All   bool                   `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`
+	// checks ask whether locks have kept what they promise up to now. If one has not,
+	// the answer says so; the locks are released in any case.
+	Checks        []*LockCheck `protobuf:"bytes,4,rep,name=checks,proto3" json:"checks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3867,15 +3880,83 @@ func (x *ReleaseRequest) GetAll() bool {
 	return false
 }
 
+func (x *ReleaseRequest) GetChecks() []*LockCheck {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
+type LockCheck struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Mode          LockMode               `protobuf:"varint,2,opt,name=mode,proto3,enum=quorate.kv.LockMode" json:"mode,omitempty"`
+	ForUpdateTs   uint64                 `protobuf:"varint,3,opt,name=for_update_ts,json=forUpdateTs,proto3" json:"for_update_ts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LockCheck) Reset() {
+	*x = LockCheck{}
+	mi := &file_kvpb_kv_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LockCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LockCheck) ProtoMessage() {}
+
+func (x *LockCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_kvpb_kv_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LockCheck.ProtoReflect.Descriptor instead.
+func (*LockCheck) Descriptor() ([]byte, []int) {
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *LockCheck) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *LockCheck) GetMode() LockMode {
+	if x != nil {
+		return x.Mode
+	}
+	return LockMode_LOCK_NONE
+}
+
+func (x *LockCheck) GetForUpdateTs() uint64 {
+	if x != nil {
+		return x.ForUpdateTs
+	}
+	return 0
+}
+
 type ReleaseResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Error         *KeyError              `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[41]
+	mi := &file_kvpb_kv_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3887,7 +3968,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[41]
+	mi := &file_kvpb_kv_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3900,7 +3981,14 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{41}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ReleaseResponse) GetError() *KeyError {
+	if x != nil {
+		return x.Error
+	}
+	return nil
 }
 
 type HeldLock struct {
@@ -3914,7 +4002,7 @@ type HeldLock struct {
 
 func (x *HeldLock) Reset() {
 	*x = HeldLock{}
-	mi := &file_kvpb_kv_proto_msgTypes[42]
+	mi := &file_kvpb_kv_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3926,7 +4014,7 @@ func (x *HeldLock) String() string {
 func (*HeldLock) ProtoMessage() {}
 
 func (x *HeldLock) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[42]
+	mi := &file_kvpb_kv_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3939,7 +4027,7 @@ func (x *HeldLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldLock.ProtoReflect.Descriptor instead.
 func (*HeldLock) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{42}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *HeldLock) GetKey() []byte {
@@ -3976,7 +4064,7 @@ type KeepRequest struct {
 
 func (x *KeepRequest) Reset() {
 	*x = KeepRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[43]
+	mi := &file_kvpb_kv_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3988,7 +4076,7 @@ func (x *KeepRequest) String() string {
 func (*KeepRequest) ProtoMessage() {}
 
 func (x *KeepRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[43]
+	mi := &file_kvpb_kv_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4001,7 +4089,7 @@ func (x *KeepRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepRequest.ProtoReflect.Descriptor instead.
 func (*KeepRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{43}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *KeepRequest) GetOwner() *LockOwner {
@@ -4035,7 +4123,7 @@ type KeepResponse struct {
 
 func (x *KeepResponse) Reset() {
 	*x = KeepResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[44]
+	mi := &file_kvpb_kv_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4047,7 +4135,7 @@ func (x *KeepResponse) String() string {
 func (*KeepResponse) ProtoMessage() {}
 
 func (x *KeepResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[44]
+	mi := &file_kvpb_kv_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4060,7 +4148,7 @@ func (x *KeepResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepResponse.ProtoReflect.Descriptor instead.
 func (*KeepResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{44}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *KeepResponse) GetKnown() bool {
@@ -4088,7 +4176,7 @@ type CarriedLocks struct {
 
 func (x *CarriedLocks) Reset() {
 	*x = CarriedLocks{}
-	mi := &file_kvpb_kv_proto_msgTypes[45]
+	mi := &file_kvpb_kv_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4100,7 +4188,7 @@ func (x *CarriedLocks) String() string {
 func (*CarriedLocks) ProtoMessage() {}
 
 func (x *CarriedLocks) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[45]
+	mi := &file_kvpb_kv_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4113,7 +4201,7 @@ func (x *CarriedLocks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CarriedLocks.ProtoReflect.Descriptor instead.
 func (*CarriedLocks) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{45}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *CarriedLocks) GetLocks() []*HeldLock {
@@ -4140,7 +4228,7 @@ type LockWaiting struct {
 
 func (x *LockWaiting) Reset() {
 	*x = LockWaiting{}
-	mi := &file_kvpb_kv_proto_msgTypes[46]
+	mi := &file_kvpb_kv_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4152,7 +4240,7 @@ func (x *LockWaiting) String() string {
 func (*LockWaiting) ProtoMessage() {}
 
 func (x *LockWaiting) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[46]
+	mi := &file_kvpb_kv_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4165,7 +4253,7 @@ func (x *LockWaiting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LockWaiting.ProtoReflect.Descriptor instead.
 func (*LockWaiting) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{46}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *LockWaiting) GetOwner() *LockOwner {
@@ -4243,7 +4331,7 @@ type LocksRequest struct {
 
 func (x *LocksRequest) Reset() {
 	*x = LocksRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[47]
+	mi := &file_kvpb_kv_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4255,7 +4343,7 @@ func (x *LocksRequest) String() string {
 func (*LocksRequest) ProtoMessage() {}
 
 func (x *LocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[47]
+	mi := &file_kvpb_kv_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4268,7 +4356,7 @@ func (x *LocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocksRequest.ProtoReflect.Descriptor instead.
 func (*LocksRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{47}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *LocksRequest) GetHeld() bool {
@@ -4295,7 +4383,7 @@ type LocksResponse struct {
 
 func (x *LocksResponse) Reset() {
 	*x = LocksResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[48]
+	mi := &file_kvpb_kv_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4307,7 +4395,7 @@ func (x *LocksResponse) String() string {
 func (*LocksResponse) ProtoMessage() {}
 
 func (x *LocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[48]
+	mi := &file_kvpb_kv_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4320,7 +4408,7 @@ func (x *LocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocksResponse.ProtoReflect.Descriptor instead.
 func (*LocksResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{48}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *LocksResponse) GetWaiting() []*LockWaiting {
@@ -4347,7 +4435,7 @@ type BreakWaitRequest struct {
 
 func (x *BreakWaitRequest) Reset() {
 	*x = BreakWaitRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[49]
+	mi := &file_kvpb_kv_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4359,7 +4447,7 @@ func (x *BreakWaitRequest) String() string {
 func (*BreakWaitRequest) ProtoMessage() {}
 
 func (x *BreakWaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[49]
+	mi := &file_kvpb_kv_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4372,7 +4460,7 @@ func (x *BreakWaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakWaitRequest.ProtoReflect.Descriptor instead.
 func (*BreakWaitRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{49}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *BreakWaitRequest) GetDeadlock() *Deadlock {
@@ -4391,7 +4479,7 @@ type BreakWaitResponse struct {
 
 func (x *BreakWaitResponse) Reset() {
 	*x = BreakWaitResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[50]
+	mi := &file_kvpb_kv_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4403,7 +4491,7 @@ func (x *BreakWaitResponse) String() string {
 func (*BreakWaitResponse) ProtoMessage() {}
 
 func (x *BreakWaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[50]
+	mi := &file_kvpb_kv_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4416,7 +4504,7 @@ func (x *BreakWaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakWaitResponse.ProtoReflect.Descriptor instead.
 func (*BreakWaitResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{50}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *BreakWaitResponse) GetBroken() bool {
@@ -4436,7 +4524,7 @@ type SupportRequest struct {
 
 func (x *SupportRequest) Reset() {
 	*x = SupportRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[51]
+	mi := &file_kvpb_kv_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4448,7 +4536,7 @@ func (x *SupportRequest) String() string {
 func (*SupportRequest) ProtoMessage() {}
 
 func (x *SupportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[51]
+	mi := &file_kvpb_kv_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4461,7 +4549,7 @@ func (x *SupportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SupportRequest.ProtoReflect.Descriptor instead.
 func (*SupportRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{51}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *SupportRequest) GetGateway() *Gateway {
@@ -4480,7 +4568,7 @@ type SupportResponse struct {
 
 func (x *SupportResponse) Reset() {
 	*x = SupportResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[52]
+	mi := &file_kvpb_kv_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4492,7 +4580,7 @@ func (x *SupportResponse) String() string {
 func (*SupportResponse) ProtoMessage() {}
 
 func (x *SupportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[52]
+	mi := &file_kvpb_kv_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4505,7 +4593,7 @@ func (x *SupportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SupportResponse.ProtoReflect.Descriptor instead.
 func (*SupportResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{52}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SupportResponse) GetSupport() Support {
@@ -4525,7 +4613,7 @@ type KeySpan struct {
 
 func (x *KeySpan) Reset() {
 	*x = KeySpan{}
-	mi := &file_kvpb_kv_proto_msgTypes[53]
+	mi := &file_kvpb_kv_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4537,7 +4625,7 @@ func (x *KeySpan) String() string {
 func (*KeySpan) ProtoMessage() {}
 
 func (x *KeySpan) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[53]
+	mi := &file_kvpb_kv_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4550,7 +4638,7 @@ func (x *KeySpan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeySpan.ProtoReflect.Descriptor instead.
 func (*KeySpan) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{53}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *KeySpan) GetStart() []byte {
@@ -4582,7 +4670,7 @@ type ValidateRequest struct {
 
 func (x *ValidateRequest) Reset() {
 	*x = ValidateRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[54]
+	mi := &file_kvpb_kv_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4594,7 +4682,7 @@ func (x *ValidateRequest) String() string {
 func (*ValidateRequest) ProtoMessage() {}
 
 func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[54]
+	mi := &file_kvpb_kv_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4607,7 +4695,7 @@ func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateRequest.ProtoReflect.Descriptor instead.
 func (*ValidateRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{54}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ValidateRequest) GetStartTs() uint64 {
@@ -4654,7 +4742,7 @@ type ValidateResponse struct {
 
 func (x *ValidateResponse) Reset() {
 	*x = ValidateResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[55]
+	mi := &file_kvpb_kv_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4666,7 +4754,7 @@ func (x *ValidateResponse) String() string {
 func (*ValidateResponse) ProtoMessage() {}
 
 func (x *ValidateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[55]
+	mi := &file_kvpb_kv_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4679,7 +4767,7 @@ func (x *ValidateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateResponse.ProtoReflect.Descriptor instead.
 func (*ValidateResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{55}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ValidateResponse) GetError() *KeyError {
@@ -4696,13 +4784,14 @@ type Mutation struct {
 	Value         []byte                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
 	Existence     Existence              `protobuf:"varint,4,opt,name=existence,proto3,enum=quorate.kv.Existence" json:"existence,omitempty"`
 	ForUpdateTs   uint64                 `protobuf:"varint,5,opt,name=for_update_ts,json=forUpdateTs,proto3" json:"for_update_ts,omitempty"` // 0: conflicts are checked against start_ts
+	Held          LockMode               `protobuf:"varint,6,opt,name=held,proto3,enum=quorate.kv.LockMode" json:"held,omitempty"`           // in which the row was locked; 0: it was not
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Mutation) Reset() {
 	*x = Mutation{}
-	mi := &file_kvpb_kv_proto_msgTypes[56]
+	mi := &file_kvpb_kv_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4714,7 +4803,7 @@ func (x *Mutation) String() string {
 func (*Mutation) ProtoMessage() {}
 
 func (x *Mutation) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[56]
+	mi := &file_kvpb_kv_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4727,7 +4816,7 @@ func (x *Mutation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mutation.ProtoReflect.Descriptor instead.
 func (*Mutation) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{56}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Mutation) GetOp() MutationOp {
@@ -4765,6 +4854,13 @@ func (x *Mutation) GetForUpdateTs() uint64 {
 	return 0
 }
 
+func (x *Mutation) GetHeld() LockMode {
+	if x != nil {
+		return x.Held
+	}
+	return LockMode_LOCK_NONE
+}
+
 // PrewriteRequest locks keys, or with one_pc commits them at once if this is
 // possible (all keys of the transaction are in this request). One_pc answers with
 // commit_ts; a region that cannot (the commit timestamp would pass max_commit_ts
@@ -4794,7 +4890,7 @@ type PrewriteRequest struct {
 
 func (x *PrewriteRequest) Reset() {
 	*x = PrewriteRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[57]
+	mi := &file_kvpb_kv_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4806,7 +4902,7 @@ func (x *PrewriteRequest) String() string {
 func (*PrewriteRequest) ProtoMessage() {}
 
 func (x *PrewriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[57]
+	mi := &file_kvpb_kv_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4819,7 +4915,7 @@ func (x *PrewriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrewriteRequest.ProtoReflect.Descriptor instead.
 func (*PrewriteRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{57}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PrewriteRequest) GetStartTs() uint64 {
@@ -4924,7 +5020,7 @@ type PrewriteResponse struct {
 
 func (x *PrewriteResponse) Reset() {
 	*x = PrewriteResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[58]
+	mi := &file_kvpb_kv_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4936,7 +5032,7 @@ func (x *PrewriteResponse) String() string {
 func (*PrewriteResponse) ProtoMessage() {}
 
 func (x *PrewriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[58]
+	mi := &file_kvpb_kv_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4949,7 +5045,7 @@ func (x *PrewriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrewriteResponse.ProtoReflect.Descriptor instead.
 func (*PrewriteResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{58}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *PrewriteResponse) GetErrors() []*KeyError {
@@ -4984,7 +5080,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[59]
+	mi := &file_kvpb_kv_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4996,7 +5092,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[59]
+	mi := &file_kvpb_kv_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5009,7 +5105,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{59}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *CommitRequest) GetStartTs() uint64 {
@@ -5042,7 +5138,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[60]
+	mi := &file_kvpb_kv_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5054,7 +5150,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[60]
+	mi := &file_kvpb_kv_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5067,7 +5163,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{60}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *CommitResponse) GetError() *KeyError {
@@ -5087,7 +5183,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[61]
+	mi := &file_kvpb_kv_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5099,7 +5195,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[61]
+	mi := &file_kvpb_kv_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5112,7 +5208,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{61}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *RollbackRequest) GetStartTs() uint64 {
@@ -5138,7 +5234,7 @@ type RollbackResponse struct {
 
 func (x *RollbackResponse) Reset() {
 	*x = RollbackResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[62]
+	mi := &file_kvpb_kv_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5150,7 +5246,7 @@ func (x *RollbackResponse) String() string {
 func (*RollbackResponse) ProtoMessage() {}
 
 func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[62]
+	mi := &file_kvpb_kv_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5163,7 +5259,7 @@ func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
 func (*RollbackResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{62}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *RollbackResponse) GetError() *KeyError {
@@ -5193,7 +5289,7 @@ type CheckTxnStatusRequest struct {
 
 func (x *CheckTxnStatusRequest) Reset() {
 	*x = CheckTxnStatusRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[63]
+	mi := &file_kvpb_kv_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5205,7 +5301,7 @@ func (x *CheckTxnStatusRequest) String() string {
 func (*CheckTxnStatusRequest) ProtoMessage() {}
 
 func (x *CheckTxnStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[63]
+	mi := &file_kvpb_kv_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5218,7 +5314,7 @@ func (x *CheckTxnStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTxnStatusRequest.ProtoReflect.Descriptor instead.
 func (*CheckTxnStatusRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{63}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *CheckTxnStatusRequest) GetPrimary() []byte {
@@ -5276,7 +5372,7 @@ type CheckTxnStatusResponse struct {
 
 func (x *CheckTxnStatusResponse) Reset() {
 	*x = CheckTxnStatusResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[64]
+	mi := &file_kvpb_kv_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5288,7 +5384,7 @@ func (x *CheckTxnStatusResponse) String() string {
 func (*CheckTxnStatusResponse) ProtoMessage() {}
 
 func (x *CheckTxnStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[64]
+	mi := &file_kvpb_kv_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5301,7 +5397,7 @@ func (x *CheckTxnStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTxnStatusResponse.ProtoReflect.Descriptor instead.
 func (*CheckTxnStatusResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{64}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *CheckTxnStatusResponse) GetState() TxnState {
@@ -5355,7 +5451,7 @@ type CheckSecondaryLocksRequest struct {
 
 func (x *CheckSecondaryLocksRequest) Reset() {
 	*x = CheckSecondaryLocksRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[65]
+	mi := &file_kvpb_kv_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5367,7 +5463,7 @@ func (x *CheckSecondaryLocksRequest) String() string {
 func (*CheckSecondaryLocksRequest) ProtoMessage() {}
 
 func (x *CheckSecondaryLocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[65]
+	mi := &file_kvpb_kv_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5380,7 +5476,7 @@ func (x *CheckSecondaryLocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSecondaryLocksRequest.ProtoReflect.Descriptor instead.
 func (*CheckSecondaryLocksRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{65}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *CheckSecondaryLocksRequest) GetStartTs() uint64 {
@@ -5423,7 +5519,7 @@ type SecondaryLock struct {
 
 func (x *SecondaryLock) Reset() {
 	*x = SecondaryLock{}
-	mi := &file_kvpb_kv_proto_msgTypes[66]
+	mi := &file_kvpb_kv_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5435,7 +5531,7 @@ func (x *SecondaryLock) String() string {
 func (*SecondaryLock) ProtoMessage() {}
 
 func (x *SecondaryLock) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[66]
+	mi := &file_kvpb_kv_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5448,7 +5544,7 @@ func (x *SecondaryLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecondaryLock.ProtoReflect.Descriptor instead.
 func (*SecondaryLock) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{66}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *SecondaryLock) GetState() TxnState {
@@ -5489,7 +5585,7 @@ type CheckSecondaryLocksResponse struct {
 
 func (x *CheckSecondaryLocksResponse) Reset() {
 	*x = CheckSecondaryLocksResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[67]
+	mi := &file_kvpb_kv_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5501,7 +5597,7 @@ func (x *CheckSecondaryLocksResponse) String() string {
 func (*CheckSecondaryLocksResponse) ProtoMessage() {}
 
 func (x *CheckSecondaryLocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[67]
+	mi := &file_kvpb_kv_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5514,7 +5610,7 @@ func (x *CheckSecondaryLocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSecondaryLocksResponse.ProtoReflect.Descriptor instead.
 func (*CheckSecondaryLocksResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{67}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *CheckSecondaryLocksResponse) GetLocks() []*SecondaryLock {
@@ -5539,7 +5635,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[68]
+	mi := &file_kvpb_kv_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5551,7 +5647,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[68]
+	mi := &file_kvpb_kv_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5564,7 +5660,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{68}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ResolveRequest) GetStartTs() uint64 {
@@ -5611,7 +5707,7 @@ type ResolveResponse struct {
 
 func (x *ResolveResponse) Reset() {
 	*x = ResolveResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[69]
+	mi := &file_kvpb_kv_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5623,7 +5719,7 @@ func (x *ResolveResponse) String() string {
 func (*ResolveResponse) ProtoMessage() {}
 
 func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[69]
+	mi := &file_kvpb_kv_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5636,7 +5732,7 @@ func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveResponse.ProtoReflect.Descriptor instead.
 func (*ResolveResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{69}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ResolveResponse) GetError() *KeyError {
@@ -5657,7 +5753,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[70]
+	mi := &file_kvpb_kv_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5669,7 +5765,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[70]
+	mi := &file_kvpb_kv_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5682,7 +5778,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{70}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *HeartbeatRequest) GetPrimary() []byte {
@@ -5716,7 +5812,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[71]
+	mi := &file_kvpb_kv_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5728,7 +5824,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[71]
+	mi := &file_kvpb_kv_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5741,7 +5837,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{71}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *HeartbeatResponse) GetError() *KeyError {
@@ -5770,7 +5866,7 @@ type ScanLocksRequest struct {
 
 func (x *ScanLocksRequest) Reset() {
 	*x = ScanLocksRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[72]
+	mi := &file_kvpb_kv_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5782,7 +5878,7 @@ func (x *ScanLocksRequest) String() string {
 func (*ScanLocksRequest) ProtoMessage() {}
 
 func (x *ScanLocksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[72]
+	mi := &file_kvpb_kv_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5795,7 +5891,7 @@ func (x *ScanLocksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanLocksRequest.ProtoReflect.Descriptor instead.
 func (*ScanLocksRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{72}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ScanLocksRequest) GetStartKey() []byte {
@@ -5837,7 +5933,7 @@ type ScanLocksResponse struct {
 
 func (x *ScanLocksResponse) Reset() {
 	*x = ScanLocksResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[73]
+	mi := &file_kvpb_kv_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5849,7 +5945,7 @@ func (x *ScanLocksResponse) String() string {
 func (*ScanLocksResponse) ProtoMessage() {}
 
 func (x *ScanLocksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[73]
+	mi := &file_kvpb_kv_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5862,7 +5958,7 @@ func (x *ScanLocksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanLocksResponse.ProtoReflect.Descriptor instead.
 func (*ScanLocksResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{73}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ScanLocksResponse) GetLocks() []*LockInfo {
@@ -5899,7 +5995,7 @@ type DeleteRangeRequest struct {
 
 func (x *DeleteRangeRequest) Reset() {
 	*x = DeleteRangeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[74]
+	mi := &file_kvpb_kv_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5911,7 +6007,7 @@ func (x *DeleteRangeRequest) String() string {
 func (*DeleteRangeRequest) ProtoMessage() {}
 
 func (x *DeleteRangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[74]
+	mi := &file_kvpb_kv_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5924,7 +6020,7 @@ func (x *DeleteRangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRangeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRangeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{74}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *DeleteRangeRequest) GetStartKey() []byte {
@@ -5949,7 +6045,7 @@ type DeleteRangeResponse struct {
 
 func (x *DeleteRangeResponse) Reset() {
 	*x = DeleteRangeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[75]
+	mi := &file_kvpb_kv_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5961,7 +6057,7 @@ func (x *DeleteRangeResponse) String() string {
 func (*DeleteRangeResponse) ProtoMessage() {}
 
 func (x *DeleteRangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[75]
+	mi := &file_kvpb_kv_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5974,7 +6070,7 @@ func (x *DeleteRangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRangeResponse.ProtoReflect.Descriptor instead.
 func (*DeleteRangeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{75}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{76}
 }
 
 type AdminRequest struct {
@@ -5997,7 +6093,7 @@ type AdminRequest struct {
 
 func (x *AdminRequest) Reset() {
 	*x = AdminRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[76]
+	mi := &file_kvpb_kv_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6009,7 +6105,7 @@ func (x *AdminRequest) String() string {
 func (*AdminRequest) ProtoMessage() {}
 
 func (x *AdminRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[76]
+	mi := &file_kvpb_kv_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6022,7 +6118,7 @@ func (x *AdminRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdminRequest.ProtoReflect.Descriptor instead.
 func (*AdminRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{76}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *AdminRequest) GetCmd() isAdminRequest_Cmd {
@@ -6191,7 +6287,7 @@ type AdminResponse struct {
 
 func (x *AdminResponse) Reset() {
 	*x = AdminResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[77]
+	mi := &file_kvpb_kv_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6203,7 +6299,7 @@ func (x *AdminResponse) String() string {
 func (*AdminResponse) ProtoMessage() {}
 
 func (x *AdminResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[77]
+	mi := &file_kvpb_kv_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6216,7 +6312,7 @@ func (x *AdminResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdminResponse.ProtoReflect.Descriptor instead.
 func (*AdminResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{77}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *AdminResponse) GetCmd() isAdminResponse_Cmd {
@@ -6380,7 +6476,7 @@ type SplitRequest struct {
 
 func (x *SplitRequest) Reset() {
 	*x = SplitRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[78]
+	mi := &file_kvpb_kv_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6392,7 +6488,7 @@ func (x *SplitRequest) String() string {
 func (*SplitRequest) ProtoMessage() {}
 
 func (x *SplitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[78]
+	mi := &file_kvpb_kv_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6405,7 +6501,7 @@ func (x *SplitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitRequest.ProtoReflect.Descriptor instead.
 func (*SplitRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{78}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *SplitRequest) GetKeys() [][]byte {
@@ -6446,7 +6542,7 @@ type NewRegion struct {
 
 func (x *NewRegion) Reset() {
 	*x = NewRegion{}
-	mi := &file_kvpb_kv_proto_msgTypes[79]
+	mi := &file_kvpb_kv_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6458,7 +6554,7 @@ func (x *NewRegion) String() string {
 func (*NewRegion) ProtoMessage() {}
 
 func (x *NewRegion) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[79]
+	mi := &file_kvpb_kv_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6471,7 +6567,7 @@ func (x *NewRegion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewRegion.ProtoReflect.Descriptor instead.
 func (*NewRegion) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{79}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *NewRegion) GetRegionId() uint64 {
@@ -6497,7 +6593,7 @@ type SplitResponse struct {
 
 func (x *SplitResponse) Reset() {
 	*x = SplitResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[80]
+	mi := &file_kvpb_kv_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6509,7 +6605,7 @@ func (x *SplitResponse) String() string {
 func (*SplitResponse) ProtoMessage() {}
 
 func (x *SplitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[80]
+	mi := &file_kvpb_kv_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6522,7 +6618,7 @@ func (x *SplitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SplitResponse.ProtoReflect.Descriptor instead.
 func (*SplitResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{80}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *SplitResponse) GetRegions() []*metapb.Region {
@@ -6544,7 +6640,7 @@ type MergeRequest struct {
 
 func (x *MergeRequest) Reset() {
 	*x = MergeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[81]
+	mi := &file_kvpb_kv_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6556,7 +6652,7 @@ func (x *MergeRequest) String() string {
 func (*MergeRequest) ProtoMessage() {}
 
 func (x *MergeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[81]
+	mi := &file_kvpb_kv_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6569,7 +6665,7 @@ func (x *MergeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeRequest.ProtoReflect.Descriptor instead.
 func (*MergeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{81}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *MergeRequest) GetSource() *metapb.Region {
@@ -6588,7 +6684,7 @@ type MergeResponse struct {
 
 func (x *MergeResponse) Reset() {
 	*x = MergeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[82]
+	mi := &file_kvpb_kv_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6600,7 +6696,7 @@ func (x *MergeResponse) String() string {
 func (*MergeResponse) ProtoMessage() {}
 
 func (x *MergeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[82]
+	mi := &file_kvpb_kv_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6613,7 +6709,7 @@ func (x *MergeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MergeResponse.ProtoReflect.Descriptor instead.
 func (*MergeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{82}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *MergeResponse) GetRegion() *metapb.Region {
@@ -6635,7 +6731,7 @@ type SettleMergeRequest struct {
 
 func (x *SettleMergeRequest) Reset() {
 	*x = SettleMergeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[83]
+	mi := &file_kvpb_kv_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6647,7 +6743,7 @@ func (x *SettleMergeRequest) String() string {
 func (*SettleMergeRequest) ProtoMessage() {}
 
 func (x *SettleMergeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[83]
+	mi := &file_kvpb_kv_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6660,7 +6756,7 @@ func (x *SettleMergeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleMergeRequest.ProtoReflect.Descriptor instead.
 func (*SettleMergeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{83}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *SettleMergeRequest) GetSourceId() uint64 {
@@ -6686,7 +6782,7 @@ type SettleMergeResponse struct {
 
 func (x *SettleMergeResponse) Reset() {
 	*x = SettleMergeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[84]
+	mi := &file_kvpb_kv_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6698,7 +6794,7 @@ func (x *SettleMergeResponse) String() string {
 func (*SettleMergeResponse) ProtoMessage() {}
 
 func (x *SettleMergeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[84]
+	mi := &file_kvpb_kv_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6711,7 +6807,7 @@ func (x *SettleMergeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleMergeResponse.ProtoReflect.Descriptor instead.
 func (*SettleMergeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{84}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *SettleMergeResponse) GetCommitted() bool {
@@ -6732,7 +6828,7 @@ type RollbackMergeRequest struct {
 
 func (x *RollbackMergeRequest) Reset() {
 	*x = RollbackMergeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[85]
+	mi := &file_kvpb_kv_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6744,7 +6840,7 @@ func (x *RollbackMergeRequest) String() string {
 func (*RollbackMergeRequest) ProtoMessage() {}
 
 func (x *RollbackMergeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[85]
+	mi := &file_kvpb_kv_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6757,7 +6853,7 @@ func (x *RollbackMergeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackMergeRequest.ProtoReflect.Descriptor instead.
 func (*RollbackMergeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{85}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *RollbackMergeRequest) GetIndex() uint64 {
@@ -6776,7 +6872,7 @@ type RollbackMergeResponse struct {
 
 func (x *RollbackMergeResponse) Reset() {
 	*x = RollbackMergeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[86]
+	mi := &file_kvpb_kv_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6788,7 +6884,7 @@ func (x *RollbackMergeResponse) String() string {
 func (*RollbackMergeResponse) ProtoMessage() {}
 
 func (x *RollbackMergeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[86]
+	mi := &file_kvpb_kv_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6801,7 +6897,7 @@ func (x *RollbackMergeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackMergeResponse.ProtoReflect.Descriptor instead.
 func (*RollbackMergeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{86}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *RollbackMergeResponse) GetRegion() *metapb.Region {
@@ -6822,7 +6918,7 @@ type SetStickyRequest struct {
 
 func (x *SetStickyRequest) Reset() {
 	*x = SetStickyRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[87]
+	mi := &file_kvpb_kv_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6834,7 +6930,7 @@ func (x *SetStickyRequest) String() string {
 func (*SetStickyRequest) ProtoMessage() {}
 
 func (x *SetStickyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[87]
+	mi := &file_kvpb_kv_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6847,7 +6943,7 @@ func (x *SetStickyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStickyRequest.ProtoReflect.Descriptor instead.
 func (*SetStickyRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{87}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *SetStickyRequest) GetSticky() bool {
@@ -6866,7 +6962,7 @@ type SetStickyResponse struct {
 
 func (x *SetStickyResponse) Reset() {
 	*x = SetStickyResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[88]
+	mi := &file_kvpb_kv_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6878,7 +6974,7 @@ func (x *SetStickyResponse) String() string {
 func (*SetStickyResponse) ProtoMessage() {}
 
 func (x *SetStickyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[88]
+	mi := &file_kvpb_kv_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6891,7 +6987,7 @@ func (x *SetStickyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStickyResponse.ProtoReflect.Descriptor instead.
 func (*SetStickyResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{88}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *SetStickyResponse) GetRegion() *metapb.Region {
@@ -6912,7 +7008,7 @@ type PrepareMerge struct {
 
 func (x *PrepareMerge) Reset() {
 	*x = PrepareMerge{}
-	mi := &file_kvpb_kv_proto_msgTypes[89]
+	mi := &file_kvpb_kv_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6924,7 +7020,7 @@ func (x *PrepareMerge) String() string {
 func (*PrepareMerge) ProtoMessage() {}
 
 func (x *PrepareMerge) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[89]
+	mi := &file_kvpb_kv_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6937,7 +7033,7 @@ func (x *PrepareMerge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareMerge.ProtoReflect.Descriptor instead.
 func (*PrepareMerge) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{89}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *PrepareMerge) GetTarget() uint64 {
@@ -6968,7 +7064,7 @@ type CommitMerge struct {
 
 func (x *CommitMerge) Reset() {
 	*x = CommitMerge{}
-	mi := &file_kvpb_kv_proto_msgTypes[90]
+	mi := &file_kvpb_kv_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6980,7 +7076,7 @@ func (x *CommitMerge) String() string {
 func (*CommitMerge) ProtoMessage() {}
 
 func (x *CommitMerge) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[90]
+	mi := &file_kvpb_kv_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6993,7 +7089,7 @@ func (x *CommitMerge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitMerge.ProtoReflect.Descriptor instead.
 func (*CommitMerge) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{90}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *CommitMerge) GetSource() *metapb.Region {
@@ -7047,7 +7143,7 @@ type TransferLeaderRequest struct {
 
 func (x *TransferLeaderRequest) Reset() {
 	*x = TransferLeaderRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[91]
+	mi := &file_kvpb_kv_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7059,7 +7155,7 @@ func (x *TransferLeaderRequest) String() string {
 func (*TransferLeaderRequest) ProtoMessage() {}
 
 func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[91]
+	mi := &file_kvpb_kv_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7072,7 +7168,7 @@ func (x *TransferLeaderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeaderRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{91}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *TransferLeaderRequest) GetToStore() uint64 {
@@ -7090,7 +7186,7 @@ type TransferLeaderResponse struct {
 
 func (x *TransferLeaderResponse) Reset() {
 	*x = TransferLeaderResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[92]
+	mi := &file_kvpb_kv_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7102,7 +7198,7 @@ func (x *TransferLeaderResponse) String() string {
 func (*TransferLeaderResponse) ProtoMessage() {}
 
 func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[92]
+	mi := &file_kvpb_kv_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7115,7 +7211,7 @@ func (x *TransferLeaderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeaderResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeaderResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{92}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{93}
 }
 
 type Change struct {
@@ -7128,7 +7224,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_kvpb_kv_proto_msgTypes[93]
+	mi := &file_kvpb_kv_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7140,7 +7236,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[93]
+	mi := &file_kvpb_kv_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7153,7 +7249,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{93}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *Change) GetType() ChangeType {
@@ -7182,7 +7278,7 @@ type ChangePeersRequest struct {
 
 func (x *ChangePeersRequest) Reset() {
 	*x = ChangePeersRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[94]
+	mi := &file_kvpb_kv_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7194,7 +7290,7 @@ func (x *ChangePeersRequest) String() string {
 func (*ChangePeersRequest) ProtoMessage() {}
 
 func (x *ChangePeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[94]
+	mi := &file_kvpb_kv_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7207,7 +7303,7 @@ func (x *ChangePeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePeersRequest.ProtoReflect.Descriptor instead.
 func (*ChangePeersRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{94}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *ChangePeersRequest) GetChanges() []*Change {
@@ -7226,7 +7322,7 @@ type ChangePeersResponse struct {
 
 func (x *ChangePeersResponse) Reset() {
 	*x = ChangePeersResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[95]
+	mi := &file_kvpb_kv_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7238,7 +7334,7 @@ func (x *ChangePeersResponse) String() string {
 func (*ChangePeersResponse) ProtoMessage() {}
 
 func (x *ChangePeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[95]
+	mi := &file_kvpb_kv_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7251,7 +7347,7 @@ func (x *ChangePeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePeersResponse.ProtoReflect.Descriptor instead.
 func (*ChangePeersResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{95}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ChangePeersResponse) GetRegion() *metapb.Region {
@@ -7273,7 +7369,7 @@ type ChecksumRequest struct {
 
 func (x *ChecksumRequest) Reset() {
 	*x = ChecksumRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[96]
+	mi := &file_kvpb_kv_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7285,7 +7381,7 @@ func (x *ChecksumRequest) String() string {
 func (*ChecksumRequest) ProtoMessage() {}
 
 func (x *ChecksumRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[96]
+	mi := &file_kvpb_kv_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7298,7 +7394,7 @@ func (x *ChecksumRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecksumRequest.ProtoReflect.Descriptor instead.
 func (*ChecksumRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{96}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ChecksumRequest) GetIndex() uint64 {
@@ -7323,7 +7419,7 @@ type ChecksumResponse struct {
 
 func (x *ChecksumResponse) Reset() {
 	*x = ChecksumResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[97]
+	mi := &file_kvpb_kv_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7335,7 +7431,7 @@ func (x *ChecksumResponse) String() string {
 func (*ChecksumResponse) ProtoMessage() {}
 
 func (x *ChecksumResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[97]
+	mi := &file_kvpb_kv_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7348,7 +7444,7 @@ func (x *ChecksumResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecksumResponse.ProtoReflect.Descriptor instead.
 func (*ChecksumResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{97}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *ChecksumResponse) GetIndex() uint64 {
@@ -7408,7 +7504,7 @@ type DescribeRequest struct {
 
 func (x *DescribeRequest) Reset() {
 	*x = DescribeRequest{}
-	mi := &file_kvpb_kv_proto_msgTypes[98]
+	mi := &file_kvpb_kv_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7420,7 +7516,7 @@ func (x *DescribeRequest) String() string {
 func (*DescribeRequest) ProtoMessage() {}
 
 func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[98]
+	mi := &file_kvpb_kv_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7433,7 +7529,7 @@ func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRequest) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{98}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{99}
 }
 
 type DescribeResponse struct {
@@ -7450,7 +7546,7 @@ type DescribeResponse struct {
 
 func (x *DescribeResponse) Reset() {
 	*x = DescribeResponse{}
-	mi := &file_kvpb_kv_proto_msgTypes[99]
+	mi := &file_kvpb_kv_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7462,7 +7558,7 @@ func (x *DescribeResponse) String() string {
 func (*DescribeResponse) ProtoMessage() {}
 
 func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[99]
+	mi := &file_kvpb_kv_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7475,7 +7571,7 @@ func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
 func (*DescribeResponse) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{99}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *DescribeResponse) GetRegion() *metapb.Region {
@@ -7532,7 +7628,7 @@ type PeerProgress struct {
 
 func (x *PeerProgress) Reset() {
 	*x = PeerProgress{}
-	mi := &file_kvpb_kv_proto_msgTypes[100]
+	mi := &file_kvpb_kv_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7544,7 +7640,7 @@ func (x *PeerProgress) String() string {
 func (*PeerProgress) ProtoMessage() {}
 
 func (x *PeerProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_kvpb_kv_proto_msgTypes[100]
+	mi := &file_kvpb_kv_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7557,7 +7653,7 @@ func (x *PeerProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerProgress.ProtoReflect.Descriptor instead.
 func (*PeerProgress) Descriptor() ([]byte, []int) {
-	return file_kvpb_kv_proto_rawDescGZIP(), []int{100}
+	return file_kvpb_kv_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *PeerProgress) GetPeerId() uint64 {
@@ -7809,7 +7905,7 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x04node\x18\x02 \x01(\rR\x04node\x12\x10\n" +
 	"\x03pid\x18\x03 \x01(\rR\x03pid\x12\x1c\n" +
 	"\tstatement\x18\x04 \x01(\tR\tstatement\x12-\n" +
-	"\agateway\x18\x05 \x01(\v2\x13.quorate.kv.GatewayR\agateway\"\x94\x02\n" +
+	"\agateway\x18\x05 \x01(\v2\x13.quorate.kv.GatewayR\agateway\"\xc3\x02\n" +
 	"\vLockRequest\x12+\n" +
 	"\x05owner\x18\x01 \x01(\v2\x15.quorate.kv.LockOwnerR\x05owner\x12\x17\n" +
 	"\aread_ts\x18\x02 \x01(\x04R\x06readTs\x12(\n" +
@@ -7817,7 +7913,8 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x06policy\x18\x04 \x01(\x0e2\x16.quorate.kv.LockPolicyR\x06policy\x12.\n" +
 	"\x06demand\x18\x05 \x01(\x0e2\x16.quorate.kv.LockDemandR\x06demand\x12\x12\n" +
 	"\x04keys\x18\x06 \x03(\fR\x04keys\x12!\n" +
-	"\fignore_locks\x18\a \x03(\x04R\vignoreLocks\"\xe5\x01\n" +
+	"\fignore_locks\x18\a \x03(\x04R\vignoreLocks\x12-\n" +
+	"\x06checks\x18\b \x03(\v2\x15.quorate.kv.LockCheckR\x06checks\"\xe5\x01\n" +
 	"\tLockedKey\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x16\n" +
 	"\x06locked\x18\x02 \x01(\bR\x06locked\x12\x14\n" +
@@ -7828,12 +7925,18 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x04busy\x18\a \x01(\v2\x15.quorate.kv.RowLockedR\x04busy\"e\n" +
 	"\fLockResponse\x12)\n" +
 	"\x04keys\x18\x01 \x03(\v2\x15.quorate.kv.LockedKeyR\x04keys\x12*\n" +
-	"\x05error\x18\x02 \x01(\v2\x14.quorate.kv.KeyErrorR\x05error\"L\n" +
+	"\x05error\x18\x02 \x01(\v2\x14.quorate.kv.KeyErrorR\x05error\"{\n" +
 	"\x0eReleaseRequest\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\x04R\x05owner\x12\x12\n" +
 	"\x04keys\x18\x02 \x03(\fR\x04keys\x12\x10\n" +
-	"\x03all\x18\x03 \x01(\bR\x03all\"\x11\n" +
-	"\x0fReleaseResponse\"s\n" +
+	"\x03all\x18\x03 \x01(\bR\x03all\x12-\n" +
+	"\x06checks\x18\x04 \x03(\v2\x15.quorate.kv.LockCheckR\x06checks\"k\n" +
+	"\tLockCheck\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12(\n" +
+	"\x04mode\x18\x02 \x01(\x0e2\x14.quorate.kv.LockModeR\x04mode\x12\"\n" +
+	"\rfor_update_ts\x18\x03 \x01(\x04R\vforUpdateTs\"=\n" +
+	"\x0fReleaseResponse\x12*\n" +
+	"\x05error\x18\x01 \x01(\v2\x14.quorate.kv.KeyErrorR\x05error\"s\n" +
 	"\bHeldLock\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12(\n" +
 	"\x04mode\x18\x02 \x01(\x0e2\x14.quorate.kv.LockModeR\x04mode\x12+\n" +
@@ -7881,13 +7984,14 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x05spans\x18\x04 \x03(\v2\x13.quorate.kv.KeySpanR\x05spans\x12!\n" +
 	"\fignore_locks\x18\x05 \x03(\x04R\vignoreLocks\">\n" +
 	"\x10ValidateResponse\x12*\n" +
-	"\x05error\x18\x01 \x01(\v2\x14.quorate.kv.KeyErrorR\x05error\"\xb3\x01\n" +
+	"\x05error\x18\x01 \x01(\v2\x14.quorate.kv.KeyErrorR\x05error\"\xdd\x01\n" +
 	"\bMutation\x12&\n" +
 	"\x02op\x18\x01 \x01(\x0e2\x16.quorate.kv.MutationOpR\x02op\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\fR\x05value\x123\n" +
 	"\texistence\x18\x04 \x01(\x0e2\x15.quorate.kv.ExistenceR\texistence\x12\"\n" +
-	"\rfor_update_ts\x18\x05 \x01(\x04R\vforUpdateTs\"\xb6\x03\n" +
+	"\rfor_update_ts\x18\x05 \x01(\x04R\vforUpdateTs\x12(\n" +
+	"\x04held\x18\x06 \x01(\x0e2\x14.quorate.kv.LockModeR\x04held\"\xb6\x03\n" +
 	"\x0fPrewriteRequest\x12\x19\n" +
 	"\bstart_ts\x18\x01 \x01(\x04R\astartTs\x12\x18\n" +
 	"\aprimary\x18\x02 \x01(\fR\aprimary\x122\n" +
@@ -8136,7 +8240,7 @@ func file_kvpb_kv_proto_rawDescGZIP() []byte {
 }
 
 var file_kvpb_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_kvpb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 101)
+var file_kvpb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 102)
 var file_kvpb_kv_proto_goTypes = []any{
 	(LockMode)(0),                       // 0: quorate.kv.LockMode
 	(LockPolicy)(0),                     // 1: quorate.kv.LockPolicy
@@ -8187,115 +8291,116 @@ var file_kvpb_kv_proto_goTypes = []any{
 	(*LockedKey)(nil),                   // 46: quorate.kv.LockedKey
 	(*LockResponse)(nil),                // 47: quorate.kv.LockResponse
 	(*ReleaseRequest)(nil),              // 48: quorate.kv.ReleaseRequest
-	(*ReleaseResponse)(nil),             // 49: quorate.kv.ReleaseResponse
-	(*HeldLock)(nil),                    // 50: quorate.kv.HeldLock
-	(*KeepRequest)(nil),                 // 51: quorate.kv.KeepRequest
-	(*KeepResponse)(nil),                // 52: quorate.kv.KeepResponse
-	(*CarriedLocks)(nil),                // 53: quorate.kv.CarriedLocks
-	(*LockWaiting)(nil),                 // 54: quorate.kv.LockWaiting
-	(*LocksRequest)(nil),                // 55: quorate.kv.LocksRequest
-	(*LocksResponse)(nil),               // 56: quorate.kv.LocksResponse
-	(*BreakWaitRequest)(nil),            // 57: quorate.kv.BreakWaitRequest
-	(*BreakWaitResponse)(nil),           // 58: quorate.kv.BreakWaitResponse
-	(*SupportRequest)(nil),              // 59: quorate.kv.SupportRequest
-	(*SupportResponse)(nil),             // 60: quorate.kv.SupportResponse
-	(*KeySpan)(nil),                     // 61: quorate.kv.KeySpan
-	(*ValidateRequest)(nil),             // 62: quorate.kv.ValidateRequest
-	(*ValidateResponse)(nil),            // 63: quorate.kv.ValidateResponse
-	(*Mutation)(nil),                    // 64: quorate.kv.Mutation
-	(*PrewriteRequest)(nil),             // 65: quorate.kv.PrewriteRequest
-	(*PrewriteResponse)(nil),            // 66: quorate.kv.PrewriteResponse
-	(*CommitRequest)(nil),               // 67: quorate.kv.CommitRequest
-	(*CommitResponse)(nil),              // 68: quorate.kv.CommitResponse
-	(*RollbackRequest)(nil),             // 69: quorate.kv.RollbackRequest
-	(*RollbackResponse)(nil),            // 70: quorate.kv.RollbackResponse
-	(*CheckTxnStatusRequest)(nil),       // 71: quorate.kv.CheckTxnStatusRequest
-	(*CheckTxnStatusResponse)(nil),      // 72: quorate.kv.CheckTxnStatusResponse
-	(*CheckSecondaryLocksRequest)(nil),  // 73: quorate.kv.CheckSecondaryLocksRequest
-	(*SecondaryLock)(nil),               // 74: quorate.kv.SecondaryLock
-	(*CheckSecondaryLocksResponse)(nil), // 75: quorate.kv.CheckSecondaryLocksResponse
-	(*ResolveRequest)(nil),              // 76: quorate.kv.ResolveRequest
-	(*ResolveResponse)(nil),             // 77: quorate.kv.ResolveResponse
-	(*HeartbeatRequest)(nil),            // 78: quorate.kv.HeartbeatRequest
-	(*HeartbeatResponse)(nil),           // 79: quorate.kv.HeartbeatResponse
-	(*ScanLocksRequest)(nil),            // 80: quorate.kv.ScanLocksRequest
-	(*ScanLocksResponse)(nil),           // 81: quorate.kv.ScanLocksResponse
-	(*DeleteRangeRequest)(nil),          // 82: quorate.kv.DeleteRangeRequest
-	(*DeleteRangeResponse)(nil),         // 83: quorate.kv.DeleteRangeResponse
-	(*AdminRequest)(nil),                // 84: quorate.kv.AdminRequest
-	(*AdminResponse)(nil),               // 85: quorate.kv.AdminResponse
-	(*SplitRequest)(nil),                // 86: quorate.kv.SplitRequest
-	(*NewRegion)(nil),                   // 87: quorate.kv.NewRegion
-	(*SplitResponse)(nil),               // 88: quorate.kv.SplitResponse
-	(*MergeRequest)(nil),                // 89: quorate.kv.MergeRequest
-	(*MergeResponse)(nil),               // 90: quorate.kv.MergeResponse
-	(*SettleMergeRequest)(nil),          // 91: quorate.kv.SettleMergeRequest
-	(*SettleMergeResponse)(nil),         // 92: quorate.kv.SettleMergeResponse
-	(*RollbackMergeRequest)(nil),        // 93: quorate.kv.RollbackMergeRequest
-	(*RollbackMergeResponse)(nil),       // 94: quorate.kv.RollbackMergeResponse
-	(*SetStickyRequest)(nil),            // 95: quorate.kv.SetStickyRequest
-	(*SetStickyResponse)(nil),           // 96: quorate.kv.SetStickyResponse
-	(*PrepareMerge)(nil),                // 97: quorate.kv.PrepareMerge
-	(*CommitMerge)(nil),                 // 98: quorate.kv.CommitMerge
-	(*TransferLeaderRequest)(nil),       // 99: quorate.kv.TransferLeaderRequest
-	(*TransferLeaderResponse)(nil),      // 100: quorate.kv.TransferLeaderResponse
-	(*Change)(nil),                      // 101: quorate.kv.Change
-	(*ChangePeersRequest)(nil),          // 102: quorate.kv.ChangePeersRequest
-	(*ChangePeersResponse)(nil),         // 103: quorate.kv.ChangePeersResponse
-	(*ChecksumRequest)(nil),             // 104: quorate.kv.ChecksumRequest
-	(*ChecksumResponse)(nil),            // 105: quorate.kv.ChecksumResponse
-	(*DescribeRequest)(nil),             // 106: quorate.kv.DescribeRequest
-	(*DescribeResponse)(nil),            // 107: quorate.kv.DescribeResponse
-	(*PeerProgress)(nil),                // 108: quorate.kv.PeerProgress
-	(*metapb.Epoch)(nil),                // 109: quorate.meta.Epoch
-	(*metapb.Peer)(nil),                 // 110: quorate.meta.Peer
-	(*metapb.Region)(nil),               // 111: quorate.meta.Region
-	(*metapb.Merging)(nil),              // 112: quorate.meta.Merging
+	(*LockCheck)(nil),                   // 49: quorate.kv.LockCheck
+	(*ReleaseResponse)(nil),             // 50: quorate.kv.ReleaseResponse
+	(*HeldLock)(nil),                    // 51: quorate.kv.HeldLock
+	(*KeepRequest)(nil),                 // 52: quorate.kv.KeepRequest
+	(*KeepResponse)(nil),                // 53: quorate.kv.KeepResponse
+	(*CarriedLocks)(nil),                // 54: quorate.kv.CarriedLocks
+	(*LockWaiting)(nil),                 // 55: quorate.kv.LockWaiting
+	(*LocksRequest)(nil),                // 56: quorate.kv.LocksRequest
+	(*LocksResponse)(nil),               // 57: quorate.kv.LocksResponse
+	(*BreakWaitRequest)(nil),            // 58: quorate.kv.BreakWaitRequest
+	(*BreakWaitResponse)(nil),           // 59: quorate.kv.BreakWaitResponse
+	(*SupportRequest)(nil),              // 60: quorate.kv.SupportRequest
+	(*SupportResponse)(nil),             // 61: quorate.kv.SupportResponse
+	(*KeySpan)(nil),                     // 62: quorate.kv.KeySpan
+	(*ValidateRequest)(nil),             // 63: quorate.kv.ValidateRequest
+	(*ValidateResponse)(nil),            // 64: quorate.kv.ValidateResponse
+	(*Mutation)(nil),                    // 65: quorate.kv.Mutation
+	(*PrewriteRequest)(nil),             // 66: quorate.kv.PrewriteRequest
+	(*PrewriteResponse)(nil),            // 67: quorate.kv.PrewriteResponse
+	(*CommitRequest)(nil),               // 68: quorate.kv.CommitRequest
+	(*CommitResponse)(nil),              // 69: quorate.kv.CommitResponse
+	(*RollbackRequest)(nil),             // 70: quorate.kv.RollbackRequest
+	(*RollbackResponse)(nil),            // 71: quorate.kv.RollbackResponse
+	(*CheckTxnStatusRequest)(nil),       // 72: quorate.kv.CheckTxnStatusRequest
+	(*CheckTxnStatusResponse)(nil),      // 73: quorate.kv.CheckTxnStatusResponse
+	(*CheckSecondaryLocksRequest)(nil),  // 74: quorate.kv.CheckSecondaryLocksRequest
+	(*SecondaryLock)(nil),               // 75: quorate.kv.SecondaryLock
+	(*CheckSecondaryLocksResponse)(nil), // 76: quorate.kv.CheckSecondaryLocksResponse
+	(*ResolveRequest)(nil),              // 77: quorate.kv.ResolveRequest
+	(*ResolveResponse)(nil),             // 78: quorate.kv.ResolveResponse
+	(*HeartbeatRequest)(nil),            // 79: quorate.kv.HeartbeatRequest
+	(*HeartbeatResponse)(nil),           // 80: quorate.kv.HeartbeatResponse
+	(*ScanLocksRequest)(nil),            // 81: quorate.kv.ScanLocksRequest
+	(*ScanLocksResponse)(nil),           // 82: quorate.kv.ScanLocksResponse
+	(*DeleteRangeRequest)(nil),          // 83: quorate.kv.DeleteRangeRequest
+	(*DeleteRangeResponse)(nil),         // 84: quorate.kv.DeleteRangeResponse
+	(*AdminRequest)(nil),                // 85: quorate.kv.AdminRequest
+	(*AdminResponse)(nil),               // 86: quorate.kv.AdminResponse
+	(*SplitRequest)(nil),                // 87: quorate.kv.SplitRequest
+	(*NewRegion)(nil),                   // 88: quorate.kv.NewRegion
+	(*SplitResponse)(nil),               // 89: quorate.kv.SplitResponse
+	(*MergeRequest)(nil),                // 90: quorate.kv.MergeRequest
+	(*MergeResponse)(nil),               // 91: quorate.kv.MergeResponse
+	(*SettleMergeRequest)(nil),          // 92: quorate.kv.SettleMergeRequest
+	(*SettleMergeResponse)(nil),         // 93: quorate.kv.SettleMergeResponse
+	(*RollbackMergeRequest)(nil),        // 94: quorate.kv.RollbackMergeRequest
+	(*RollbackMergeResponse)(nil),       // 95: quorate.kv.RollbackMergeResponse
+	(*SetStickyRequest)(nil),            // 96: quorate.kv.SetStickyRequest
+	(*SetStickyResponse)(nil),           // 97: quorate.kv.SetStickyResponse
+	(*PrepareMerge)(nil),                // 98: quorate.kv.PrepareMerge
+	(*CommitMerge)(nil),                 // 99: quorate.kv.CommitMerge
+	(*TransferLeaderRequest)(nil),       // 100: quorate.kv.TransferLeaderRequest
+	(*TransferLeaderResponse)(nil),      // 101: quorate.kv.TransferLeaderResponse
+	(*Change)(nil),                      // 102: quorate.kv.Change
+	(*ChangePeersRequest)(nil),          // 103: quorate.kv.ChangePeersRequest
+	(*ChangePeersResponse)(nil),         // 104: quorate.kv.ChangePeersResponse
+	(*ChecksumRequest)(nil),             // 105: quorate.kv.ChecksumRequest
+	(*ChecksumResponse)(nil),            // 106: quorate.kv.ChecksumResponse
+	(*DescribeRequest)(nil),             // 107: quorate.kv.DescribeRequest
+	(*DescribeResponse)(nil),            // 108: quorate.kv.DescribeResponse
+	(*PeerProgress)(nil),                // 109: quorate.kv.PeerProgress
+	(*metapb.Epoch)(nil),                // 110: quorate.meta.Epoch
+	(*metapb.Peer)(nil),                 // 111: quorate.meta.Peer
+	(*metapb.Region)(nil),               // 112: quorate.meta.Region
+	(*metapb.Merging)(nil),              // 113: quorate.meta.Merging
 }
 var file_kvpb_kv_proto_depIdxs = []int32{
-	109, // 0: quorate.kv.Header.epoch:type_name -> quorate.meta.Epoch
+	110, // 0: quorate.kv.Header.epoch:type_name -> quorate.meta.Epoch
 	8,   // 1: quorate.kv.Request.header:type_name -> quorate.kv.Header
 	37,  // 2: quorate.kv.Request.get:type_name -> quorate.kv.GetRequest
 	39,  // 3: quorate.kv.Request.batch_get:type_name -> quorate.kv.BatchGetRequest
 	42,  // 4: quorate.kv.Request.scan:type_name -> quorate.kv.ScanRequest
-	65,  // 5: quorate.kv.Request.prewrite:type_name -> quorate.kv.PrewriteRequest
-	67,  // 6: quorate.kv.Request.commit:type_name -> quorate.kv.CommitRequest
-	69,  // 7: quorate.kv.Request.rollback:type_name -> quorate.kv.RollbackRequest
-	71,  // 8: quorate.kv.Request.check_txn_status:type_name -> quorate.kv.CheckTxnStatusRequest
-	76,  // 9: quorate.kv.Request.resolve:type_name -> quorate.kv.ResolveRequest
-	78,  // 10: quorate.kv.Request.heartbeat:type_name -> quorate.kv.HeartbeatRequest
-	80,  // 11: quorate.kv.Request.scan_locks:type_name -> quorate.kv.ScanLocksRequest
-	82,  // 12: quorate.kv.Request.delete_range:type_name -> quorate.kv.DeleteRangeRequest
+	66,  // 5: quorate.kv.Request.prewrite:type_name -> quorate.kv.PrewriteRequest
+	68,  // 6: quorate.kv.Request.commit:type_name -> quorate.kv.CommitRequest
+	70,  // 7: quorate.kv.Request.rollback:type_name -> quorate.kv.RollbackRequest
+	72,  // 8: quorate.kv.Request.check_txn_status:type_name -> quorate.kv.CheckTxnStatusRequest
+	77,  // 9: quorate.kv.Request.resolve:type_name -> quorate.kv.ResolveRequest
+	79,  // 10: quorate.kv.Request.heartbeat:type_name -> quorate.kv.HeartbeatRequest
+	81,  // 11: quorate.kv.Request.scan_locks:type_name -> quorate.kv.ScanLocksRequest
+	83,  // 12: quorate.kv.Request.delete_range:type_name -> quorate.kv.DeleteRangeRequest
 	45,  // 13: quorate.kv.Request.lock:type_name -> quorate.kv.LockRequest
 	48,  // 14: quorate.kv.Request.release:type_name -> quorate.kv.ReleaseRequest
-	51,  // 15: quorate.kv.Request.keep:type_name -> quorate.kv.KeepRequest
-	62,  // 16: quorate.kv.Request.validate:type_name -> quorate.kv.ValidateRequest
-	55,  // 17: quorate.kv.Request.locks:type_name -> quorate.kv.LocksRequest
-	57,  // 18: quorate.kv.Request.break_wait:type_name -> quorate.kv.BreakWaitRequest
-	59,  // 19: quorate.kv.Request.support:type_name -> quorate.kv.SupportRequest
-	73,  // 20: quorate.kv.Request.check_secondary_locks:type_name -> quorate.kv.CheckSecondaryLocksRequest
-	84,  // 21: quorate.kv.Request.admin:type_name -> quorate.kv.AdminRequest
+	52,  // 15: quorate.kv.Request.keep:type_name -> quorate.kv.KeepRequest
+	63,  // 16: quorate.kv.Request.validate:type_name -> quorate.kv.ValidateRequest
+	56,  // 17: quorate.kv.Request.locks:type_name -> quorate.kv.LocksRequest
+	58,  // 18: quorate.kv.Request.break_wait:type_name -> quorate.kv.BreakWaitRequest
+	60,  // 19: quorate.kv.Request.support:type_name -> quorate.kv.SupportRequest
+	74,  // 20: quorate.kv.Request.check_secondary_locks:type_name -> quorate.kv.CheckSecondaryLocksRequest
+	85,  // 21: quorate.kv.Request.admin:type_name -> quorate.kv.AdminRequest
 	11,  // 22: quorate.kv.Response.region_error:type_name -> quorate.kv.RegionError
 	38,  // 23: quorate.kv.Response.get:type_name -> quorate.kv.GetResponse
 	41,  // 24: quorate.kv.Response.batch_get:type_name -> quorate.kv.BatchGetResponse
 	43,  // 25: quorate.kv.Response.scan:type_name -> quorate.kv.ScanResponse
-	66,  // 26: quorate.kv.Response.prewrite:type_name -> quorate.kv.PrewriteResponse
-	68,  // 27: quorate.kv.Response.commit:type_name -> quorate.kv.CommitResponse
-	70,  // 28: quorate.kv.Response.rollback:type_name -> quorate.kv.RollbackResponse
-	72,  // 29: quorate.kv.Response.check_txn_status:type_name -> quorate.kv.CheckTxnStatusResponse
-	77,  // 30: quorate.kv.Response.resolve:type_name -> quorate.kv.ResolveResponse
-	79,  // 31: quorate.kv.Response.heartbeat:type_name -> quorate.kv.HeartbeatResponse
-	81,  // 32: quorate.kv.Response.scan_locks:type_name -> quorate.kv.ScanLocksResponse
-	83,  // 33: quorate.kv.Response.delete_range:type_name -> quorate.kv.DeleteRangeResponse
+	67,  // 26: quorate.kv.Response.prewrite:type_name -> quorate.kv.PrewriteResponse
+	69,  // 27: quorate.kv.Response.commit:type_name -> quorate.kv.CommitResponse
+	71,  // 28: quorate.kv.Response.rollback:type_name -> quorate.kv.RollbackResponse
+	73,  // 29: quorate.kv.Response.check_txn_status:type_name -> quorate.kv.CheckTxnStatusResponse
+	78,  // 30: quorate.kv.Response.resolve:type_name -> quorate.kv.ResolveResponse
+	80,  // 31: quorate.kv.Response.heartbeat:type_name -> quorate.kv.HeartbeatResponse
+	82,  // 32: quorate.kv.Response.scan_locks:type_name -> quorate.kv.ScanLocksResponse
+	84,  // 33: quorate.kv.Response.delete_range:type_name -> quorate.kv.DeleteRangeResponse
 	47,  // 34: quorate.kv.Response.lock:type_name -> quorate.kv.LockResponse
-	49,  // 35: quorate.kv.Response.release:type_name -> quorate.kv.ReleaseResponse
-	52,  // 36: quorate.kv.Response.keep:type_name -> quorate.kv.KeepResponse
-	63,  // 37: quorate.kv.Response.validate:type_name -> quorate.kv.ValidateResponse
-	56,  // 38: quorate.kv.Response.locks:type_name -> quorate.kv.LocksResponse
-	58,  // 39: quorate.kv.Response.break_wait:type_name -> quorate.kv.BreakWaitResponse
-	60,  // 40: quorate.kv.Response.support:type_name -> quorate.kv.SupportResponse
-	75,  // 41: quorate.kv.Response.check_secondary_locks:type_name -> quorate.kv.CheckSecondaryLocksResponse
-	85,  // 42: quorate.kv.Response.admin:type_name -> quorate.kv.AdminResponse
+	50,  // 35: quorate.kv.Response.release:type_name -> quorate.kv.ReleaseResponse
+	53,  // 36: quorate.kv.Response.keep:type_name -> quorate.kv.KeepResponse
+	64,  // 37: quorate.kv.Response.validate:type_name -> quorate.kv.ValidateResponse
+	57,  // 38: quorate.kv.Response.locks:type_name -> quorate.kv.LocksResponse
+	59,  // 39: quorate.kv.Response.break_wait:type_name -> quorate.kv.BreakWaitResponse
+	61,  // 40: quorate.kv.Response.support:type_name -> quorate.kv.SupportResponse
+	76,  // 41: quorate.kv.Response.check_secondary_locks:type_name -> quorate.kv.CheckSecondaryLocksResponse
+	86,  // 42: quorate.kv.Response.admin:type_name -> quorate.kv.AdminResponse
 	12,  // 43: quorate.kv.RegionError.not_leader:type_name -> quorate.kv.NotLeader
 	13,  // 44: quorate.kv.RegionError.epoch_not_match:type_name -> quorate.kv.EpochNotMatch
 	14,  // 45: quorate.kv.RegionError.region_not_found:type_name -> quorate.kv.RegionNotFound
@@ -8306,9 +8411,9 @@ var file_kvpb_kv_proto_depIdxs = []int32{
 	19,  // 50: quorate.kv.RegionError.entry_too_large:type_name -> quorate.kv.EntryTooLarge
 	20,  // 51: quorate.kv.RegionError.unavailable:type_name -> quorate.kv.Unavailable
 	21,  // 52: quorate.kv.RegionError.disk_full:type_name -> quorate.kv.DiskFull
-	110, // 53: quorate.kv.NotLeader.leader:type_name -> quorate.meta.Peer
-	111, // 54: quorate.kv.EpochNotMatch.current:type_name -> quorate.meta.Region
-	111, // 55: quorate.kv.KeyNotInRegion.region:type_name -> quorate.meta.Region
+	111, // 53: quorate.kv.NotLeader.leader:type_name -> quorate.meta.Peer
+	112, // 54: quorate.kv.EpochNotMatch.current:type_name -> quorate.meta.Region
+	112, // 55: quorate.kv.KeyNotInRegion.region:type_name -> quorate.meta.Region
 	4,   // 56: quorate.kv.LockInfo.op:type_name -> quorate.kv.MutationOp
 	23,  // 57: quorate.kv.LockInfo.gateway:type_name -> quorate.kv.Gateway
 	22,  // 58: quorate.kv.KeyError.locked:type_name -> quorate.kv.LockInfo
@@ -8325,7 +8430,7 @@ var file_kvpb_kv_proto_depIdxs = []int32{
 	35,  // 69: quorate.kv.KeyError.owner_ended:type_name -> quorate.kv.OwnerEnded
 	44,  // 70: quorate.kv.RowLocked.holder:type_name -> quorate.kv.LockOwner
 	0,   // 71: quorate.kv.RowLocked.mode:type_name -> quorate.kv.LockMode
-	54,  // 72: quorate.kv.Deadlock.circle:type_name -> quorate.kv.LockWaiting
+	55,  // 72: quorate.kv.Deadlock.circle:type_name -> quorate.kv.LockWaiting
 	36,  // 73: quorate.kv.GetRequest.read:type_name -> quorate.kv.ReadContext
 	24,  // 74: quorate.kv.GetResponse.error:type_name -> quorate.kv.KeyError
 	36,  // 75: quorate.kv.BatchGetRequest.read:type_name -> quorate.kv.ReadContext
@@ -8339,84 +8444,89 @@ var file_kvpb_kv_proto_depIdxs = []int32{
 	0,   // 83: quorate.kv.LockRequest.mode:type_name -> quorate.kv.LockMode
 	1,   // 84: quorate.kv.LockRequest.policy:type_name -> quorate.kv.LockPolicy
 	2,   // 85: quorate.kv.LockRequest.demand:type_name -> quorate.kv.LockDemand
-	25,  // 86: quorate.kv.LockedKey.changed:type_name -> quorate.kv.WriteConflict
-	33,  // 87: quorate.kv.LockedKey.busy:type_name -> quorate.kv.RowLocked
-	46,  // 88: quorate.kv.LockResponse.keys:type_name -> quorate.kv.LockedKey
-	24,  // 89: quorate.kv.LockResponse.error:type_name -> quorate.kv.KeyError
-	0,   // 90: quorate.kv.HeldLock.mode:type_name -> quorate.kv.LockMode
-	44,  // 91: quorate.kv.HeldLock.owner:type_name -> quorate.kv.LockOwner
-	44,  // 92: quorate.kv.KeepRequest.owner:type_name -> quorate.kv.LockOwner
-	50,  // 93: quorate.kv.KeepRequest.locks:type_name -> quorate.kv.HeldLock
-	50,  // 94: quorate.kv.CarriedLocks.locks:type_name -> quorate.kv.HeldLock
-	44,  // 95: quorate.kv.LockWaiting.owner:type_name -> quorate.kv.LockOwner
-	0,   // 96: quorate.kv.LockWaiting.mode:type_name -> quorate.kv.LockMode
-	44,  // 97: quorate.kv.LockWaiting.blockers:type_name -> quorate.kv.LockOwner
-	54,  // 98: quorate.kv.LocksResponse.waiting:type_name -> quorate.kv.LockWaiting
-	50,  // 99: quorate.kv.LocksResponse.held:type_name -> quorate.kv.HeldLock
-	34,  // 100: quorate.kv.BreakWaitRequest.deadlock:type_name -> quorate.kv.Deadlock
-	23,  // 101: quorate.kv.SupportRequest.gateway:type_name -> quorate.kv.Gateway
-	3,   // 102: quorate.kv.SupportResponse.support:type_name -> quorate.kv.Support
-	61,  // 103: quorate.kv.ValidateRequest.spans:type_name -> quorate.kv.KeySpan
-	24,  // 104: quorate.kv.ValidateResponse.error:type_name -> quorate.kv.KeyError
-	4,   // 105: quorate.kv.Mutation.op:type_name -> quorate.kv.MutationOp
-	5,   // 106: quorate.kv.Mutation.existence:type_name -> quorate.kv.Existence
-	64,  // 107: quorate.kv.PrewriteRequest.mutations:type_name -> quorate.kv.Mutation
-	61,  // 108: quorate.kv.PrewriteRequest.reads:type_name -> quorate.kv.KeySpan
-	23,  // 109: quorate.kv.PrewriteRequest.gateway:type_name -> quorate.kv.Gateway
-	24,  // 110: quorate.kv.PrewriteResponse.errors:type_name -> quorate.kv.KeyError
-	24,  // 111: quorate.kv.CommitResponse.error:type_name -> quorate.kv.KeyError
-	24,  // 112: quorate.kv.RollbackResponse.error:type_name -> quorate.kv.KeyError
-	6,   // 113: quorate.kv.CheckTxnStatusResponse.state:type_name -> quorate.kv.TxnState
-	22,  // 114: quorate.kv.CheckTxnStatusResponse.lock:type_name -> quorate.kv.LockInfo
-	6,   // 115: quorate.kv.SecondaryLock.state:type_name -> quorate.kv.TxnState
-	74,  // 116: quorate.kv.CheckSecondaryLocksResponse.locks:type_name -> quorate.kv.SecondaryLock
-	24,  // 117: quorate.kv.ResolveResponse.error:type_name -> quorate.kv.KeyError
-	24,  // 118: quorate.kv.HeartbeatResponse.error:type_name -> quorate.kv.KeyError
-	22,  // 119: quorate.kv.ScanLocksResponse.locks:type_name -> quorate.kv.LockInfo
-	86,  // 120: quorate.kv.AdminRequest.split:type_name -> quorate.kv.SplitRequest
-	99,  // 121: quorate.kv.AdminRequest.transfer_leader:type_name -> quorate.kv.TransferLeaderRequest
-	102, // 122: quorate.kv.AdminRequest.change_peers:type_name -> quorate.kv.ChangePeersRequest
-	106, // 123: quorate.kv.AdminRequest.describe:type_name -> quorate.kv.DescribeRequest
-	104, // 124: quorate.kv.AdminRequest.checksum:type_name -> quorate.kv.ChecksumRequest
-	89,  // 125: quorate.kv.AdminRequest.merge:type_name -> quorate.kv.MergeRequest
-	91,  // 126: quorate.kv.AdminRequest.settle_merge:type_name -> quorate.kv.SettleMergeRequest
-	93,  // 127: quorate.kv.AdminRequest.rollback_merge:type_name -> quorate.kv.RollbackMergeRequest
-	95,  // 128: quorate.kv.AdminRequest.set_sticky:type_name -> quorate.kv.SetStickyRequest
-	88,  // 129: quorate.kv.AdminResponse.split:type_name -> quorate.kv.SplitResponse
-	100, // 130: quorate.kv.AdminResponse.transfer_leader:type_name -> quorate.kv.TransferLeaderResponse
-	103, // 131: quorate.kv.AdminResponse.change_peers:type_name -> quorate.kv.ChangePeersResponse
-	107, // 132: quorate.kv.AdminResponse.describe:type_name -> quorate.kv.DescribeResponse
-	105, // 133: quorate.kv.AdminResponse.checksum:type_name -> quorate.kv.ChecksumResponse
-	90,  // 134: quorate.kv.AdminResponse.merge:type_name -> quorate.kv.MergeResponse
-	92,  // 135: quorate.kv.AdminResponse.settle_merge:type_name -> quorate.kv.SettleMergeResponse
-	94,  // 136: quorate.kv.AdminResponse.rollback_merge:type_name -> quorate.kv.RollbackMergeResponse
-	96,  // 137: quorate.kv.AdminResponse.set_sticky:type_name -> quorate.kv.SetStickyResponse
-	87,  // 138: quorate.kv.SplitRequest.new_regions:type_name -> quorate.kv.NewRegion
-	50,  // 139: quorate.kv.SplitRequest.locks:type_name -> quorate.kv.HeldLock
-	111, // 140: quorate.kv.SplitResponse.regions:type_name -> quorate.meta.Region
-	111, // 141: quorate.kv.MergeRequest.source:type_name -> quorate.meta.Region
-	111, // 142: quorate.kv.MergeResponse.region:type_name -> quorate.meta.Region
-	112, // 143: quorate.kv.SettleMergeRequest.merging:type_name -> quorate.meta.Merging
-	111, // 144: quorate.kv.RollbackMergeResponse.region:type_name -> quorate.meta.Region
-	111, // 145: quorate.kv.SetStickyResponse.region:type_name -> quorate.meta.Region
-	109, // 146: quorate.kv.PrepareMerge.target_epoch:type_name -> quorate.meta.Epoch
-	111, // 147: quorate.kv.CommitMerge.source:type_name -> quorate.meta.Region
-	50,  // 148: quorate.kv.CommitMerge.locks:type_name -> quorate.kv.HeldLock
-	7,   // 149: quorate.kv.Change.type:type_name -> quorate.kv.ChangeType
-	110, // 150: quorate.kv.Change.peer:type_name -> quorate.meta.Peer
-	101, // 151: quorate.kv.ChangePeersRequest.changes:type_name -> quorate.kv.Change
-	111, // 152: quorate.kv.ChangePeersResponse.region:type_name -> quorate.meta.Region
-	111, // 153: quorate.kv.ChecksumResponse.region:type_name -> quorate.meta.Region
-	111, // 154: quorate.kv.DescribeResponse.region:type_name -> quorate.meta.Region
-	110, // 155: quorate.kv.DescribeResponse.leader:type_name -> quorate.meta.Peer
-	108, // 156: quorate.kv.DescribeResponse.progress:type_name -> quorate.kv.PeerProgress
-	9,   // 157: quorate.kv.KV.Send:input_type -> quorate.kv.Request
-	10,  // 158: quorate.kv.KV.Send:output_type -> quorate.kv.Response
-	158, // [158:159] is the sub-list for method output_type
-	157, // [157:158] is the sub-list for method input_type
-	157, // [157:157] is the sub-list for extension type_name
-	157, // [157:157] is the sub-list for extension extendee
-	0,   // [0:157] is the sub-list for field type_name
+	49,  // 86: quorate.kv.LockRequest.checks:type_name -> quorate.kv.LockCheck
+	25,  // 87: quorate.kv.LockedKey.changed:type_name -> quorate.kv.WriteConflict
+	33,  // 88: quorate.kv.LockedKey.busy:type_name -> quorate.kv.RowLocked
+	46,  // 89: quorate.kv.LockResponse.keys:type_name -> quorate.kv.LockedKey
+	24,  // 90: quorate.kv.LockResponse.error:type_name -> quorate.kv.KeyError
+	49,  // 91: quorate.kv.ReleaseRequest.checks:type_name -> quorate.kv.LockCheck
+	0,   // 92: quorate.kv.LockCheck.mode:type_name -> quorate.kv.LockMode
+	24,  // 93: quorate.kv.ReleaseResponse.error:type_name -> quorate.kv.KeyError
+	0,   // 94: quorate.kv.HeldLock.mode:type_name -> quorate.kv.LockMode
+	44,  // 95: quorate.kv.HeldLock.owner:type_name -> quorate.kv.LockOwner
+	44,  // 96: quorate.kv.KeepRequest.owner:type_name -> quorate.kv.LockOwner
+	51,  // 97: quorate.kv.KeepRequest.locks:type_name -> quorate.kv.HeldLock
+	51,  // 98: quorate.kv.CarriedLocks.locks:type_name -> quorate.kv.HeldLock
+	44,  // 99: quorate.kv.LockWaiting.owner:type_name -> quorate.kv.LockOwner
+	0,   // 100: quorate.kv.LockWaiting.mode:type_name -> quorate.kv.LockMode
+	44,  // 101: quorate.kv.LockWaiting.blockers:type_name -> quorate.kv.LockOwner
+	55,  // 102: quorate.kv.LocksResponse.waiting:type_name -> quorate.kv.LockWaiting
+	51,  // 103: quorate.kv.LocksResponse.held:type_name -> quorate.kv.HeldLock
+	34,  // 104: quorate.kv.BreakWaitRequest.deadlock:type_name -> quorate.kv.Deadlock
+	23,  // 105: quorate.kv.SupportRequest.gateway:type_name -> quorate.kv.Gateway
+	3,   // 106: quorate.kv.SupportResponse.support:type_name -> quorate.kv.Support
+	62,  // 107: quorate.kv.ValidateRequest.spans:type_name -> quorate.kv.KeySpan
+	24,  // 108: quorate.kv.ValidateResponse.error:type_name -> quorate.kv.KeyError
+	4,   // 109: quorate.kv.Mutation.op:type_name -> quorate.kv.MutationOp
+	5,   // 110: quorate.kv.Mutation.existence:type_name -> quorate.kv.Existence
+	0,   // 111: quorate.kv.Mutation.held:type_name -> quorate.kv.LockMode
+	65,  // 112: quorate.kv.PrewriteRequest.mutations:type_name -> quorate.kv.Mutation
+	62,  // 113: quorate.kv.PrewriteRequest.reads:type_name -> quorate.kv.KeySpan
+	23,  // 114: quorate.kv.PrewriteRequest.gateway:type_name -> quorate.kv.Gateway
+	24,  // 115: quorate.kv.PrewriteResponse.errors:type_name -> quorate.kv.KeyError
+	24,  // 116: quorate.kv.CommitResponse.error:type_name -> quorate.kv.KeyError
+	24,  // 117: quorate.kv.RollbackResponse.error:type_name -> quorate.kv.KeyError
+	6,   // 118: quorate.kv.CheckTxnStatusResponse.state:type_name -> quorate.kv.TxnState
+	22,  // 119: quorate.kv.CheckTxnStatusResponse.lock:type_name -> quorate.kv.LockInfo
+	6,   // 120: quorate.kv.SecondaryLock.state:type_name -> quorate.kv.TxnState
+	75,  // 121: quorate.kv.CheckSecondaryLocksResponse.locks:type_name -> quorate.kv.SecondaryLock
+	24,  // 122: quorate.kv.ResolveResponse.error:type_name -> quorate.kv.KeyError
+	24,  // 123: quorate.kv.HeartbeatResponse.error:type_name -> quorate.kv.KeyError
+	22,  // 124: quorate.kv.ScanLocksResponse.locks:type_name -> quorate.kv.LockInfo
+	87,  // 125: quorate.kv.AdminRequest.split:type_name -> quorate.kv.SplitRequest
+	100, // 126: quorate.kv.AdminRequest.transfer_leader:type_name -> quorate.kv.TransferLeaderRequest
+	103, // 127: quorate.kv.AdminRequest.change_peers:type_name -> quorate.kv.ChangePeersRequest
+	107, // 128: quorate.kv.AdminRequest.describe:type_name -> quorate.kv.DescribeRequest
+	105, // 129: quorate.kv.AdminRequest.checksum:type_name -> quorate.kv.ChecksumRequest
+	90,  // 130: quorate.kv.AdminRequest.merge:type_name -> quorate.kv.MergeRequest
+	92,  // 131: quorate.kv.AdminRequest.settle_merge:type_name -> quorate.kv.SettleMergeRequest
+	94,  // 132: quorate.kv.AdminRequest.rollback_merge:type_name -> quorate.kv.RollbackMergeRequest
+	96,  // 133: quorate.kv.AdminRequest.set_sticky:type_name -> quorate.kv.SetStickyRequest
+	89,  // 134: quorate.kv.AdminResponse.split:type_name -> quorate.kv.SplitResponse
+	101, // 135: quorate.kv.AdminResponse.transfer_leader:type_name -> quorate.kv.TransferLeaderResponse
+	104, // 136: quorate.kv.AdminResponse.change_peers:type_name -> quorate.kv.ChangePeersResponse
+	108, // 137: quorate.kv.AdminResponse.describe:type_name -> quorate.kv.DescribeResponse
+	106, // 138: quorate.kv.AdminResponse.checksum:type_name -> quorate.kv.ChecksumResponse
+	91,  // 139: quorate.kv.AdminResponse.merge:type_name -> quorate.kv.MergeResponse
+	93,  // 140: quorate.kv.AdminResponse.settle_merge:type_name -> quorate.kv.SettleMergeResponse
+	95,  // 141: quorate.kv.AdminResponse.rollback_merge:type_name -> quorate.kv.RollbackMergeResponse
+	97,  // 142: quorate.kv.AdminResponse.set_sticky:type_name -> quorate.kv.SetStickyResponse
+	88,  // 143: quorate.kv.SplitRequest.new_regions:type_name -> quorate.kv.NewRegion
+	51,  // 144: quorate.kv.SplitRequest.locks:type_name -> quorate.kv.HeldLock
+	112, // 145: quorate.kv.SplitResponse.regions:type_name -> quorate.meta.Region
+	112, // 146: quorate.kv.MergeRequest.source:type_name -> quorate.meta.Region
+	112, // 147: quorate.kv.MergeResponse.region:type_name -> quorate.meta.Region
+	113, // 148: quorate.kv.SettleMergeRequest.merging:type_name -> quorate.meta.Merging
+	112, // 149: quorate.kv.RollbackMergeResponse.region:type_name -> quorate.meta.Region
+	112, // 150: quorate.kv.SetStickyResponse.region:type_name -> quorate.meta.Region
+	110, // 151: quorate.kv.PrepareMerge.target_epoch:type_name -> quorate.meta.Epoch
+	112, // 152: quorate.kv.CommitMerge.source:type_name -> quorate.meta.Region
+	51,  // 153: quorate.kv.CommitMerge.locks:type_name -> quorate.kv.HeldLock
+	7,   // 154: quorate.kv.Change.type:type_name -> quorate.kv.ChangeType
+	111, // 155: quorate.kv.Change.peer:type_name -> quorate.meta.Peer
+	102, // 156: quorate.kv.ChangePeersRequest.changes:type_name -> quorate.kv.Change
+	112, // 157: quorate.kv.ChangePeersResponse.region:type_name -> quorate.meta.Region
+	112, // 158: quorate.kv.ChecksumResponse.region:type_name -> quorate.meta.Region
+	112, // 159: quorate.kv.DescribeResponse.region:type_name -> quorate.meta.Region
+	111, // 160: quorate.kv.DescribeResponse.leader:type_name -> quorate.meta.Peer
+	109, // 161: quorate.kv.DescribeResponse.progress:type_name -> quorate.kv.PeerProgress
+	9,   // 162: quorate.kv.KV.Send:input_type -> quorate.kv.Request
+	10,  // 163: quorate.kv.KV.Send:output_type -> quorate.kv.Response
+	163, // [163:164] is the sub-list for method output_type
+	162, // [162:163] is the sub-list for method input_type
+	162, // [162:162] is the sub-list for extension type_name
+	162, // [162:162] is the sub-list for extension extendee
+	0,   // [0:162] is the sub-list for field type_name
 }
 
 func init() { file_kvpb_kv_proto_init() }
@@ -8494,7 +8604,7 @@ func file_kvpb_kv_proto_init() {
 		(*KeyError_Deadlock)(nil),
 		(*KeyError_OwnerEnded)(nil),
 	}
-	file_kvpb_kv_proto_msgTypes[76].OneofWrappers = []any{
+	file_kvpb_kv_proto_msgTypes[77].OneofWrappers = []any{
 		(*AdminRequest_Split)(nil),
 		(*AdminRequest_TransferLeader)(nil),
 		(*AdminRequest_ChangePeers)(nil),
@@ -8505,7 +8615,7 @@ func file_kvpb_kv_proto_init() {
 		(*AdminRequest_RollbackMerge)(nil),
 		(*AdminRequest_SetSticky)(nil),
 	}
-	file_kvpb_kv_proto_msgTypes[77].OneofWrappers = []any{
+	file_kvpb_kv_proto_msgTypes[78].OneofWrappers = []any{
 		(*AdminResponse_Split)(nil),
 		(*AdminResponse_TransferLeader)(nil),
 		(*AdminResponse_ChangePeers)(nil),
@@ -8522,7 +8632,7 @@ func file_kvpb_kv_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kvpb_kv_proto_rawDesc), len(file_kvpb_kv_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   101,
+			NumMessages:   102,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

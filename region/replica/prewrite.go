@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"errors"
+
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
@@ -51,6 +53,7 @@ func splitMutations(ms []*kvpb.Mutation) (writes, checks []mvcc.Mutation, e erro
 	for _, m := range ms {
 		out := mvcc.Mutation{
 			Key: m.GetKey(), Value: m.GetValue(), ForUpdateTS: timestamp.Timestamp(m.GetForUpdateTs()),
+			Held: mvcc.Mode(m.GetHeld()),
 		}
 		switch m.GetExistence() {
 		case kvpb.Existence_ANY:
@@ -99,9 +102,13 @@ func (ev *evaluation) observe(start timestamp.Timestamp, muts []mvcc.Mutation) {
 // transaction is about to be decided, and may be settled by anybody.
 func (ev *evaluation) rowLocks(start timestamp.Timestamp, writes []mvcc.Mutation) (kes []*kvpb.KeyError, err error) {
 	for _, m := range writes {
-		mode := locktable.Update
-		if m.Kind == mvcc.Shared {
+		mode := locktable.Mode(m.Held)
+		switch {
+		case mode != 0:
+		case m.Kind == mvcc.Shared:
 			mode = locktable.Share
+		default:
+			mode = locktable.Update
 		}
 		ke := ev.l.rows.against(start, m.Key, mode)
 		if ke == nil {
@@ -254,7 +261,22 @@ func evalOnePC(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, error) 
 		return nil, nil
 	}
 	start := timestamp.Timestamp(q.GetStartTs())
-	commit := ev.lockMemory(max(timestamp.Timestamp(q.GetMinCommitTs()), start.Next()), true)
+	least := max(timestamp.Timestamp(q.GetMinCommitTs()), start.Next())
+	for {
+		resp, err := commitOnce(ev, q, writes, checks, ev.lockMemory(least, true))
+		// A lock record that is not in the way may lie above what the region has served.
+		var small *mvcc.CommitTSTooSmallError
+		if !errors.As(err, &small) || small.MinCommitTS <= least {
+			return resp, err
+		}
+		least = small.MinCommitTS
+	}
+}
+
+// commitOnce is evalOnePC at one timestamp. *mvcc.CommitTSTooSmallError says that it
+// has to be a later one.
+func commitOnce(ev *evaluation, q *kvpb.PrewriteRequest, writes, checks []mvcc.Mutation, commit timestamp.Timestamp) (*kvpb.Response, error) {
+	start := timestamp.Timestamp(q.GetStartTs())
 	fail := func(kes ...*kvpb.KeyError) (*kvpb.Response, error) {
 		ev.drop = true
 		return prewriteAnswer(&kvpb.PrewriteResponse{Errors: kes}), nil
@@ -288,7 +310,10 @@ func evalOnePC(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, error) 
 		return fail(kes...)
 	}
 	if len(writes) > 0 {
-		if commit, err = mvcc.OnePC(ev.batch, ev.state, writes, start, commit); err != nil {
+		var small *mvcc.CommitTSTooSmallError
+		if commit, err = mvcc.OnePC(ev.batch, ev.state, writes, start, commit); errors.As(err, &small) {
+			return nil, err
+		} else if err != nil {
 			ke, err := ev.keyError(err)
 			if err != nil {
 				return nil, err

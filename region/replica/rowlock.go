@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"bytes"
+
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
@@ -171,6 +173,15 @@ func (lk *locking) one(key []byte) (lockStep, errorAnswer) {
 // read looks at the newest version of a key that is locked now.
 func (lk *locking) read(state engine.Reader, row *kvpb.LockedKey, owner locktable.Owner, fresh bool) (lockStep, errorAnswer) {
 	readTS := timestamp.Timestamp(lk.q.GetReadTs())
+	for _, h := range lk.q.GetChecks() {
+		if !bytes.Equal(h.GetKey(), row.GetKey()) {
+			continue
+		}
+		err := mvcc.CheckHeld(state, h.GetKey(), mvcc.Mode(h.GetMode()), timestamp.Timestamp(owner.ID), timestamp.Timestamp(h.GetForUpdateTs()))
+		if err != nil {
+			return lk.failed(err)
+		}
+	}
 	n, err := mvcc.Newest(state, row.GetKey(), timestamp.Timestamp(owner.ID))
 	if err != nil {
 		if fresh && lk.q.GetPolicy() != kvpb.LockPolicy_LOCK_BLOCK {
@@ -243,16 +254,31 @@ func timestamps(list []uint64) []timestamp.Timestamp {
 	return out
 }
 
-// releaseRows gives locks up. It waits for the latches of the keys: while a split
+// releaseRows gives locks up. A transaction that writes nothing has them checked on
+// that occasion, as those of others are by their prewrites (rule E5): its lock may have
+// been lost with a leader, and somebody else have had one that it excludes. It waits for the latches of the keys: while a split
 // or a transfer writes the lock table down nothing may be taken out of it.
 func (r *Replica) releaseRows(c *Call, q *kvpb.ReleaseRequest) {
-	r.onLockTable(c, q.GetKeys(), func(l *leadership) *kvpb.Response {
-		if q.GetAll() {
-			l.rows.release(timestamp.Timestamp(q.GetOwner()))
-		} else {
-			l.rows.releaseKeys(timestamp.Timestamp(q.GetOwner()), q.GetKeys())
+	owner := timestamp.Timestamp(q.GetOwner())
+	r.onLockTable(c, q.GetKeys(), len(q.GetChecks()) > 0, func(l *leadership) *kvpb.Response {
+		resp := &kvpb.ReleaseResponse{}
+		for _, h := range q.GetChecks() {
+			err := mvcc.CheckHeld(r.cfg.State, h.GetKey(), mvcc.Mode(h.GetMode()), owner, timestamp.Timestamp(h.GetForUpdateTs()))
+			if err == nil {
+				continue
+			}
+			if resp.Error = keyError(err); resp.Error == nil {
+				r.log.Error("check of a row lock failed", "error", err)
+				return region.Response(region.Unavailable(err.Error()))
+			}
+			break
 		}
-		return &kvpb.Response{Cmd: &kvpb.Response_Release{Release: &kvpb.ReleaseResponse{}}}
+		if q.GetAll() {
+			l.rows.release(owner)
+		} else {
+			l.rows.releaseKeys(owner, q.GetKeys())
+		}
+		return &kvpb.Response{Cmd: &kvpb.Response_Release{Release: resp}}
 	})
 }
 
@@ -262,7 +288,7 @@ func (r *Replica) keepOwner(c *Call, q *kvpb.KeepRequest) {
 	for i, h := range q.GetLocks() {
 		list[i] = h.GetKey()
 	}
-	r.onLockTable(c, list, func(l *leadership) *kvpb.Response {
+	r.onLockTable(c, list, false, func(l *leadership) *kvpb.Response {
 		owner := ownerOf(q.GetOwner())
 		resp := &kvpb.KeepResponse{Known: l.rows.keep(owner.ID)}
 		if q.GetReassert() {
@@ -281,8 +307,9 @@ func (r *Replica) keepOwner(c *Call, q *kvpb.KeepRequest) {
 	})
 }
 
-// onLockTable runs f under the latches of some keys.
-func (r *Replica) onLockTable(c *Call, list [][]byte, f func(*leadership) *kvpb.Response) {
+// onLockTable runs f under the latches of some keys. If f reads, the answer counts only
+// if this was the leader all the while.
+func (r *Replica) onLockTable(c *Call, list [][]byte, reads bool, f func(*leadership) *kvpb.Response) {
 	if len(list) == 0 || len(list) > requestKeysMax {
 		c.finish(region.Response(region.Refused("%d keys in one request, between 1 and %d are allowed", len(list), requestKeysMax)))
 		return
@@ -302,6 +329,15 @@ func (r *Replica) onLockTable(c *Call, list [][]byte, f func(*leadership) *kvpb.
 		}
 		resp := f(l)
 		l.latches.Release(g)
-		c.finish(resp)
+		if !reads {
+			c.finish(resp)
+			return
+		}
+		r.confirm(c, l, func(e errorAnswer) {
+			if e != nil {
+				resp = region.Response(e)
+			}
+			c.finish(resp)
+		})
 	})
 }

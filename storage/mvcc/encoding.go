@@ -12,7 +12,8 @@ import (
 
 // Stored values start with the version of their format.
 //
-//	Version  format, kind, uvarint(commit − start), value
+//	Version  format, kind, uvarint(commit − start), value; of a lock record its mode,
+//	         left out if that is not known
 //	Lock     format, kind, flags, then uvarints and byte strings in the order of
 //	         encodeLock, the value last; the gateway only with its flag
 //	mark     format
@@ -34,6 +35,9 @@ func encodeVersion(v Version) []byte {
 	out := make([]byte, 0, 2+binary.MaxVarintLen64+len(v.Value))
 	out = append(out, versionFormat, byte(v.Kind))
 	out = binary.AppendUvarint(out, uint64(v.CommitTS-v.StartTS))
+	if v.Kind == LockOnly && v.Held != 0 {
+		return append(out, byte(v.Held))
+	}
 	return append(out, v.Value...)
 }
 
@@ -54,10 +58,23 @@ func decodeVersion(b []byte, commitTS timestamp.Timestamp) (Version, error) {
 	rest := b[2+n:]
 	if v.Kind == Put {
 		v.Value = rest[:len(rest):len(rest)]
+	} else if held, ok := decodeHeld(rest); ok && v.Kind == LockOnly {
+		v.Held = held
 	} else if len(rest) != 0 {
 		return Version{}, fmt.Errorf("%w: version %x: a %v with a value", ErrCorrupt, clip(b), v.Kind)
 	}
 	return v, nil
+}
+
+// decodeHeld reads the mode of a lock, nothing for none.
+func decodeHeld(b []byte) (Mode, bool) {
+	switch {
+	case len(b) == 0:
+		return 0, true
+	case len(b) == 1 && Mode(b[0]) >= ModeKeyShare && Mode(b[0]) <= ModeUpdate:
+		return Mode(b[0]), true
+	}
+	return 0, false
 }
 
 func encodeLock(l *Lock) []byte {
@@ -79,6 +96,9 @@ func encodeLock(l *Lock) []byte {
 	}
 	if flags&flagGateway != 0 {
 		out = binary.AppendUvarint(binary.AppendUvarint(out, l.Gateway.Store), l.Gateway.Boot)
+	}
+	if (l.Kind == LockOnly || l.Kind == Shared) && l.Held != 0 {
+		return append(out, byte(l.Held))
 	}
 	return append(out, l.Value...)
 }
@@ -124,6 +144,8 @@ func decodeLock(b []byte) (*Lock, error) {
 	}
 	if l.Kind == Put {
 		l.Value = append([]byte{}, d.b...)
+	} else if held, ok := decodeHeld(d.b); ok && l.Kind != Delete {
+		l.Held = held
 	} else if len(d.b) != 0 {
 		return bad("a value without a put")
 	}

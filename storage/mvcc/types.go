@@ -17,11 +17,27 @@ const (
 	// LockOnly changes nothing, but conflicts with other writers: a locking read.
 	// It commits as a lock record, which reads skip.
 	LockOnly
-	// Shared is a locking read of which many are under way on one key: it conflicts
-	// with changes of the value, not with the records of other locks, and leaves
-	// none. Only one of them stands as a lock at a time, while it commits.
+	// Shared is a locking read of which many are under way on one key. Only one of them
+	// stands as a lock at a time, while it commits. It commits as a trace: a lock record
+	// that only the locks which it excludes conflict with. Of several on top of each
+	// other one is kept, so a trace settles no transaction.
 	Shared
 )
+
+// Mode is the strength of a row lock, weakest first, as in the lock table; zero: none.
+type Mode uint8
+
+// The modes.
+const (
+	ModeKeyShare Mode = iota + 1
+	ModeShare
+	ModeNoKeyUpdate
+	ModeUpdate
+)
+
+// Conflicts reports whether two transactions may not have these locks at once:
+// PostgreSQL's table, with the modes numbered from the weakest.
+func (m Mode) Conflicts(o Mode) bool { return m != 0 && o != 0 && m+o > ModeUpdate }
 
 // String returns the kind's name.
 func (k Kind) String() string {
@@ -62,6 +78,7 @@ type Lock struct {
 	Async       bool
 	Secondaries []keys.User
 	Value       []byte // of Put
+	Held        Mode   // of LockOnly and Shared
 }
 
 // Gateway is a store and its boot id.
@@ -88,6 +105,13 @@ type Version struct {
 	StartTS  timestamp.Timestamp
 	CommitTS timestamp.Timestamp
 	Value    []byte // of Put
+	// Held is the mode of a lock record; zero stands for ModeUpdate.
+	Held Mode
+}
+
+// trace reports whether the version is what a shared lock has left.
+func (v *Version) trace() bool {
+	return v.Kind == LockOnly && (v.Held == ModeKeyShare || v.Held == ModeShare)
 }
 
 // Constraint is what a mutation demands of the newest committed value.
@@ -111,6 +135,9 @@ type Mutation struct {
 	// ForUpdateTS is set for a key that the transaction has locked in the lock
 	// table: versions up to here do not conflict. Zero means the start timestamp.
 	ForUpdateTS timestamp.Timestamp
+	// Held is the mode in which it has done so, and has a right to find that nobody else
+	// had a lock which that excludes.
+	Held Mode
 }
 
 // PrewriteParams is what all mutations of a prewrite have in common.

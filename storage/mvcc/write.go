@@ -55,8 +55,11 @@ func Prewrite(b engine.Writer, r engine.Reader, m Mutation, p PrewriteParams) (P
 		Gateway:     p.Gateway,
 		Async:       p.Async,
 	}
-	if m.Kind == Put {
+	switch m.Kind {
+	case Put:
 		l.Value = m.Value
+	case LockOnly, Shared:
+		l.Held = m.Held
 	}
 	if p.Async && bytes.Equal(m.Key, p.Primary) {
 		l.Secondaries = p.Secondaries
@@ -77,8 +80,31 @@ func checkMutation(m Mutation, startTS timestamp.Timestamp) error {
 		return fmt.Errorf("start timestamp %d, for-update timestamp %d out of range", startTS, m.ForUpdateTS)
 	case m.Constraint > MustExist:
 		return fmt.Errorf("invalid constraint %d", m.Constraint)
+	case m.Held > ModeUpdate:
+		return fmt.Errorf("invalid lock mode %d", m.Held)
 	}
 	return nil
+}
+
+// conflicts reports whether a version above those that a mutation knows of is in its
+// way. Changes are. Lock records are if the locks exclude each other: then one of the
+// two was lost, and its transaction must not believe that it had it. Who has locked
+// nothing is not concerned with traces.
+func (m *Mutation) conflicts(v Version) bool {
+	if v.Kind != LockOnly {
+		return true
+	}
+	was, held := v.Held, m.Held
+	if was == 0 {
+		was = ModeUpdate
+	}
+	switch {
+	case held != 0:
+		return held.Conflicts(was)
+	case m.Kind == Shared:
+		return ModeShare.Conflicts(was)
+	}
+	return !v.trace()
 }
 
 // foreignLock returns the transaction's own lock on key or nil, and
@@ -116,8 +142,10 @@ func checkConflict(r engine.Reader, m Mutation, startTS timestamp.Timestamp) (ch
 		committed           timestamp.Timestamp
 		haveNewest, haveVal bool
 	)
+	above := limit
 	err = versions(r, m.Key, timestamp.Max, func(v Version) bool {
-		if !haveNewest && (m.Kind != Shared || v.Kind != LockOnly) {
+		above = max(above, v.CommitTS)
+		if !haveNewest && m.conflicts(v) {
 			newest, haveNewest = v, true
 			newest.Value = nil
 		}
@@ -155,7 +183,7 @@ func checkConflict(r engine.Reader, m Mutation, startTS timestamp.Timestamp) (ch
 	case m.Constraint == MustExist && !exists:
 		return checked{}, &NotExistsError{Key: bytes.Clone(m.Key)}
 	}
-	return checked{above: limit + 1}, nil
+	return checked{above: above + 1}, nil
 }
 
 // OnePC checks each mutation as Prewrite does and writes versions at commitTS
@@ -191,9 +219,15 @@ func OnePC(b engine.Writer, r engine.Reader, muts []Mutation, startTS, commitTS 
 	}
 	for _, m := range muts {
 		if m.Kind == Shared {
-			continue // it was enough to look
+			if err := putTrace(b, r, m.Key, startTS, commitTS, m.Held); err != nil {
+				return 0, err
+			}
+			continue
 		}
 		v := Version{Kind: m.Kind, StartTS: startTS, CommitTS: commitTS}
+		if m.Kind == LockOnly {
+			v.Held = m.Held
+		}
 		if m.Kind == Put {
 			v.Value = m.Value
 		}
@@ -204,8 +238,9 @@ func OnePC(b engine.Writer, r engine.Reader, muts []Mutation, startTS, commitTS 
 	return commitTS, nil
 }
 
-// Commit turns the transaction's lock on key into a version; a shared lock just
-// goes. Repeating it is harmless, but for a shared lock, of which no trace is left. It refuses with *CommitTSTooSmallError, *AbortedError if a mark
+// Commit turns the transaction's lock on key into a version, a shared lock into a
+// trace. Repeating it is harmless, but for a shared lock, whose trace may be gone. It
+// refuses with *CommitTSTooSmallError, *AbortedError if a mark
 // stands, *CommittedError if the key was committed at another timestamp, and
 // *TxnNotFoundError.
 func Commit(b engine.Writer, r engine.Reader, key keys.User, startTS, commitTS timestamp.Timestamp) error {
@@ -223,13 +258,67 @@ func Commit(b engine.Writer, r engine.Reader, key keys.User, startTS, commitTS t
 		return &CommitTSTooSmallError{Key: bytes.Clone(key), StartTS: startTS, CommitTS: commitTS, MinCommitTS: l.MinCommitTS}
 	}
 	if l.Kind == Shared {
+		if err := putTrace(b, r, key, startTS, commitTS, l.Held); err != nil {
+			return err
+		}
 		return dropLock(b, key)
 	}
-	v := Version{Kind: l.Kind, StartTS: startTS, CommitTS: commitTS, Value: l.Value}
+	v := Version{Kind: l.Kind, StartTS: startTS, CommitTS: commitTS, Value: l.Value, Held: l.Held}
 	if err := putVersion(b, key, v); err != nil {
 		return err
 	}
 	return dropLock(b, key)
+}
+
+// putTrace writes what a shared lock leaves. A trace right below is of no more use: the
+// new one takes its place, and its mode if that is stronger. So a row that many lock in
+// turn does not pile them up.
+func putTrace(b engine.Writer, r engine.Reader, key keys.User, startTS, commitTS timestamp.Timestamp, held Mode) error {
+	if held == 0 {
+		held = ModeShare
+	}
+	var below *Version
+	err := versions(r, key, timestamp.Max, func(v Version) bool {
+		if v.trace() {
+			below = &Version{CommitTS: v.CommitTS, Held: v.Held}
+		}
+		return false
+	})
+	if err != nil {
+		return err
+	}
+	if below != nil && below.CommitTS < commitTS {
+		held = max(held, below.Held)
+		if err := dropVersion(b, key, below.CommitTS); err != nil {
+			return err
+		}
+	}
+	return putVersion(b, key, Version{Kind: LockOnly, StartTS: startTS, CommitTS: commitTS, Held: held})
+}
+
+// CheckHeld reports with *WriteConflictError that a row lock of a transaction has not
+// kept what it promises: a version above what it has shown, or a lock of another
+// transaction that is about to commit, which it excludes.
+func CheckHeld(r engine.Reader, key keys.User, held Mode, startTS, forUpdateTS timestamp.Timestamp) error {
+	m := Mutation{Kind: LockOnly, Key: key, Held: held, ForUpdateTS: forUpdateTS}
+	if err := checkMutation(m, startTS); err != nil {
+		return fmt.Errorf("check a row lock on %v: %w", key, err)
+	}
+	l, err := GetLock(r, key)
+	if err != nil {
+		return err
+	}
+	if l != nil && l.StartTS != startTS {
+		comes := Version{Kind: l.Kind, Held: l.Held}
+		if l.Kind == Shared {
+			comes = Version{Kind: LockOnly, Held: max(l.Held, ModeKeyShare)}
+		}
+		if m.conflicts(comes) {
+			return &WriteConflictError{Key: bytes.Clone(key), StartTS: startTS, ConflictStartTS: l.StartTS}
+		}
+	}
+	_, err = checkConflict(r, m, startTS)
+	return err
 }
 
 func commitWithoutLock(r engine.Reader, key keys.User, startTS, commitTS timestamp.Timestamp) error {
@@ -299,6 +388,13 @@ func putVersion(b engine.Writer, key keys.User, v Version) error {
 	invariants.Assert(v.CommitTS > v.StartTS, "version of %v: commit %v, start %v", key, v.CommitTS, v.StartTS)
 	if err := b.Set(keys.DataVersion(key, v.CommitTS), encodeVersion(v)); err != nil {
 		return fmt.Errorf("write version of %v: %w", key, err)
+	}
+	return nil
+}
+
+func dropVersion(b engine.Writer, key keys.User, commitTS timestamp.Timestamp) error {
+	if err := b.Delete(keys.DataVersion(key, commitTS)); err != nil {
+		return fmt.Errorf("remove version of %v: %w", key, err)
 	}
 	return nil
 }

@@ -206,6 +206,27 @@ var transactions = []mutant{
 		by:   test("./txn", "TestLostRowLockIsLookedAtAgain"),
 	},
 	{
+		name: "do not see what shared locks have left", breaks: "a lock that was lost is noticed (E5)",
+		file: "storage/mvcc/write.go",
+		old:  "		return held.Conflicts(was)\n",
+		new:  "		return held.Conflicts(was) && !v.trace()\n",
+		by:   test("./txn", "TestLostLocksAreNoticed"),
+	},
+	{
+		name: "do not check the locks of who writes nothing", breaks: "a lock that was lost is noticed (E5)",
+		file: "txn/rowlock.go",
+		old:  ", All: true, Checks: t.locks.checks(keys, LockKeyShare)}\n",
+		new:  ", All: true}\n",
+		by:   test("./txn", "TestLostLocksAreNoticed"),
+	},
+	{
+		name: "do not check a lock that is taken again", breaks: "a lock that was lost is noticed (E5)",
+		file: "txn/rowlock.go",
+		old:  ", Checks: t.locks.checks(keys, LockShare),\n",
+		new:  ",\n",
+		by:   test("./txn", "TestLostLockTakenAgain"),
+	},
+	{
 		name: "end the oldest wait of a deadlock", breaks: "the youngest transaction of a deadlock is told",
 		file: "region/store/deadlock.go",
 		old:  "		if w.GetOwner().GetId() > circle[victim].GetOwner().GetId() {\n",
