@@ -12,8 +12,8 @@ import (
 // from the socket of such a one, so a client that was killed would show only when the
 // answer is written, and a statement that waits for a lock may wait for ever, with the
 // locks that its transaction has. PostgreSQL has client_connection_check_interval for
-// that. Two looks keep what an abandoned client holds below five seconds.
-const gonePeriod = 2 * time.Second
+// that. A message that two looks find at work makes its connection one to ask.
+const gonePeriod = time.Second
 
 // watchClients ends connections whose clients are gone while their sessions work,
 // until ctx ends.
