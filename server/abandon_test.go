@@ -20,12 +20,7 @@ type lockHolder struct {
 
 func newLockHolder(t *testing.T, ctx context.Context, n *Node, setup string, row int) lockHolder {
 	t.Helper()
-	c, err := pgconn.Connect(ctx, fmt.Sprintf("postgres://postgres@%s/postgres", n.SQLAddr()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close(context.Background()) })
-	h := lockHolder{t, c}
+	h := newRawConn(t, ctx, n)
 	if setup != "" {
 		h.exec(ctx, setup)
 	}
@@ -33,6 +28,17 @@ func newLockHolder(t *testing.T, ctx context.Context, n *Node, setup string, row
 	h.exec(ctx, fmt.Sprintf("update t set v = v + 1 where id = %d", row))
 	h.exec(ctx, fmt.Sprintf("select pg_advisory_xact_lock(%d)", row))
 	return h
+}
+
+// newRawConn is a session that does nothing yet.
+func newRawConn(t *testing.T, ctx context.Context, n *Node) lockHolder {
+	t.Helper()
+	c, err := pgconn.Connect(ctx, fmt.Sprintf("postgres://postgres@%s/postgres", n.SQLAddr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
+	return lockHolder{t, c}
 }
 
 func (h lockHolder) exec(ctx context.Context, q string) {
