@@ -27,10 +27,10 @@ func (r *Replica) LogBytes() int64 { return r.group.SizeBytes() }
 // snapshot.
 func (r *Replica) Shorten(all bool) {
 	r.mu.Lock()
-	durable := r.mu.compacted
+	safe := r.mu.compacted
 	r.mu.Unlock()
 	r.enqueueQuietly(func(rn *raft.RawNode) {
-		to := durable
+		to := safe
 		r.mu.Lock()
 		var down []uint64
 		if r.mu.lead != nil {
