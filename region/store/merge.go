@@ -145,11 +145,12 @@ func (s *Store) tellMerged(env *multiraft.Envelope) {
 }
 
 // MergedAway implements replica.Host. A replica whose target is still to take it stays:
-// the target needs its state to apply the merge.
+// the target needs its state to apply the merge. A target of a newer version got past
+// that by a raft snapshot, wherever its range ends by now.
 func (h host) MergedAway(r *replica.Replica) {
 	if m := r.Descriptor().GetMerging(); m != nil {
 		if t := h.s.replica(m.GetTarget()); t != nil {
-			if d := t.Descriptor(); d != nil && !region.Overlaps(d, r.Descriptor()) {
+			if d := t.Descriptor(); d != nil && d.GetEpoch().GetVersion() <= m.GetTargetEpoch().GetVersion() {
 				return
 			}
 		}

@@ -538,6 +538,55 @@ func TestLeftoverSourceIsRemoved(t *testing.T) {
 	}
 }
 
+// A store lags while a region takes its neighbour and is split again at the same place.
+// It gets the region by a raft snapshot that does not hold the neighbour's range any
+// more: what was left of the neighbour goes, or the new region could never come.
+func TestLeftoverSourceBehindASplit(t *testing.T) {
+	const again = 60
+	c, n := halves(t)
+	slow := c.stores[n.id%3+1]
+	c.cut = func(e *multiraft.Envelope) bool {
+		return e.Liveness == nil && e.RegionID == user && e.ToStore == slow.id &&
+			(e.Message.GetType() == raftpb.MsgApp || e.Message.GetType() == raftpb.MsgSnap)
+	}
+	n.merge(user, right)
+	if resp := n.admin(user, splitCmd(again, 3, "tm")); resp.GetRegionError() != nil {
+		t.Fatal(resp)
+	}
+	big := string(bytes.Repeat([]byte("v"), 1<<20))
+	for i := range 20 {
+		n.put(user, "tk"+string(rune('a'+i)), big)
+	}
+	for range 3 {
+		c.tick()
+		for _, o := range c.stores {
+			if err := o.s.SyncState(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.settle()
+	}
+	if slow.s.replica(right) == nil {
+		t.Fatal("the slow store has no source any more")
+	}
+	c.heal()
+	for range 800 {
+		c.tick()
+		if r := slow.s.replica(again); r != nil && !r.Shell() && slow.s.replica(right) == nil {
+			break
+		}
+	}
+	if slow.s.replica(right) != nil || slow.s.replica(again) == nil {
+		t.Fatalf("what was taken is there: %v, what took its place: %v", slow.s.replica(right) != nil, slow.s.replica(again) != nil)
+	}
+	if slow.s.Stats().SnapshotsGot == 0 {
+		t.Error("no raft snapshot was needed")
+	}
+	if got := slow.localGet("tz"); got != "2" {
+		t.Errorf("the slow store holds %q", got)
+	}
+}
+
 // Every durable step of the merge may be the last before a crash: the store opens, and
 // either both regions are there or the merged one.
 func TestMergeCrashPoints(t *testing.T) {
