@@ -107,6 +107,13 @@ func VotesAfter(role metapb.PeerRole) bool {
 	return role == metapb.PeerRole_VOTER || role == metapb.PeerRole_INCOMING_VOTER
 }
 
+// HasVoter reports whether the peer is a member that votes. (The role of a peer that is
+// not there reads as that of a voter.)
+func HasVoter(r *metapb.Region, peerID uint64) bool {
+	p := PeerByID(r, peerID)
+	return p != nil && IsVoter(p.GetRole())
+}
+
 // IsJoint reports whether the region is in a joint configuration.
 func IsJoint(r *metapb.Region) bool {
 	for _, p := range r.GetPeers() {

@@ -33,6 +33,9 @@ type appliedEntry struct {
 // see of it changes in finishApply, after the commit. Before an entry by which the
 // region takes its neighbour it pauses: see pauseApply.
 func (r *Replica) apply(m *raftpb.Message, round *multiraft.Round) {
+	if r.withdrawn {
+		return // and Raft is told of nothing more that was applied
+	}
 	batch := round.StateBatch()
 	before := r.apl.desc
 	results := make([]appliedEntry, 0, len(m.GetEntries()))
@@ -46,9 +49,16 @@ func (r *Replica) apply(m *raftpb.Message, round *multiraft.Round) {
 			r.pauseApply(&pausedApply{entries: m.GetEntries()[i:], responses: m.GetResponses(), took: took}, results, round)
 			return
 		}
+		cursor := r.apl
 		res, err := r.applyEntry(e, batch)
 		if err != nil {
 			r.fatal("apply", err)
+			return
+		}
+		if res.conf && r.withdraws(cursor) {
+			if len(results) > 0 && r.writeProgress(batch, before) {
+				round.AfterApply(func() { r.finishApply(appliedPart(m.GetResponses(), cursor.index), results) })
+			}
 			return
 		}
 		r.applied(e)
@@ -184,6 +194,7 @@ func (r *Replica) finishApply(responses []*raftpb.Message, results []appliedEntr
 	type ending struct {
 		p    *proposal
 		resp *kvpb.Response
+		conf bool // a change of membership that took effect
 	}
 	var ends []ending
 	var became bool
@@ -221,7 +232,7 @@ func (r *Replica) finishApply(responses []*raftpb.Message, results []appliedEntr
 			// does not allow.
 			for _, id := range sortedKeys(l.inflight) {
 				if p := l.inflight[id]; p.conf != nil && !p.leave {
-					ends = append(ends, ending{p, region.Response(region.ServerBusy("another change of membership is under way", 100))})
+					ends = append(ends, ending{p: p, resp: region.Response(region.ServerBusy("another change of membership is under way", 100))})
 					delete(l.inflight, id)
 				}
 			}
@@ -231,7 +242,7 @@ func (r *Replica) finishApply(responses []*raftpb.Message, results []appliedEntr
 			// The joint configuration was left.
 			for _, id := range sortedKeys(l.inflight) {
 				if p := l.inflight[id]; p.leave {
-					ends = append(ends, ending{p, changedPeers(r.apl.desc)})
+					ends = append(ends, ending{p, changedPeers(r.apl.desc), true})
 					delete(l.inflight, id)
 				}
 			}
@@ -254,7 +265,7 @@ func (r *Replica) finishApply(responses []*raftpb.Message, results []appliedEntr
 		case res.resp != nil:
 			resp = res.resp
 		}
-		ends = append(ends, ending{p, resp})
+		ends = append(ends, ending{p, resp, res.conf && res.refused == nil})
 	}
 	r.mu.Unlock()
 
@@ -267,14 +278,22 @@ func (r *Replica) finishApply(responses []*raftpb.Message, results []appliedEntr
 	if fencedNow {
 		r.fence(l)
 	}
+	newConf := false
 	for i := range results {
 		if results[i].conf {
+			newConf = newConf || results[i].refused == nil
 			fault.Hit("membership/after-apply")
 		}
 		if len(results[i].children) > 0 {
 			fault.Hit("split/after-apply")
 			r.cfg.Counters.Splits.Add(1)
 			r.cfg.Host.Born(r, results[i].children, l != nil)
+		}
+	}
+	if newConf {
+		r.makeDurable()
+		if l != nil && !region.IsJoint(r.apl.desc) {
+			r.beginKnowing(l)
 		}
 	}
 	if changed || became {
@@ -292,6 +311,10 @@ func (r *Replica) finishApply(responses []*raftpb.Message, results []appliedEntr
 	}
 	for _, e := range ends {
 		failed := e.resp.GetRegionError() != nil
+		if e.conf && !failed {
+			r.answerChange(l, e.p.call, e.resp)
+			continue
+		}
 		if e.p.decided != 0 && !failed {
 			l.rows.release(e.p.decided)
 		}

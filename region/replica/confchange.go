@@ -121,8 +121,31 @@ func (r *Replica) changePeers(c *Call, req *kvpb.ChangePeersRequest) {
 		c.finish(region.Response(region.Refused("change of membership of region %d: %v", desc.GetId(), err)))
 		return
 	}
+	// The progress of peers is the worker's.
+	if !r.enqueueOp(func(rn *raft.RawNode) { r.changeWith(rn, c, l, desc, req) }) {
+		c.finish(region.Response(region.NotFound(r.cfg.RegionID)))
+	}
+}
+
+// changeWith goes on with a checked change of membership. Process only.
+func (r *Replica) changeWith(rn *raft.RawNode, c *Call, l *leadership, desc *metapb.Region, req *kvpb.ChangePeersRequest) {
+	r.mu.Lock()
+	known := l.known
+	r.mu.Unlock()
+	if !known {
+		r.changeWhenKnown(c, l, req)
+		return
+	}
+	if e := r.checkLive(rn, desc, req.GetChanges()); e != nil {
+		c.finish(region.Response(e))
+		return
+	}
 	if leaves(req.GetChanges(), r.cfg.PeerID) {
-		r.handOver(c, l, desc, req.GetChanges())
+		r.handOver(rn, c, l, desc, req.GetChanges())
+		return
+	}
+	if id := notFilled(rn, promotions(req.GetChanges())); id != 0 {
+		c.finish(region.Response(region.ServerBusy(fmt.Sprintf("peer %d has not caught up: it cannot become a voter yet", id), 50)))
 		return
 	}
 	payload, err := proto.Marshal(req)
@@ -130,25 +153,76 @@ func (r *Replica) changePeers(c *Call, req *kvpb.ChangePeersRequest) {
 		c.finish(region.Response(region.Refused("encode change of membership: %v", err)))
 		return
 	}
-	p := &proposal{
+	r.propose(l, desc, &proposal{
 		call: c, cmd: command{kind: cmdChangePeers, payload: payload},
 		conf: &confChange{raft: raftChange(req.GetChanges(), nil)},
-	}
-	promoted := promotions(req.GetChanges())
-	if len(promoted) == 0 {
-		r.propose(l, desc, p)
-		return
-	}
-	// The progress of peers is the worker's.
-	if !r.enqueueOp(func(rn *raft.RawNode) {
-		if id := notFilled(rn, promoted); id != 0 {
-			c.finish(region.Response(region.ServerBusy(fmt.Sprintf("peer %d has not caught up: it cannot become a voter yet", id), 50)))
+	})
+}
+
+// changeWhenKnown begins again when the change of membership before is complete.
+// Process only.
+func (r *Replica) changeWhenKnown(c *Call, l *leadership, req *kvpb.ChangePeersRequest) {
+	r.whenKnown(l, func(known bool) {
+		if known {
+			c.exec(func() { r.changePeers(c, req) })
 			return
 		}
-		r.propose(l, desc, p)
-	}) {
-		c.finish(region.Response(region.NotFound(r.cfg.RegionID)))
+		r.mu.Lock()
+		e := r.notLeaderLocked()
+		if r.mu.lead == l {
+			e = region.ServerBusy("too many changes of membership wait for the last one", 100)
+		}
+		r.mu.Unlock()
+		c.finish(region.Response(e))
+	})
+}
+
+// checkLive says why the voters that changes leave could not go on: too few of them
+// are live, or hold the log. Only what takes a vote away is judged. Process only.
+func (r *Replica) checkLive(rn *raft.RawNode, desc *metapb.Region, changes []*kvpb.Change) errorAnswer {
+	after := region.Clone(desc)
+	takes := false
+	for _, c := range changes {
+		p := region.PeerByID(after, c.GetPeer().GetId())
+		switch {
+		case p == nil:
+		case c.GetType() == kvpb.ChangeType_PROMOTE:
+			p.Role = metapb.PeerRole_VOTER
+		default:
+			takes = takes || region.IsVoter(p.GetRole())
+			p.Role = metapb.PeerRole_LEARNER // or gone, which is the same here
+		}
 	}
+	if !takes {
+		return nil
+	}
+	v, now, _ := r.cfg.Host.Liveness()
+	active, filled := make(map[uint64]bool), make(map[uint64]bool)
+	rn.WithProgress(func(id uint64, _ raft.ProgressType, p progress) {
+		active[id] = p.RecentActive
+		filled[id] = id == r.cfg.PeerID || p.State == tracker.StateReplicate && p.Match > 0
+	})
+	live := func(p *metapb.Peer) bool {
+		if s := v.Peer(p.GetStoreId()); s.HeardAt >= 0 {
+			return s.Alive(now)
+		}
+		return active[p.GetId()] // this one, or on a store that came just now
+	}
+	if !hasMajority(after, live) {
+		var silent []uint64
+		for _, p := range after.GetPeers() {
+			if region.IsVoter(p.GetRole()) && !live(p) {
+				silent = append(silent, p.GetStoreId())
+			}
+		}
+		return region.Refused("change of membership of region %d: it would have no quorum, for of the voters that stay those on stores %v do not answer; wait until they are back, or add replicas on other stores first",
+			desc.GetId(), silent)
+	}
+	if !hasMajority(after, func(p *metapb.Peer) bool { return live(p) && filled[p.GetId()] }) {
+		// One that holds nothing yet does not vote, and only a leader can fill it.
+		return region.ServerBusy("too few of the voters that stay have caught up", 50)
+	}
+	return nil
 }
 
 // leaves reports whether a peer is a voter no more after the changes.
@@ -164,33 +238,28 @@ func leaves(changes []*kvpb.Change, peer uint64) bool {
 // memory would be lost, and its followers could be led by another one, which they are
 // free to follow as soon as they have applied the change, while it still holds its
 // lease (rule A5).
-func (r *Replica) handOver(c *Call, l *leadership, desc *metapb.Region, changes []*kvpb.Change) {
-	ok := r.enqueueOp(func(rn *raft.RawNode) {
-		var to *metapb.Peer
-		most := uint64(0)
-		rn.WithProgress(func(id uint64, _ raft.ProgressType, p progress) {
-			peer := region.PeerByID(desc, id)
-			if peer.GetRole() == metapb.PeerRole_VOTER && id != r.cfg.PeerID && !leaves(changes, id) && p.RecentActive && p.Match >= most {
-				to, most = peer, p.Match
-			}
-		})
-		if to == nil {
-			c.finish(region.Response(region.Refused("change of membership of region %d: peer %d leads, and no other voter that stays is there to lead",
-				desc.GetId(), r.cfg.PeerID)))
-			return
+func (r *Replica) handOver(rn *raft.RawNode, c *Call, l *leadership, desc *metapb.Region, changes []*kvpb.Change) {
+	var to *metapb.Peer
+	most := uint64(0)
+	rn.WithProgress(func(id uint64, _ raft.ProgressType, p progress) {
+		peer := region.PeerByID(desc, id)
+		if peer.GetRole() == metapb.PeerRole_VOTER && id != r.cfg.PeerID && !leaves(changes, id) && p.RecentActive && p.Match >= most {
+			to, most = peer, p.Match
 		}
-		transfer := &Call{req: c.req, exec: c.exec, done: func(resp *kvpb.Response) {
-			if resp.GetRegionError() == nil {
-				resp = region.Response(region.NotLeader(desc.GetId(), to, l.term+1))
-			}
-			c.finish(resp)
-		}}
-		c.onAbandon(func() { transfer.Abandon("the caller waits no longer") })
-		c.exec(func() { r.transferLeader(transfer, to.GetStoreId()) })
 	})
-	if !ok {
-		c.finish(region.Response(region.NotFound(r.cfg.RegionID)))
+	if to == nil {
+		c.finish(region.Response(region.Refused("change of membership of region %d: peer %d leads, and no other voter that stays is there to lead",
+			desc.GetId(), r.cfg.PeerID)))
+		return
 	}
+	transfer := &Call{req: c.req, exec: c.exec, done: func(resp *kvpb.Response) {
+		if resp.GetRegionError() == nil {
+			resp = region.Response(region.NotLeader(desc.GetId(), to, l.term+1))
+		}
+		c.finish(resp)
+	}}
+	c.onAbandon(func() { transfer.Abandon("the caller waits no longer") })
+	c.exec(func() { r.transferLeader(transfer, to.GetStoreId()) })
 }
 
 func promotions(changes []*kvpb.Change) (ids []uint64) {

@@ -28,6 +28,9 @@
 //   - A region that is being merged serves nothing until the log of its neighbour has
 //     decided; the neighbour takes it only when all its replicas have made that durable
 //     (merge.go, absorb.go, DESIGN.md).
+//   - A voter that was removed stays, and votes, until a majority of the new
+//     configuration durably knows it; only then is the change answered, and the next one
+//     begun (known.go, DESIGN.md).
 //   - A lease rests on stores that support this one and followers that acknowledged
 //     in this term and epoch; it is given up for the rest of the term before a
 //     transfer starts. DESIGN.md has the argument.

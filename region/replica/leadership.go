@@ -47,6 +47,12 @@ type leadership struct {
 	// commits is the commit index that each peer has acknowledged last, Process only.
 	commits map[uint64]uint64
 
+	// known: a majority of the configuration durably knows it; knowing counts, Process
+	// only; waitKnown is what waits for it.
+	known     bool
+	knowing   *knowing
+	waitKnown []func(known bool)
+
 	readSeq uint64
 	asking  []func(ok bool)
 	asked   []readIndex
@@ -138,6 +144,7 @@ func (l *leadership) end(r *Replica, why string) {
 	l.rows.close(notLeader)
 	l.latches.Release(l.transferGuard)
 	run.sourceEnded(why)
+	r.endKnowing(l, false)
 	for _, p := range queue {
 		p.call.finish(region.Response(notLeader))
 		l.latches.Release(p.guard)
@@ -302,6 +309,9 @@ func (r *Replica) tickLeader() {
 	}
 	for _, f := range late {
 		f(region.Response(region.ServerBusy("the leadership was not taken over in time", 100)))
+	}
+	if l != nil {
+		r.tickKnowing(l.knowing)
 	}
 	r.tickMerge()
 	if r.leaveTicks++; r.leaveTicks >= leavePeriodTicks {

@@ -35,8 +35,7 @@ func (r *Replica) heardLocked(env *multiraft.Envelope, v *liveness.View) {
 // else. A leader that is no voter any more holds nobody (rule A5).
 // Requires: r.mu held.
 func (r *Replica) boundLocked(v *liveness.View) bool {
-	return r.mu.lead == nil && r.mu.bound.Holds(v) && r.mu.desc != nil &&
-		region.IsVoter(region.PeerByID(r.mu.desc, r.mu.bound.Peer).GetRole())
+	return r.mu.lead == nil && r.mu.bound.Holds(v) && region.HasVoter(r.mu.desc, r.mu.bound.Peer)
 }
 
 // campaignTransfer is the context of a vote request in a transfer that the leader

@@ -38,16 +38,27 @@ func (r *Replica) stepMembership(env *multiraft.Envelope) bool {
 		r.stepAnswer(m)
 		return true
 	case memberQuestion, raftpb.MsgVote, raftpb.MsgPreVote:
-		if m.GetType() == memberQuestion && m.GetIndex() != 0 {
+		question := m.GetType() == memberQuestion
+		if question && m.GetIndex() != 0 {
 			r.answerFence(env.FromPeer, m.GetIndex())
 			return true
 		}
-		former := desc != nil && region.PeerByID(desc, env.FromPeer) == nil &&
-			env.ConfVer < desc.GetEpoch().GetConfVer()
-		if former {
-			r.tellMembership(env.FromPeer, desc)
+		if desc == nil {
+			return question
 		}
-		return former || m.GetType() == memberQuestion
+		mine, theirs := desc.GetEpoch().GetConfVer(), max(env.ConfVer, m.GetCommit())
+		switch {
+		case theirs < mine:
+			r.tellMembership(env.FromPeer, desc)
+		case !question && theirs > mine:
+			// The candidate may know that the leader who binds this peer is none, and
+			// that entries are committed whose leader is gone: see heed.
+			r.askMember(env.FromPeer)
+		}
+		if question && m.GetCommit() != 0 && env.ToPeer == r.cfg.PeerID {
+			r.answerKnown(env.FromPeer, m.GetCommit())
+		}
+		return question || env.ConfVer < mine && region.PeerByID(desc, env.FromPeer) == nil
 	}
 	return false
 }
@@ -59,11 +70,15 @@ func (r *Replica) stepAnswer(m *raftpb.Message) {
 		r.cfg.Host.MergedAway(r)
 	case m.GetIndex() != 0:
 		r.noteFence(m.GetFrom(), m.GetIndex())
+	case m.GetCommit() != 0:
+		r.noteKnown(m.GetFrom(), m.GetCommit())
 	default:
-		r.learnMembership(m.GetContext())
+		r.learnMembership(m.GetContext(), m.GetRejectHint(), m.GetLogTerm())
 	}
 }
 
+// tellMembership tells a peer of an older configuration which one is applied here, and
+// up to where.
 func (r *Replica) tellMembership(peer uint64, desc *metapb.Region) {
 	b, err := proto.Marshal(desc)
 	if err != nil {
@@ -71,22 +86,27 @@ func (r *Replica) tellMembership(peer uint64, desc *metapb.Region) {
 	}
 	m := &raftpb.Message{
 		Type: memberAnswer.Enum(), From: proto.Uint64(r.cfg.PeerID), To: proto.Uint64(peer), Context: b,
+		RejectHint: proto.Uint64(r.apl.index), LogTerm: proto.Uint64(r.apl.term),
 	}
 	if env := r.envelope(m); env != nil {
 		r.cfg.Host.SendMessage(env)
 	}
 }
 
-func (r *Replica) learnMembership(b []byte) {
+// learnMembership takes the answer to a question. index and term are of the last entry
+// that the other one has applied.
+func (r *Replica) learnMembership(b []byte, index, term uint64) {
 	now := &metapb.Region{}
 	if proto.Unmarshal(b, now) != nil || now.GetId() != r.cfg.RegionID {
 		return
 	}
-	if now.GetEpoch().GetConfVer() <= r.apl.desc.GetEpoch().GetConfVer() || region.PeerByID(now, r.cfg.PeerID) != nil {
-		return
+	switch {
+	case now.GetEpoch().GetConfVer() <= r.apl.desc.GetEpoch().GetConfVer():
+	case region.PeerByID(now, r.cfg.PeerID) == nil:
+		r.leave(now)
+	case r.apl.desc != nil:
+		r.heed(now, index, term)
 	}
-	r.log.Info("is no member any more", "epoch", now.GetEpoch())
-	r.cfg.Host.Removed(r)
 }
 
 // maybeProbe asks the other members. Process only, once per tick without a sign of a
@@ -102,13 +122,16 @@ func (r *Replica) maybeProbe() {
 // the round leave together.
 func (r *Replica) askMembers() {
 	for _, p := range r.apl.desc.GetPeers() {
-		if p.GetId() == r.cfg.PeerID {
-			continue
+		if p.GetId() != r.cfg.PeerID {
+			r.askMember(p.GetId())
 		}
-		m := &raftpb.Message{Type: memberQuestion.Enum(), From: proto.Uint64(r.cfg.PeerID), To: proto.Uint64(p.GetId())}
-		if env := r.envelope(m); env != nil {
-			r.round.Send(env)
-		}
+	}
+}
+
+func (r *Replica) askMember(peer uint64) {
+	m := &raftpb.Message{Type: memberQuestion.Enum(), From: proto.Uint64(r.cfg.PeerID), To: proto.Uint64(peer)}
+	if env := r.envelope(m); env != nil {
+		r.round.Send(env)
 	}
 }
 

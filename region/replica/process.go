@@ -245,6 +245,7 @@ func (r *Replica) tick() {
 	bound := r.boundLocked(v)
 	may := r.mu.desc != nil && !bound && !r.cfg.Clock.Now().Before(r.mu.silentUntil)
 	r.mu.Unlock()
+	r.tickKnowing(r.leaving)
 	if bound && !leads {
 		r.probeSlowly()
 		return

@@ -163,6 +163,16 @@ type Replica struct {
 	paused       *pausedApply      // the apply goes on with it when the state is there
 	news         news
 
+	// durableConf is the newest conf version that the state engine is known to have
+	// synced, askers who wants to hear of which: see known.go.
+	durableConf uint64
+	askers      map[uint64]uint64
+	syncingConf bool
+	// leaving is set when this peer is known to be no member any more. withdrawn: the
+	// entry that says so is the next one to apply, and is not applied.
+	leaving   *knowing
+	withdrawn bool
+
 	mu struct {
 		sync.Mutex
 		destroyed  bool
@@ -175,6 +185,7 @@ type Replica struct {
 		leader     uint64 // peer id, 0 unknown
 		lead       *leadership
 		bound      liveness.Bound
+		leaving    bool // Replica.leaving is set
 		// silentUntil: neither votes nor campaigns before (rule A11).
 		silentUntil time.Time
 		awaitsStart bool // see start.go
@@ -257,6 +268,7 @@ func New(cfg Config, fresh bool) (*Replica, error) {
 		peerOf:        make(map[uint64]uint64),
 		sent:          make(map[uint64]int),
 		fences:        make(map[uint64]uint64),
+		askers:        make(map[uint64]uint64),
 	}
 	if r.electionTicks == 0 {
 		r.electionTicks = multiraft.ElectionTicks
@@ -281,6 +293,8 @@ func New(cfg Config, fresh bool) (*Replica, error) {
 			return nil, err
 		}
 		r.apl = applyCursor{appliedState: a, desc: desc}
+		// What an open finds it has made durable; what a birth makes was synced before.
+		r.durableConf = desc.GetEpoch().GetConfVer()
 		p := region.PeerByID(desc, cfg.PeerID)
 		if p == nil || p.GetStoreId() != cfg.StoreID {
 			return nil, fmt.Errorf("region %d: peer %d on store %d is no member: %w", cfg.RegionID, cfg.PeerID, cfg.StoreID, ErrTombstone)

@@ -25,7 +25,7 @@ func (r *Replica) WantsTick(v *liveness.View, now time.Duration) bool {
 	defer r.mu.Unlock()
 	l := r.mu.lead
 	if l == nil {
-		return !r.mu.awaitsStart && !r.boundLocked(v)
+		return r.mu.leaving || !r.mu.awaitsStart && !r.boundLocked(v)
 	}
 	if l.asleep && !(r.leaseValidLocked(l, v, now, true) && r.peersThereLocked(l, v, now)) {
 		l.asleep, l.refresh = false, true
@@ -45,7 +45,7 @@ func (r *Replica) TickDue(v *liveness.View, now time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l, desc := r.mu.lead, r.mu.desc
-	if l == nil || !l.ready || l.refresh || len(l.asking)+len(l.asked) > 0 || l.transferTo != 0 || l.merge != nil ||
+	if l == nil || !l.ready || l.refresh || len(l.asking)+len(l.asked) > 0 || l.transferTo != 0 || l.merge != nil || len(l.waitKnown) > 0 ||
 		desc.GetMerging() != nil || region.IsJoint(desc) || !r.leaseValidLocked(l, v, now, true) || r.mu.owed+1 >= lazyTicks {
 		return true
 	}
@@ -98,7 +98,7 @@ func (r *Replica) maybeSleep() {
 		return
 	}
 	if !l.ready || len(l.queue)+len(l.inflight)+len(l.asking)+len(l.asked) > 0 || l.refresh || l.transferTo != 0 ||
-		len(r.sent) > 0 || r.apl.desc.GetMerging() != nil || region.IsJoint(r.apl.desc) || !r.leaseValidLocked(l, v, now, trusted) || !r.peersThereLocked(l, v, now) {
+		len(r.sent) > 0 || l.knowing != nil || r.apl.desc.GetMerging() != nil || region.IsJoint(r.apl.desc) || !r.leaseValidLocked(l, v, now, trusted) || !r.peersThereLocked(l, v, now) {
 		return
 	}
 	if r.everyoneKnows(l, v) {
@@ -156,7 +156,7 @@ func (r *Replica) letGo(store uint64, later int) {
 	if !bound && r.mu.bound.Store == store {
 		r.mu.bound = liveness.Bound{}
 	}
-	voter := region.IsVoter(region.PeerByID(r.mu.desc, r.cfg.PeerID).GetRole())
+	voter := region.HasVoter(r.mu.desc, r.cfg.PeerID)
 	r.mu.Unlock()
 	if bound || r.soft.state == raft.StateLeader {
 		return

@@ -107,6 +107,7 @@ func (r *Replica) install(in *Incoming, m *raftpb.Message) {
 		o.SnapshotInstalled(r.cfg.RegionID, r.cfg.StoreID, in.state.index, in.state.term)
 	}
 	r.apl = applyCursor{appliedState: in.state, desc: in.desc}
+	r.durableConf = max(r.durableConf, in.desc.GetEpoch().GetConfVer())
 	own, others := r.splitResponses(m.GetResponses())
 	r.mu.Lock()
 	r.mu.applied, r.mu.desc = in.state, in.desc

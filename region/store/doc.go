@@ -26,8 +26,9 @@
 //   - Applying a merge ends the replica of the region that is taken: its state goes in
 //     the batch that extends the other one, its log afterwards, with a tombstone for
 //     ever. A raft snapshot of the merged region does the same.
-//   - Applying a split makes the children; applying its own removal, or hearing
-//     about it from a member, destroys a replica: tombstone first.
+//   - Applying a split makes the children. Its own removal, or hearing about it from a
+//     member, destroys a replica as soon as a majority of the new members durably know of
+//     it: tombstone first.
 //
 // # Invariants
 //
