@@ -35,8 +35,9 @@ type operator struct {
 	info *placementpb.Operator // guarded by Service.mu
 	plan scheduler.Plan
 	keys [][]byte // split
-	// regions is the outcome of a split, set before done is closed.
+	// regions is the outcome of a split, err why it failed; set before done is closed.
 	regions []*metapb.Region
+	err     error
 	done    chan struct{}
 	cancel  context.CancelFunc
 }
@@ -47,7 +48,7 @@ const LeaderChanged = "the leader of the placement group changed"
 
 var errLeaderChanged = errors.New(LeaderChanged)
 
-// ErrRefused says that an order would harm the region and was not begun.
+// ErrRefused says that an order would harm the region and was not carried out.
 type ErrRefused struct{ Why string }
 
 func (e *ErrRefused) Error() string { return e.Why }
@@ -195,6 +196,7 @@ func (s *Service) runOperator(ctx context.Context, l *leadership, op *operator) 
 			l.retryAt[id] = s.o.Clock.Now().Add(retryPause)
 		}
 	}
+	op.err = err
 	l.forget(op)
 	s.mu.history = append(s.mu.history, op.info)
 	if n := len(s.mu.history); n > historyMax {
@@ -486,6 +488,12 @@ func (s *Service) remove(ctx context.Context, l *leadership, region, from uint64
 	if p == nil {
 		return &ErrRefused{fmt.Sprintf("region %d has no peer on store %d", region, from)}
 	}
+	s.mu.Lock()
+	err = s.quorumWithoutLocked(l, e.region, p)
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	if e.leader == from {
 		other := otherVoter(e.region, from)
 		if other == 0 {
@@ -496,6 +504,40 @@ func (s *Service) remove(ctx context.Context, l *leadership, region, from uint64
 		}
 	}
 	return s.change(ctx, l, region, []*kvpb.Change{{Type: kvpb.ChangeType_REMOVE, Peer: p}})
+}
+
+// quorumWithoutLocked says why a region could not go on without a peer: too few of the
+// voters that would stay are on live stores. The region's leader asks itself the same
+// by what it hears (region/replica); this one answers before anything is begun. It
+// returns errSettling while a new leader of placement has not heard of a store yet.
+// Requires: s.mu held.
+func (s *Service) quorumWithoutLocked(l *leadership, r *metapb.Region, without *metapb.Peer) error {
+	if without.GetRole() == metapb.PeerRole_LEARNER {
+		return nil
+	}
+	voters := 0
+	var silent []string
+	for _, p := range r.Peers {
+		if p.Id == without.Id || p.Role == metapb.PeerRole_LEARNER {
+			continue
+		}
+		voters++
+		st := l.stores[p.StoreId]
+		switch {
+		case st == nil || st.silent:
+			silent = append(silent, fmt.Sprint(p.StoreId))
+		case st.lastSeen.IsZero():
+			return errSettling
+		}
+	}
+	if 2*len(silent) < voters {
+		return nil
+	}
+	if voters == 0 {
+		return &ErrRefused{fmt.Sprintf("store %d holds the only voter of region %d", without.StoreId, r.Id)}
+	}
+	return &ErrRefused{fmt.Sprintf("without node %d region %d would have no quorum: of the %d voters that stay those on node %s are not live; start them, or add replicas on other nodes first",
+		without.StoreId, r.Id, voters, strings.Join(silent, ", "))}
 }
 
 func (s *Service) split(ctx context.Context, l *leadership, region uint64, keys [][]byte) ([]*metapb.Region, error) {
@@ -599,6 +641,10 @@ func (s *Service) Operate(ctx context.Context, req *placementpb.OperateRequest) 
 	}
 	select {
 	case <-op.done:
+		var refused *ErrRefused
+		if errors.As(op.err, &refused) {
+			return nil, nil, refused
+		}
 		return op.info, op.regions, nil
 	case <-ctx.Done():
 		return nil, nil, fmt.Errorf("operator %d goes on: %w", op.info.Id, ctx.Err())
@@ -664,8 +710,12 @@ func (s *Service) orderLocked(l *leadership, req *placementpb.OperateRequest) (*
 			return nil, &ErrRefused{fmt.Sprintf("region %d has a peer on node %d already", req.RegionId, req.ToStore)}
 		}
 	case scheduler.RemovePeer:
-		if peerOn(e.region, req.FromStore) == nil {
+		p := peerOn(e.region, req.FromStore)
+		if p == nil {
 			return nil, &ErrRefused{fmt.Sprintf("region %d has no peer on node %d", req.RegionId, req.FromStore)}
+		}
+		if err := s.quorumWithoutLocked(l, e.region, p); err != nil {
+			return nil, err
 		}
 	case scheduler.Merge:
 		if err := s.neighbourLocked(l, e, &plan); err != nil {

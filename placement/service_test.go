@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sort"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -378,5 +379,49 @@ func TestSchemaLease(t *testing.T) {
 	}
 	if r := ask(2, 3, 0); !r.Confirmed {
 		t.Fatal("both work with version 3")
+	}
+}
+
+// A replica is not taken away when the voters that stay would be no quorum, because
+// their stores are silent: not by order, nor by a plan. One that is silent itself may
+// go.
+func TestRemovePeerKeepsAQuorum(t *testing.T) {
+	g := &fakeGroup{kv: map[string][]byte{}}
+	c := &fakeCluster{leader: 1, term: 1, region: &metapb.Region{Id: 2, Epoch: &metapb.Epoch{Version: 1, ConfVer: 1},
+		Peers: []*metapb.Peer{{Id: 2, StoreId: 1, NodeId: 1}, {Id: 3, StoreId: 2, NodeId: 2}, {Id: 4, StoreId: 3, NodeId: 3}}}}
+	s := newService(t, g, 1, c)
+	ctx := t.Context()
+	c.report = func(r *placementpb.RegionReport) {
+		_, _ = s.Report(ctx, &placementpb.ReportRequest{ClusterId: 7, Full: true, Store: &metapb.Store{Id: r.LeaderStore}, Regions: []*placementpb.RegionReport{r}})
+	}
+	lead(g, 1)
+	await(t, "leadership", func() bool { return s.current() != nil })
+	for i, token := range []string{"", "x", "y"} {
+		req := &placementpb.JoinRequest{JoinToken: token, Store: &metapb.Store{}}
+		if i == 0 {
+			req.ClusterId, req.Store.Id = 7, 1
+		}
+		if _, err := s.Join(ctx, req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id := uint64(1); id <= 3; id++ {
+		_, _ = s.Report(ctx, &placementpb.ReportRequest{ClusterId: 7, Store: &metapb.Store{Id: id}})
+	}
+	c.tell()
+	l := s.current()
+	s.mu.Lock()
+	l.stores[3].silent, l.stores[3].silentAt = true, time.Now()
+	s.mu.Unlock()
+	var refused *ErrRefused
+	_, _, err := s.Operate(ctx, &placementpb.OperateRequest{RegionId: 2, Kind: "remove-peer", FromStore: 2, Wait: true})
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "quorum") {
+		t.Fatalf("the order to leave nodes 1 and 3, which is silent: %v", err)
+	}
+	if err := s.remove(ctx, l, 2, 2); !errors.As(err, &refused) {
+		t.Fatalf("the step of a plan: %v", err)
+	}
+	if op, _, err := s.Operate(ctx, &placementpb.OperateRequest{RegionId: 2, Kind: "remove-peer", FromStore: 3, Wait: true}); err != nil || op.State != "done" {
+		t.Fatalf("the silent one: %v %v", op, err)
 	}
 }

@@ -62,6 +62,9 @@ func (a regionAdmin) Admin(ctx context.Context, leader uint64, region *metapb.Re
 		if e.GetNotLeader() != nil || e.GetEpochNotMatch() != nil || e.GetServerBusy() != nil || e.GetRegionNotFound() != nil || e.GetUnavailable() != nil {
 			return nil, &placement.RetryableError{Err: err}
 		}
+		if e.Kind == nil {
+			return nil, &placement.ErrRefused{Why: err.Error()}
+		}
 		return nil, err
 	}
 	return resp.GetAdmin(), nil
