@@ -20,6 +20,9 @@ ALONE      := ./tests/chaos
 CONCURRENT := ./internal/... ./multiraft/... ./region/... ./txn/... ./pgwire/... ./placement/...
 
 SIM_SEEDS    ?= 200
+# How many crash points, 0 for all, and which share of them: each day another.
+CRASHPOINTS  ?= 0
+CRASHPOINTS_SHARE ?= $(shell date +%-j)
 # With MUTANTS_SLICE, a time, mutants runs as many as fit in, each day others.
 MUTANTS      ?= .
 MUTANTS_SLICE ?= 0
@@ -110,8 +113,9 @@ idle: build ## IDLE_REGIONS regions on three processes: cut, at rest, and led ag
 sim: ## the deterministic simulation, SIM_SEEDS seeds
 	go test -tags faults ./tests/sim -count=1 -timeout 180m -run TestSeeds -seeds $(SIM_SEEDS)
 
-crashpoints: ## a crash at every named point of the product (internal/fault), under load
-	go test -tags faults ./tests/sim ./placement -count=1 -timeout 20m -run TestCrashPoints
+crashpoints: ## a crash at every named point of the product (internal/fault), under load, or at CRASHPOINTS of them; a loss during changes
+	go test -tags faults ./placement -count=1 -timeout 20m -run TestCrashPoints
+	go test -tags faults ./tests/sim -count=1 -timeout 20m -run 'TestCrashPoints|TestLossDuringChange' -points $(CRASHPOINTS) -share $(CRASHPOINTS_SHARE)
 
 mutants: ## known mistakes put in one at a time: the suite must notice each; MUTANTS is a pattern of names
 	@go run ./tests/mutants -only '$(MUTANTS)' -slice $(MUTANTS_SLICE)

@@ -3,6 +3,7 @@
 package sim
 
 import (
+	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -72,6 +73,9 @@ func TestCrashPoints(t *testing.T) {
 		t.Errorf("found %d points only: %v", len(points), points)
 	}
 	for i, point := range points {
+		if !inShare(i, len(points)) {
+			continue
+		}
 		begun := time.Now()
 		crashes, seeds := 0, 0
 		for seeds < seedsPerPoint && crashes < crashesPerPoint {
@@ -88,6 +92,58 @@ func TestCrashPoints(t *testing.T) {
 			t.Errorf("nothing crashed at %s in %d seeds: it is never reached", point, seeds)
 		}
 	}
+}
+
+var (
+	flagPoints = flag.Int("points", 0, "how many of the named points TestCrashPoints takes; 0: all")
+	flagShare  = flag.Int("share", 0, "which share of them: each number another")
+)
+
+// inShare reports whether the i-th of n points is in the share that was asked for.
+func inShare(i, n int) bool {
+	most := *flagPoints
+	return most <= 0 || most >= n || ((i-*flagShare*most)%n+n)%n < most
+}
+
+// A store is lost with its disk at the moment at which it has applied a change of
+// membership, or is about to remove a replica: whoever is left goes on with every
+// region, also where that store alone knew of the change.
+func TestLossDuringChange(t *testing.T) {
+	oneProcessor(t)
+	deaths := 0
+	for i, point := range []string{"membership/before-apply", "membership/after-apply", "destroy/before-sync", "destroy/after-tombstone"} {
+		for seed := range uint64(lossSeeds) {
+			p := lossPlan(uint64(100_000+1000*i)+seed, point)
+			r := simulate(p, mutant{}, nil)
+			deaths += r.counts["deaths"]
+			if r.failure != nil {
+				fail(t, r, nil)
+				break
+			}
+		}
+	}
+	t.Logf("%d stores were lost", deaths)
+	if deaths < 2*lossSeeds {
+		t.Errorf("%d stores were lost only", deaths)
+	}
+}
+
+// lossSeeds is how many seeds each point gets.
+const lossSeeds = 6
+
+// lossPlan is a plan in which placement replaces voters all the time, of regions that
+// have three from the beginning, and the first store that comes to a point, some seconds
+// after the start, is lost.
+func lossPlan(seed uint64, point string) *plan {
+	p := pointPlan(seed, point)
+	p.stores, p.voters = 5, 3
+	for len(p.rates) < p.stores {
+		p.rates = append(p.rates, 1)
+	}
+	p.placed, p.membership = true, false
+	p.crashes, p.diesThere = 1, true
+	p.faults = slices.DeleteFunc(p.faults, func(f fault) bool { return f.kind == storeDies || f.kind == crashPoint })
+	return p
 }
 
 // pointPlan is a plan in which everything happens often, with a few crashes at a

@@ -25,7 +25,8 @@
 // (internal/fault); power loss; cuts of one way, isolation, partitions, storms; slow
 // disks, full disks, failed syncs of either engine; stopped processes, clocks that
 // jump or run at other rates; an oracle that is away; the loss of a store with its
-// disk. Every eighth seed has clocks that differ up to four times, and no leases.
+// disk, at any moment or right at a change of membership. Every eighth seed has clocks
+// that differ up to four times, and no leases.
 // Membership changes by random orders, or as placement's schedulers plan it
 // (placer_test.go): learner, joint replacement, removal after a hand-over, repair.
 // A seed takes more than a minute of virtual time.
@@ -92,21 +93,6 @@
 // fed by code of this package. A failed sync of the state engine comes only where the
 // store asks for one; where Pebble syncs by itself it ends the process.
 //
-// # What it has found and is not mended
-//
-// A leader removes its own replica, because it commits what its predecessor proposed,
-// and is gone at once. A follower that has not heard of the commit stays bound to it as
-// long as its store lives, neither campaigns nor votes, and nobody is left to release
-// it (crash point membership/after-apply, seed 29001).
-//
-// The replica of a region that was merged away stays behind on one store, fenced
-// (crash point collect/before-delete, seed 11006).
-//
-// A voter is replaced and gone; the leader, which alone knew that to be committed, is
-// lost with its disk before the others hear of it: they go back to a configuration
-// whose majority is not there any more. That a change of membership is committed is
-// made durable where it is known, but a removed replica does not wait for the others.
-//
 // # Use
 //
 //	go test ./tests/sim -run TestSeeds -seeds 200     many seeds; make sim
@@ -115,6 +101,8 @@
 //	    -drop 3,5         without the faults 3 and 5 of the plan
 //	    -shrink=false     do not look for a smaller plan when it fails
 //	go test -tags faults ./tests/sim -run TestCrashPoints     a crash at every named point
+//	    -points 8 -share 3    at eight of them, those of share 3
+//	go test -tags faults ./tests/sim -run TestLossDuringChange    a disk is lost during a change
 //
 // With the build tag faults plans hold crashes at named points besides; make sim uses
 // it. A failure prints the seed and what is left of its plan after a search by

@@ -37,6 +37,7 @@ type node struct {
 	lazySync   int           // faults that hold the sync of the state engine up
 	full       int           // faults that fill the disk
 	dead       bool          // for good: the disk is lost
+	doomed     bool          // it dies when its power goes
 	failState  bool          // the next sync of the state engine that is asked for fails
 	ingested   bool          // in this step
 }
@@ -362,6 +363,10 @@ func (n *node) fsync() time.Duration {
 func (n *node) settle() bool {
 	w := n.w
 	if n.s == nil {
+		return false
+	}
+	if n.doomed && n.disk.burnt() != nil {
+		n.die()
 		return false
 	}
 	if left := n.disk.burnt(); left != nil {

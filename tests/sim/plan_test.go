@@ -45,6 +45,8 @@ type plan struct {
 	// crashAt is a named point at which stores crash, crashes times at most.
 	crashAt string
 	crashes int
+	// diesThere: the first store that comes there is lost with its disk instead.
+	diesThere bool
 
 	faults []fault
 }

@@ -13,13 +13,14 @@ type armed struct {
 	crashes   int    // that are left
 	percent   int    // of unsynced data that is kept
 	seed      uint64
+	dies      bool // with its disk, for good
 }
 
 // watchPoints hears of named points until the returned function is called. Without
 // the build tag faults there are none.
 func (w *world) watchPoints() func() {
 	if p := w.plan; p.crashAt != "" {
-		w.armed = &armed{point: p.crashAt, crashes: p.crashes}
+		w.armed = &armed{point: p.crashAt, crashes: p.crashes, dies: p.diesThere}
 		w.armed.again(w.rngFault)
 	}
 	return points.Watch(w.hit)
@@ -49,6 +50,7 @@ func (w *world) hit(point string) {
 	}
 	w.say("store %d loses power at %s, %d %% of what is not synced is kept", n.id, point, a.percent)
 	w.count("crashes at a point")
+	n.doomed = a.dies
 	n.disk.cutPower(a.percent, a.seed)
 	if a.crashes--; a.crashes > 0 {
 		a.again(w.rngFault)
