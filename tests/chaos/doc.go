@@ -33,6 +33,7 @@
 // CHAOS_ROUNDS (kills of one node, default 2), CHAOS_KILL_ALL (kills of all,
 // default 2), CHAOS_SECONDS (length of each pgbench run, default 2), CHAOS_KEEP
 // (keep the nodes' directories), CHAOS_GAPS (faults of each kind whose gap between
-// acknowledged writes is measured, default 1: from 10 on they are judged by the goals), CHAOS_CHURN (per cent of the orders of TestChurn, default
+// acknowledged writes is measured, default 1: from 10 on they are judged by the goals), CHAOS_JOBS (jobs of
+// the queue of TestJobQueue, default 1000), CHAOS_CHURN (per cent of the orders of TestChurn, default
 // 1). `make chaos` and `make churn` run the full numbers.
 package chaos
