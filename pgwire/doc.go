@@ -24,6 +24,8 @@
 //   - Text that enters is UTF-8 without zero bytes (22021 otherwise), so that
 //     the layers below need not ask.
 //   - An idle connection holds no buffers.
+//   - A client that is gone is noticed within two seconds, also while its session
+//     works and nobody reads from the socket (gone.go; on Linux).
 //
 // # Concurrency
 //
