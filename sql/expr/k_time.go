@@ -557,12 +557,14 @@ func (k kernels) timeArithmetic() {
 	})
 }
 
-// zoneOffset reads an interval as an offset east of UTC, in whole seconds.
+// zoneOffset reads an interval as an offset east of UTC, in whole seconds, of which
+// PostgreSQL keeps the lower 32 bits.
 func zoneOffset(v types.Interval) (micros int64, err error) {
 	if v.Months != 0 || v.Days != 0 {
 		return 0, sqlerr.New(sqlerr.InvalidParameterValue, "interval time zone \"%s\" must not include months or days", types.TextOf(types.NewInterval(v), types.IntervalType, nil))
 	}
-	return v.Micros / types.MicrosPerSecond * types.MicrosPerSecond, nil
+	west := int32(-(v.Micros / types.MicrosPerSecond))
+	return -int64(west) * types.MicrosPerSecond, nil
 }
 
 // zone finds a time zone, remembering it for the statement.

@@ -79,12 +79,23 @@ func errUnit(what string, unit string, t types.Type) error {
 	return sqlerr.New(code, "unit \"%s\" not %s for type %s", unit, what, t)
 }
 
-// part is a field of a date: an integer, scaled by a power of ten.
+// part is a field of a date: an integer, scaled by a power of ten, and a whole number
+// beside it, for what no integer holds in one.
 type part struct {
 	value int64
 	scale uint16
+	plus  int64
 	float float64 // for date_part, where it is not value/10^scale
 	isF   bool
+}
+
+// numeric is the field as extract gives it.
+func (p part) numeric() (datum, error) {
+	d := types.NewNumericInt64(p.value, p.scale)
+	if p.plus == 0 {
+		return d, nil
+	}
+	return types.NumericAdd(d, types.NumericFromInt(p.plus))
 }
 
 func whole(n int64) (part, bool, error) { return part{value: n}, true, nil }
@@ -156,7 +167,7 @@ func timestampPart(unit string, local, utc int64, offset int, zoned bool, t type
 			return whole(floorDiv64(utc, types.MicrosPerSecond) + epoch)
 		}
 		if utc > math.MaxInt64-epoch*types.MicrosPerSecond { // the last 30 years of all
-			return part{isF: true, float: float64(utc)/1e6 + epoch}, true, nil
+			return part{value: utc, scale: 6, plus: epoch, isF: true, float: (float64(utc) + epoch*types.MicrosPerSecond) / 1e6}, true, nil
 		}
 		return part{value: utc + epoch*types.MicrosPerSecond, scale: 6}, true, nil
 	case "timezone", "timezone_hour", "timezone_minute":
@@ -222,10 +233,14 @@ func intervalPart(unit string, v types.Interval) (part, bool, error) {
 	case "millennium":
 		return whole(int64(v.Months / 12000))
 	case "epoch":
-		// Years of 365.25 days, the months left over of 30.
-		days := int64(v.Months/12)*36525 + int64(v.Months%12)*3000 + int64(v.Days)*100 // hundredths
-		secs := days * 864
-		return part{value: secs*types.MicrosPerSecond + v.Micros, scale: 6, isF: math.Abs(float64(secs)) > 9e12, float: float64(secs) + float64(v.Micros)/1e6}, true, nil
+		// Years of 365.25 days, the months left over of 30. date_part adds up floats, in
+		// this order.
+		years, months := int64(v.Months/12), int64(v.Months%12)
+		f := float64(v.Micros) / 1e6
+		f += 365.25 * 86400 * float64(years)
+		f += 30 * 86400 * float64(months)
+		f += 86400 * float64(v.Days)
+		return part{value: v.Micros, scale: 6, plus: years*31557600 + (months*30+int64(v.Days))*86400, isF: true, float: f}, true, nil
 	case "week", "dow", "isodow", "isoyear", "doy", "timezone", "timezone_hour", "timezone_minute", "julian":
 		return part{}, false, errUnit("supported", unit2(unit), types.IntervalType)
 	}
@@ -315,9 +330,8 @@ func (k kernels) timeParts() {
 					}
 					return types.NumericAdd(types.NumericFromInt(p.value), q)
 				}
-				return types.ParseNumeric(formatFixed6(p.float))
 			}
-			return types.NewNumericInt64(p.value, p.scale), nil
+			return p.numeric()
 		})
 		if name == "date" {
 			continue
@@ -449,14 +463,6 @@ func (k kernels) timeParts() {
 		}
 		return types.NewInt(int64(us)), nil
 	})
-}
-
-func formatFixed6(f float64) string {
-	d, err := floatToNumeric(f, 17)
-	if err != nil {
-		return "0"
-	}
-	return types.TextOf(types.NumericRound(d, 6), types.Numeric, nil)
 }
 
 // farDatePart serves dates that no timestamp reaches.

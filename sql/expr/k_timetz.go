@@ -3,6 +3,7 @@ package expr
 import (
 	"time"
 
+	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
 )
 
@@ -65,6 +66,10 @@ func (k kernels) timetz() {
 	k.f2("datetimetz_pl(date,timetz)", func(_ *EvalContext, a, b datum) (datum, error) { return dated(a, b) })
 	k.f2("timetzdate_pl(timetz,date)", func(_ *EvalContext, a, b datum) (datum, error) { return dated(b, a) })
 	moved := func(d datum, east int) (datum, error) {
+		if !types.TimetzZoneInRange(east) {
+			// PostgreSQL makes a value of it that it does not read.
+			return types.Null, sqlerr.New(sqlerr.InvalidTimeZoneDisplacementValue, "time zone displacement out of range")
+		}
 		micros, was := d.Timetz()
 		_, r := floorMod(micros+int64(east-was)*types.MicrosPerSecond, types.MicrosPerDay)
 		return types.NewTimetz(r, east), nil
@@ -102,7 +107,7 @@ func timetzPart(unit string, d datum) (part, bool, error) {
 	case "timezone", "timezone_hour", "timezone_minute":
 		return timestampPart(unit, micros, micros, east, true, types.Timetz)
 	case "epoch":
-		return part{value: micros - int64(east)*types.MicrosPerSecond, scale: 6}, true, nil
+		return part{value: micros - int64(east)*types.MicrosPerSecond, scale: 6, isF: true, float: float64(micros)/1e6 - float64(east)}, true, nil
 	case "microseconds", "milliseconds", "second", "minute", "hour":
 		return timestampPart(unit, micros, micros, 0, false, types.Timetz)
 	}

@@ -32,6 +32,10 @@ func (d Datum) Timetz() (micros int64, east int) {
 	return n>>timetzShift - west*MicrosPerSecond, int(-west)
 }
 
+// TimetzZoneInRange reports whether a displacement in seconds, east or west, can be
+// that of a timetz.
+func TimetzZoneInRange(seconds int) bool { return seconds >= -timetzZoneMax && seconds <= timetzZoneMax }
+
 func parseTimetz(s string, ctx *FormatContext) (Datum, error) {
 	v, fault, zone := readTimeText(s, ctx)
 	if fault != faultNone {
