@@ -46,7 +46,9 @@ type parser struct {
 	// into is where INTO of the statement's first SELECT goes, while that may still come.
 	into *ast.CreateTableAs
 	// asOf is where AS OF SYSTEM TIME of the statement's query goes, nil where none may stand.
-	asOf      *ast.Select
+	asOf *ast.Select
+	// laterArm: the next query is an operand of a set operation, but for the first one.
+	laterArm  bool
 	height    int  // of the expression emitted last
 	compared  bool // it has a comparison outside parentheses
 	numParams int

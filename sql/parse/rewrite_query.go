@@ -68,10 +68,10 @@ func (p *parser) queryInto(tail *queryTail) {
 			p.fail(sqlerr.SyntaxError, p.pos(), "multiple WITH clauses not allowed")
 		}
 		tail.hasWith = true
-		into, asOf := p.into, p.asOf
-		p.into, p.asOf = nil, nil
+		into, asOf, later := p.into, p.asOf, p.laterArm
+		p.into, p.asOf, p.laterArm = nil, nil, false
 		p.with()
-		p.into, p.asOf = into, asOf
+		p.into, p.asOf, p.laterArm = into, asOf, later
 	}
 	if p.kind() == '(' && p.isQueryParen(p.i) && !p.setOpFollows(int(p.tok().match)+1) {
 		p.enter()
@@ -96,6 +96,8 @@ func (p *parser) setOpFollows(i int) bool {
 // setOperation rewrites operands joined by UNION, INTERSECT and EXCEPT, in one flat list that the decoder associates.
 func (p *parser) setOperation() {
 	p.setOperand()
+	later := p.laterArm
+	defer func() { p.laterArm = later }()
 	for n := 0; p.setOpFollows(p.i); n++ {
 		if n > nestingMax {
 			p.tooDeep()
@@ -109,6 +111,7 @@ func (p *parser) setOperation() {
 			p.acceptKw(kwDistinct)
 		}
 		p.emitMarked(text, at)
+		p.laterArm = true
 		p.setOperand()
 	}
 }
@@ -263,8 +266,8 @@ func (p *parser) valuesRows(open string) {
 
 // selectCore rewrites SELECT … WINDOW.
 func (p *parser) selectCore() {
-	into, asOf := p.into, p.asOf
-	p.into, p.asOf = nil, nil
+	into, asOf, later := p.into, p.asOf, p.laterArm
+	p.into, p.asOf, p.laterArm = nil, nil, false
 	p.emitMarked("SELECT", p.i)
 	p.expectKw(kwSelect)
 	comma := false
@@ -285,7 +288,7 @@ func (p *parser) selectCore() {
 	}
 	p.targets(comma)
 	if p.isKw(kwInto) {
-		p.selectInto(into)
+		p.selectInto(into, later)
 	}
 	if p.acceptKw(kwFrom) {
 		p.emit("FROM")

@@ -74,8 +74,9 @@ func (p *parser) selectStmt() ast.Statement {
 	return into
 }
 
-// selectInto reads INTO table, which makes a CREATE TABLE AS of the statement; dst is nil where none may stand.
-func (p *parser) selectInto(dst *ast.CreateTableAs) {
+// selectInto reads INTO table, which makes a CREATE TABLE AS of the statement; dst is nil where none may stand, later says that it is
+// because of a set operation, of which this is not the first query.
+func (p *parser) selectInto(dst *ast.CreateTableAs, later bool) {
 	allowed := dst != nil
 	if !allowed {
 		dst = new(ast.CreateTableAs)
@@ -90,7 +91,12 @@ func (p *parser) selectInto(dst *ast.CreateTableAs) {
 	}
 	p.acceptKw(kwTable)
 	at := p.pos()
-	if dst.Table = p.name(); !allowed {
+	dst.Table = p.name()
+	switch {
+	case allowed:
+	case later:
+		p.fail(sqlerr.SyntaxError, at, "INTO is only allowed on first SELECT of UNION/INTERSECT/EXCEPT")
+	default:
 		p.fail(sqlerr.SyntaxError, at, "SELECT ... INTO is not allowed here")
 	}
 }
