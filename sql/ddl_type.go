@@ -2,7 +2,6 @@ package sql
 
 import (
 	"context"
-	"time"
 
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
@@ -241,28 +240,6 @@ func (d *ddl) alterEnum(ctx context.Context, st *ast.AlterEnum) error {
 		return ch.PutType(ctx, c)
 	})
 }
-
-// publishLabel makes one more version of the schema, in which the labels of the one
-// before may be written: every node knows them then. If it fails the next change of
-// the schema does it.
-func (e *Engine) publishLabel(ctx context.Context) error {
-	// The label is there already: nothing is to fail any more, whatever becomes of the
-	// client.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishLabelTimeout)
-	defer cancel()
-	err := e.retry(ctx, func(ctx context.Context, tx Txn, snap *catalog.Snapshot) (*catalog.Snapshot, error) {
-		ch := e.catalog.Change(tx, snap)
-		err := ch.Touch(ctx)
-		return ch.Snapshot(), err
-	})
-	if err != nil {
-		e.o.Logger.Warn("make new enum labels usable", "err", err)
-	}
-	return nil
-}
-
-// publishLabelTimeout is longer than a node that is gone keeps its schema lease.
-const publishLabelTimeout = 30 * time.Second
 
 func (d *ddl) createComposite(ctx context.Context, st *ast.CreateComposite) error {
 	sc, err := d.newIn(st.Type)

@@ -11,8 +11,20 @@ import (
 	"github.com/quorate-db/quorate/sql/types"
 )
 
-// extended wraps the methods of the extended protocol: they can be cancelled, and
-// an error fails the transaction.
+// analyzing wraps the methods of the extended protocol that send no rows and change
+// nothing: they can be cancelled, and an error fails the transaction.
+func (s *Session) analyzing(ctx context.Context, f func(ctx context.Context) error) error {
+	return s.extended(ctx, func(ctx context.Context) error {
+		first := s.last.n == 0 && len(s.portals) == 0
+		err := f(ctx)
+		if err != nil && first && s.labelsFinished(ctx, err) {
+			err = f(ctx)
+		}
+		return err
+	})
+}
+
+// extended wraps the methods of the extended protocol.
 func (s *Session) extended(ctx context.Context, f func(ctx context.Context) error) error {
 	ctx, leave := s.enter(ctx, "")
 	defer leave()
@@ -30,7 +42,7 @@ func (s *Session) extended(ctx context.Context, f func(ctx context.Context) erro
 // Parse makes a prepared statement.
 func (s *Session) Parse(ctx context.Context, name, text string, oids []uint32) error {
 	s.last.clean = false
-	return s.extended(ctx, func(ctx context.Context) error {
+	return s.analyzing(ctx, func(ctx context.Context) error {
 		p, err := s.prepare(ctx, name, text, oids)
 		if err != nil {
 			return err
@@ -145,7 +157,7 @@ func (s *Session) statement(name string) (*prepared, error) {
 // DescribeStatement tells parameters and columns.
 func (s *Session) DescribeStatement(ctx context.Context, name string) (params []types.Type, cols []pgwire.Column, err error) {
 	s.last.clean = false
-	err = s.extended(ctx, func(ctx context.Context) error {
+	err = s.analyzing(ctx, func(ctx context.Context) error {
 		p, err := s.statement(name)
 		if err != nil {
 			return err
@@ -174,7 +186,7 @@ func (s *Session) DescribeStatement(ctx context.Context, name string) (params []
 // Bind makes a portal.
 func (s *Session) Bind(ctx context.Context, b *pgwire.BindRequest) error {
 	s.last.clean = false
-	return s.extended(ctx, func(ctx context.Context) error {
+	return s.analyzing(ctx, func(ctx context.Context) error {
 		p, err := s.statement(b.Statement)
 		if err != nil {
 			return err

@@ -452,6 +452,9 @@ func (s *Session) simpleStatement(ctx context.Context, st *parse.Statement, text
 		if err == nil {
 			return done.send(w)
 		}
+		if alone && attempt == 0 && sqlerr.Is(err, sqlerr.UnsafeNewEnumValueUsage) && w.Rewind() && s.labelsFinished(ctx, err) {
+			continue
+		}
 		if !alone || !s.retryable(err, stmt) || attempt+1 >= autocommitAttempts || ctx.Err() != nil || !w.Rewind() {
 			return err
 		}

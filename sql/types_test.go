@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/quorate-db/quorate/internal/env"
+	"github.com/quorate-db/quorate/pgwire"
 	"github.com/quorate-db/quorate/sql/sqlerr"
 )
 
@@ -100,6 +101,54 @@ func TestLabelsReachEveryGateway(t *testing.T) {
 			t.Errorf("%s labels", w.rows[0][0])
 		}
 	}
+}
+
+// A gateway that dies between the two steps of ALTER TYPE … ADD VALUE leaves a label
+// that the next who wants to write it makes usable, at whatever gateway that is and by
+// either protocol.
+func TestLabelOfACrashedGateway(t *testing.T) {
+	gws := newGateways(t, 2)
+	ddl := gws[0].testSession(t)
+	ddl.must("create type mood as enum ('sad')")
+	ddl.must("create table t (m mood)")
+	crash := func(label string) {
+		t.Helper()
+		ddl.must("begin")
+		ddl.must("alter type mood add value '" + label + "'")
+		ddl.s.tx.afterCommit = nil
+		ddl.must("commit")
+	}
+	crash("ok")
+	other := gws[1].testSession(t)
+	other.must("insert into t values ('ok')")
+	crash("happy")
+	ctx := context.Background()
+	if err := other.s.Parse(ctx, "p", "insert into t values ('happy')", nil); err != nil {
+		t.Fatal("parse:", describe(err))
+	}
+	if err := other.s.Sync(ctx); err != nil {
+		t.Fatal(describe(err))
+	}
+	if err := other.s.Parse(ctx, "q", "insert into t values ($1)", nil); err != nil {
+		t.Fatal(describe(err))
+	}
+	if err := other.s.Sync(ctx); err != nil {
+		t.Fatal(describe(err))
+	}
+	crash("glad")
+	if err := other.s.Bind(ctx, &pgwire.BindRequest{Portal: "q", Statement: "q", Params: []pgwire.Param{{Value: []byte("glad")}}}); err != nil {
+		t.Fatal("bind:", describe(err))
+	}
+	if err := other.s.Sync(ctx); err != nil {
+		t.Fatal(describe(err))
+	}
+	// A label of the transaction itself stays what it is.
+	other.must("begin")
+	other.must("alter type mood add value 'new'")
+	if _, err := other.exec("insert into t values ('new')"); !sqlerr.Is(err, sqlerr.UnsafeNewEnumValueUsage) {
+		t.Errorf("a label of this transaction: %v", err)
+	}
+	other.must("rollback")
 }
 
 // A constraint that ALTER DOMAIN has added holds for every row, whoever wrote it while

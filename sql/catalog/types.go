@@ -248,6 +248,24 @@ func (s *Snapshot) def(oid ID) *types.Def {
 	return s.defs[oid]
 }
 
+// HasNewLabels reports whether there are enum labels that nobody may write before the
+// next version.
+func (s *Snapshot) HasNewLabels() bool {
+	for _, t := range s.types {
+		if t.Enum == nil {
+			continue
+		}
+		for i := range t.Enum.Labels {
+			if s.isNew(&t.Enum.Labels[i]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (s *Snapshot) isNew(l *EnumLabel) bool { return l.Since != 0 && s.version <= l.Since }
+
 func newDef(id ID, name, schema string, kind byte, array ID) *types.Def {
 	return &types.Def{Info: types.Info{OID: id, Name: name, Kind: kind, Array: array}, Schema: schema, Quoted: ast.QuoteIdent(name),
 		Qualified: schema != "public"}
@@ -258,8 +276,9 @@ func (s *Snapshot) defOf(t *UserType) *types.Def {
 	switch {
 	case t.Enum != nil:
 		d = newDef(t.ID, t.Name, t.SchemaName, types.KindOfEnum, t.ArrayID)
-		for _, l := range t.Enum.Labels {
-			d.Labels = append(d.Labels, types.Label{OID: l.ID, Name: l.Name, Key: string(l.Key), New: l.Since != 0 && s.version <= l.Since})
+		for i := range t.Enum.Labels {
+			l := &t.Enum.Labels[i]
+			d.Labels = append(d.Labels, types.Label{OID: l.ID, Name: l.Name, Key: string(l.Key), New: s.isNew(l)})
 		}
 	case t.Domain != nil:
 		d = newDef(t.ID, t.Name, t.SchemaName, types.KindOfDomain, t.ArrayID)

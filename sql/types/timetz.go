@@ -34,7 +34,9 @@ func (d Datum) Timetz() (micros int64, east int) {
 
 // TimetzZoneInRange reports whether a displacement in seconds, east or west, can be
 // that of a timetz.
-func TimetzZoneInRange(seconds int) bool { return seconds >= -timetzZoneMax && seconds <= timetzZoneMax }
+func TimetzZoneInRange(seconds int) bool {
+	return seconds >= -timetzZoneMax && seconds <= timetzZoneMax
+}
 
 func parseTimetz(s string, ctx *FormatContext) (Datum, error) {
 	v, fault, zone := readTimeText(s, ctx)
