@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,6 +47,8 @@ type conn struct {
 	// read COPY data.
 	lostErr error
 
+	notes notifications
+
 	// running is the session for those who cancel it from outside.
 	running atomic.Pointer[Session]
 	// idle is set while the connection waits for its client outside of a transaction.
@@ -63,6 +66,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c.in = newReader(nc, &s.buffers, s.opts.MessageBytesMax)
 	c.out = writer{conn: nc, buffers: &s.buffers, clock: s.opts.Clock, timeout: s.opts.WriteTimeout, start: -1}
 	c.res = results{out: &c.out, read: c, mark: -1}
+	c.notes.done = sync.NewCond(&c.notes.mu)
 	return c
 }
 
@@ -112,6 +116,7 @@ func (c *conn) loop(ctx context.Context) error {
 		typ, body, err := c.in.readMessage()
 		if c.idle.Load() {
 			c.idle.Store(false)
+			c.wakeNotifications()
 		}
 		if t := c.terminating.Load(); t != nil {
 			return t
@@ -139,6 +144,7 @@ func (c *conn) rest() {
 	c.in.release()
 	if c.session.TxStatus() == TxIdle {
 		c.idle.Store(true)
+		c.restNotifications()
 		if c.server.draining.Load() {
 			c.terminate(errShutdown())
 		}
@@ -202,6 +208,9 @@ func (c *conn) logInternal(e *sqlerr.Error) {
 
 // ready ends a cycle.
 func (c *conn) ready() error {
+	if c.session.TxStatus() == TxIdle {
+		c.writeNotifications()
+	}
 	c.out.readyForQuery(c.session.TxStatus())
 	c.atBoundary = true
 	return c.out.flush()

@@ -9,7 +9,7 @@
 //
 // # What it keeps true
 //
-//   - One goroutine per connection reads, executes and writes. A client that
+//   - One goroutine per connection reads, executes and writes answers. A client that
 //     reads slowly stops its own session and no other; after a write timeout it
 //     is cut off.
 //   - Nothing is allocated on the word of a client: a length is checked against
@@ -26,6 +26,9 @@
 //   - An idle connection holds no buffers.
 //   - A client that is gone is noticed within two seconds, also while its session
 //     works and nobody reads from the socket (gone.go; on Linux).
+//   - Notifications go out while a connection waits for its client outside of a
+//     transaction, in a goroutine that it waits for before it writes itself
+//     (notify.go); the number of those that wait is bounded.
 //
 // # Concurrency
 //

@@ -47,6 +47,11 @@ type SessionParams struct {
 	// call counts. It may be called from any goroutine and does not block:
 	// pg_terminate_backend and the idle timeouts are built on it.
 	Terminate func(*sqlerr.Error)
+	// Notify sends a NotificationResponse: at once while the connection waits for its
+	// client outside of a transaction, else before the next ReadyForQuery there. It may be
+	// called from any goroutine and does not block. A client that lets too many wait is
+	// cut off.
+	Notify func(Notification)
 }
 
 // Setting is a run-time parameter with its value.

@@ -101,6 +101,7 @@ func (c *conn) open(ctx context.Context) error {
 		ProcessID:  c.processID,
 		Notifier:   &c.res,
 		Terminate:  c.terminate,
+		Notify:     c.notify,
 	})
 	if err != nil {
 		return sqlerr.As(err)
