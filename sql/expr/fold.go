@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"slices"
+
 	"github.com/quorate-db/quorate/sql/types"
 )
 
@@ -52,7 +54,7 @@ func foldNode(n Expr, ctx *EvalContext) Expr {
 	case *Coalesce:
 		return foldCoalesce(x)
 	}
-	if nullByStrictness(n) {
+	if nullByStrictness(n, ctx) {
 		return &Const{Typ: n.Type()}
 	}
 	if ownVolatility(n) != Immutable {
@@ -76,8 +78,9 @@ func foldNode(n Expr, ctx *EvalContext) Expr {
 // nullByStrictness reports whether n is a strict operator or function one of whose
 // arguments is a NULL constant: its value is NULL and the other arguments, which
 // might fail, are never looked at, as in PostgreSQL (evaluate_function in
-// optimizer/util/clauses.c). One that is constant was looked at before, and failed.
-func nullByStrictness(n Expr) bool {
+// optimizer/util/clauses.c). One that is constant, or has a constant part, was looked
+// at before, and failed.
+func nullByStrictness(n Expr, ctx *EvalContext) bool {
 	switch x := n.(type) {
 	case *OpCall:
 		if !x.Op.Strict {
@@ -90,15 +93,11 @@ func nullByStrictness(n Expr) bool {
 	default:
 		return false
 	}
-	null := false
-	for _, a := range n.Children() {
-		if c, ok := a.(*Const); ok {
-			null = null || c.Val.IsNull()
-		} else if constant(a) {
-			return false
-		}
-	}
-	return null
+	null := slices.ContainsFunc(n.Children(), func(a Expr) bool { c, ok := a.(*Const); return ok && c.Val.IsNull() })
+	return null && !slices.ContainsFunc(n.Children(), func(a Expr) bool {
+		_, ok := a.(*Const)
+		return !ok && (constant(a) || ConstantError(a, ctx) != nil)
+	})
 }
 
 // constant reports whether e depends on nothing.

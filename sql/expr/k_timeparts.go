@@ -85,6 +85,7 @@ type part struct {
 	value int64
 	scale uint16
 	plus  int64
+	rough bool    // PostgreSQL divides, with sixteen digits
 	float float64 // for date_part, where it is not value/10^scale
 	isF   bool
 }
@@ -92,6 +93,17 @@ type part struct {
 // numeric is the field as extract gives it.
 func (p part) numeric() (datum, error) {
 	d := types.NewNumericInt64(p.value, p.scale)
+	if p.rough {
+		micros := types.NumericFromInt(types.MicrosPerSecond)
+		n, err := types.NumericMul(types.NumericFromInt(p.plus), micros)
+		if err == nil {
+			n, err = types.NumericAdd(types.NumericFromInt(p.value), n)
+		}
+		if err == nil {
+			n, err = types.NumericDiv(n, micros)
+		}
+		return types.NumericRound(n, 6), err
+	}
 	if p.plus == 0 {
 		return d, nil
 	}
@@ -167,7 +179,7 @@ func timestampPart(unit string, local, utc int64, offset int, zoned bool, t type
 			return whole(floorDiv64(utc, types.MicrosPerSecond) + epoch)
 		}
 		if utc > math.MaxInt64-epoch*types.MicrosPerSecond { // the last 30 years of all
-			return part{value: utc, scale: 6, plus: epoch, isF: true, float: (float64(utc) + epoch*types.MicrosPerSecond) / 1e6}, true, nil
+			return part{value: utc, scale: 6, plus: epoch, rough: true, isF: true, float: (float64(utc) + epoch*types.MicrosPerSecond) / 1e6}, true, nil
 		}
 		return part{value: utc + epoch*types.MicrosPerSecond, scale: 6}, true, nil
 	case "timezone", "timezone_hour", "timezone_minute":

@@ -55,6 +55,7 @@ func allKernels() kernels {
 	k.arrays()
 	k.sets()
 	k.session()
+	k.admin()
 	k.templates()
 	k.aggregates()
 	k.windows()

@@ -186,6 +186,7 @@ var procRows = []procRow{
 	{679, "oidvectoreq", "oidvector,oidvector", 16, 'f', "s", "", "", ""},
 	{680, "oidvectorge", "oidvector,oidvector", 16, 'f', "s", "", "", ""},
 	{681, "oidvectorgt", "oidvector,oidvector", 16, 'f', "s", "", "", ""},
+	{710, "getpgusername", "", 19, 'f', "sS", "", "", ""},
 	{716, "oidlt", "oid,oid", 16, 'f', "s", "", "", ""},
 	{717, "oidle", "oid,oid", 16, 'f', "s", "", "", ""},
 	{720, "octet_length", "bytea", 23, 'f', "s", "", "", ""},
@@ -205,6 +206,7 @@ var procRows = []procRow{
 	{749, "overlay", "bytea,bytea,int4,int4", 17, 'f', "s", "", "", ""},
 	{752, "overlay", "bytea,bytea,int4", 17, 'f', "s", "", "", ""},
 	{810, "pg_client_encoding", "", 19, 'f', "sS", "", "", ""},
+	{817, "current_query", "", 25, 'f', "V", "", "", ""},
 	{837, "int82pl", "int8,int2", 20, 'f', "s", "", "", ""},
 	{838, "int82mi", "int8,int2", 20, 'f', "s", "", "", ""},
 	{839, "int82mul", "int8,int2", 20, 'f', "s", "", "", ""},
@@ -444,6 +446,7 @@ var procRows = []procRow{
 	{1620, "ascii", "text", 23, 'f', "s", "", "", ""},
 	{1621, "chr", "int4", 25, 'f', "s", "", "", ""},
 	{1622, "repeat", "text,int4", 25, 'f', "s", "", "", ""},
+	{1623, "similar_escape", "text,text", 25, 'f', "", "", "", ""},
 	{1624, "mul_d_interval", "float8,interval", 1186, 'f', "s", "", "", ""},
 	{1631, "bpcharlike", "bpchar,text", 16, 'f', "s", "", "", ""},
 	{1632, "bpcharnlike", "bpchar,text", 16, 'f', "s", "", "", ""},
@@ -497,6 +500,7 @@ var procRows = []procRow{
 	{1710, "trunc", "numeric", 1700, 'f', "s", "", "", ""},
 	{1711, "ceil", "numeric", 1700, 'f', "s", "", "", ""},
 	{1712, "floor", "numeric", 1700, 'f', "s", "", "", ""},
+	{1713, "length", "bytea,name", 23, 'f', "sS", "", "", ""},
 	{1714, "convert_from", "bytea,name", 25, 'f', "sS", "", "", ""},
 	{1716, "pg_get_expr", "pg_node_tree,oid", 25, 'f', "sS", "", "", ""},
 	{1717, "convert_to", "text,name", 17, 'f', "sS", "", "", ""},
@@ -539,6 +543,7 @@ var procRows = []procRow{
 	{1810, "bit_length", "bytea", 23, 'f', "s", "", "", ""},
 	{1811, "bit_length", "text", 23, 'f', "s", "", "", ""},
 	{1812, "bit_length", "bit", 23, 'f', "s", "", "", ""},
+	{1813, "convert", "bytea,name,name", 17, 'f', "sS", "", "", ""},
 	{1845, "to_ascii", "text", 25, 'f', "s", "", "", ""},
 	{1848, "interval_pl_time", "interval,time", 1083, 'f', "s", "", "", ""},
 	{1850, "int28eq", "int2,int8", 16, 'f', "s", "", "", ""},
@@ -604,6 +609,7 @@ var procRows = []procRow{
 	{2006, "byteanlike", "bytea,bytea", 16, 'f', "s", "", "", ""},
 	{2007, "like", "bytea,bytea", 16, 'f', "s", "", "", ""},
 	{2008, "notlike", "bytea,bytea", 16, 'f', "s", "", "", ""},
+	{2009, "like_escape", "bytea,bytea", 17, 'f', "s", "", "", ""},
 	{2010, "length", "bytea", 23, 'f', "s", "", "", ""},
 	{2011, "byteacat", "bytea,bytea", 17, 'f', "s", "", "", ""},
 	{2012, "substring", "bytea,int4,int4", 17, 'f', "s", "", "", ""},
@@ -684,6 +690,7 @@ var procRows = []procRow{
 	{2118, "max", "oid", 26, 'a', "", "", "", ""},
 	{2119, "max", "float4", 700, 'a', "", "", "", ""},
 	{2120, "max", "float8", 701, 'a', "", "", "", ""},
+	{2121, "pg_column_compression", "any", 25, 'f', "sS", "", "", ""},
 	{2122, "max", "date", 1082, 'a', "", "", "", ""},
 	{2123, "max", "time", 1083, 'a', "", "", "", ""},
 	{2124, "max", "timetz", 1266, 'a', "", "", "", ""},
@@ -776,10 +783,12 @@ var procRows = []procRow{
 	{2285, "regexp_replace", "text,text,text,text", 25, 'f', "s", "", "", ""},
 	{2286, "pg_total_relation_size", "regclass", 20, 'f', "sV", "", "", ""},
 	{2288, "pg_size_pretty", "int8", 25, 'f', "s", "", "", ""},
+	{2289, "pg_options_to_table", "_text", 2249, 's', "sS", "", "option_name text,option_value text", "options_array"},
 	{2308, "ceil", "float8", 701, 'f', "s", "", "", ""},
 	{2309, "floor", "float8", 701, 'f', "s", "", "", ""},
 	{2310, "sign", "float8", 701, 'f', "s", "", "", ""},
 	{2311, "md5", "text", 25, 'f', "s", "", "", ""},
+	{2319, "pg_encoding_max_length", "int4", 23, 'f', "s", "", "", ""},
 	{2320, "ceiling", "float8", 701, 'f', "s", "", "", ""},
 	{2321, "md5", "bytea", 25, 'f', "s", "", "", ""},
 	{2324, "pg_database_size", "oid", 20, 'f', "sV", "", "", ""},
@@ -943,6 +952,7 @@ var procRows = []procRow{
 	{2987, "btrecordcmp", "record,record", 23, 'f', "s", "", "", ""},
 	{2997, "pg_table_size", "regclass", 20, 'f', "sV", "", "", ""},
 	{2998, "pg_indexes_size", "regclass", 20, 'f', "sV", "", "", ""},
+	{2999, "pg_relation_filenode", "regclass", 26, 'f', "sS", "", "", ""},
 	{3012, "has_column_privilege", "name,text,text,text", 16, 'f', "sS", "", "", ""},
 	{3013, "has_column_privilege", "name,text,int2,text", 16, 'f', "sS", "", "", ""},
 	{3014, "has_column_privilege", "name,oid,text,text", 16, 'f', "sS", "", "", ""},
@@ -965,6 +975,7 @@ var procRows = []procRow{
 	{3031, "overlay", "bit,bit,int4", 1560, 'f', "s", "", "", ""},
 	{3032, "get_bit", "bit,int4", 23, 'f', "s", "", "", ""},
 	{3033, "set_bit", "bit,int4,int4", 1560, 'f', "s", "", "", ""},
+	{3035, "pg_listening_channels", "", 25, 's', "sS", "", "", ""},
 	{3036, "pg_notify", "text,text", 2278, 'f', "V", "", "", ""},
 	{3058, "concat", "any", 25, 'f', "Sv", "", "", ""},
 	{3059, "concat_ws", "text,any", 25, 'f', "Sv", "", "", ""},
@@ -1048,6 +1059,7 @@ var procRows = []procRow{
 	{3279, "array_positions", "anycompatiblearray,anycompatible", 1007, 'f', "", "", "", ""},
 	{3281, "scale", "numeric", 23, 'f', "s", "", "", ""},
 	{3294, "current_setting", "text,bool", 25, 'f', "sS", "", "", ""},
+	{3296, "pg_notification_queue_usage", "", 701, 'f', "sV", "", "", ""},
 	{3298, "row_security_active", "oid", 16, 'f', "sS", "", "", ""},
 	{3299, "row_security_active", "text", 16, 'f', "sS", "", "", ""},
 	{3301, "jsonb_concat", "jsonb,jsonb", 3802, 'f', "s", "", "", ""},
@@ -1062,9 +1074,11 @@ var procRows = []procRow{
 	{3343, "jsonb_delete", "jsonb,_text", 3802, 'f', "sv", "", "", "from_json,path_elems"},
 	{3348, "txid_current_if_assigned", "", 20, 'f', "sS", "", "", ""},
 	{3352, "pg_get_partkeydef", "oid", 25, 'f', "sS", "", "", ""},
+	{3376, "pg_safe_snapshot_blocking_pids", "int4", 1007, 'f', "sV", "", "", ""},
 	{3396, "regexp_match", "text,text", 1009, 'f', "s", "", "", ""},
 	{3397, "regexp_match", "text,text,text", 1009, 'f', "s", "", "", ""},
 	{3403, "pg_statistics_obj_is_visible", "oid", 16, 'f', "sS", "", "", ""},
+	{3408, "pg_get_partition_constraintdef", "oid", 25, 'f', "sS", "", "", ""},
 	{3415, "pg_get_statisticsobjdef", "oid", 25, 'f', "sS", "", "", ""},
 	{3419, "sha224", "bytea", 17, 'f', "s", "", "", ""},
 	{3420, "sha256", "bytea", 17, 'f', "s", "", "", ""},
@@ -1107,6 +1121,7 @@ var procRows = []procRow{
 	{3540, "format", "text", 25, 'f', "S", "", "", ""},
 	{3545, "string_agg", "bytea,bytea", 17, 'a', "", "", "", ""},
 	{3579, "jsonb_insert", "jsonb,_text,jsonb,bool", 3802, 'f', "s", "false", "", "jsonb_in,path,replacement,insert_after"},
+	{3581, "pg_xact_commit_timestamp", "xid", 1184, 'f', "sV", "", "", ""},
 	{3696, "starts_with", "text,text", 16, 'f', "s", "", "", ""},
 	{3756, "pg_ts_parser_is_visible", "oid", 16, 'f', "sS", "", "", ""},
 	{3757, "pg_ts_dict_is_visible", "oid", 16, 'f', "sS", "", "", ""},
@@ -1114,10 +1129,13 @@ var procRows = []procRow{
 	{3768, "pg_ts_template_is_visible", "oid", 16, 'f', "sS", "", "", ""},
 	{3778, "pg_tablespace_location", "oid", 25, 'f', "sS", "", "", ""},
 	{3787, "to_jsonb", "anyelement", 3802, 'f', "sS", "", "", ""},
+	{3808, "pg_get_function_arg_default", "oid,int4", 25, 'f', "sS", "", "", ""},
 	{3809, "pg_export_snapshot", "", 25, 'f', "sV", "", "", ""},
 	{3810, "pg_is_in_recovery", "", 16, 'f', "sV", "", "", ""},
 	{3815, "pg_collation_is_visible", "oid", 16, 'f', "sS", "", "", ""},
 	{3829, "pg_opfamily_is_visible", "oid", 16, 'f', "sS", "", "", ""},
+	{3842, "pg_relation_is_updatable", "regclass,bool", 23, 'f', "sS", "", "", ""},
+	{3843, "pg_column_is_updatable", "regclass,int2,bool", 16, 'f', "sS", "", "", ""},
 	{3846, "make_date", "int4,int4,int4", 1082, 'f', "s", "", "", "year,month,day"},
 	{3847, "make_time", "int4,int4,float8", 1083, 'f', "s", "", "", "hour,min,sec"},
 	{3931, "jsonb_object_keys", "jsonb", 25, 's', "s", "", "", ""},
@@ -1205,6 +1223,7 @@ var procRows = []procRow{
 	{6202, "extract", "text,timestamp", 1700, 'f', "s", "", "", ""},
 	{6203, "extract", "text,timestamptz", 1700, 'f', "sS", "", "", ""},
 	{6204, "extract", "text,interval", 1700, 'f', "s", "", "", ""},
+	{6249, "pg_database_collation_actual_version", "oid", 25, 'f', "sV", "", "", ""},
 	{6251, "regexp_replace", "text,text,text,int4,int4,text", 25, 'f', "s", "", "", ""},
 	{6252, "regexp_replace", "text,text,text,int4,int4", 25, 'f', "s", "", "", ""},
 	{6253, "regexp_replace", "text,text,text,int4", 25, 'f', "s", "", "", ""},
@@ -1910,8 +1929,8 @@ circle_below circle_center circle_contain circle_contain_pt circle_contained cir
 circle_eq circle_ge circle_gt circle_in circle_le circle_left circle_lt circle_mul_pt circle_ne circle_out 
 circle_overabove circle_overbelow circle_overlap circle_overleft circle_overright circle_recv circle_right 
 circle_same circle_send circle_sub_pt close_ls close_lseg close_pb close_pl close_ps close_sb contjoinsel 
-contsel convert cstring_in cstring_out cstring_recv cstring_send cume_dist_final current_query currtid2 
-cursor_to_xml cursor_to_xmlschema database_to_xml database_to_xml_and_xmlschema database_to_xmlschema date 
+contsel cstring_in cstring_out cstring_recv cstring_send cume_dist_final currtid2 cursor_to_xml 
+cursor_to_xmlschema database_to_xml database_to_xml_and_xmlschema database_to_xmlschema date 
 date_cmp_timestamp date_cmp_timestamptz date_in date_larger date_out date_recv date_send date_smaller 
 date_sortsupport datemultirange daterange daterange_canonical daterange_subdiff dense_rank_final diagonal 
 diameter dispell_init dispell_lexize dist_bp dist_bs dist_cpoint dist_cpoly dist_lp dist_ls dist_pathp 
@@ -1927,7 +1946,7 @@ float8_regr_intercept float8_regr_r2 float8_regr_slope float8_regr_sxx float8_re
 float8_stddev_pop float8_stddev_samp float8_var_pop float8_var_samp float8in float8larger float8out 
 float8recv float8send float8smaller flt4_mul_cash flt8_mul_cash fmgr_c_validator fmgr_internal_validator 
 fmgr_sql_validator gb18030_to_utf8 gbk_to_utf8 generate_series_int4_support generate_series_int8_support 
-get_current_ts_config getpgusername gin_clean_pending_list gin_cmp_prefix gin_cmp_tslexeme gin_compare_jsonb 
+get_current_ts_config gin_clean_pending_list gin_cmp_prefix gin_cmp_tslexeme gin_compare_jsonb 
 gin_consistent_jsonb gin_consistent_jsonb_path gin_extract_jsonb gin_extract_jsonb_path 
 gin_extract_jsonb_query gin_extract_jsonb_query_path gin_extract_tsquery gin_extract_tsvector 
 gin_triconsistent_jsonb gin_triconsistent_jsonb_path gin_tsquery_consistent gin_tsquery_triconsistent 
@@ -2008,24 +2027,22 @@ path_n_lt path_npoints path_out path_recv path_send path_sub_pt pclose percent_r
 percentile_cont_float8_final percentile_cont_float8_multi_final percentile_cont_interval_final 
 percentile_cont_interval_multi_final percentile_disc_final percentile_disc_multi_final 
 pg_available_extension_versions pg_available_extensions pg_backup_start pg_backup_stop 
-pg_collation_actual_version pg_collation_for pg_column_compression pg_column_is_updatable pg_column_size 
-pg_config pg_control_checkpoint pg_control_init pg_control_recovery pg_control_system 
-pg_copy_logical_replication_slot pg_copy_physical_replication_slot pg_create_logical_replication_slot 
-pg_create_physical_replication_slot pg_create_restore_point pg_current_logfile pg_current_snapshot 
-pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_current_wal_lsn pg_current_xact_id pg_cursor 
-pg_database_collation_actual_version pg_ddl_command_in pg_ddl_command_out pg_ddl_command_recv 
-pg_ddl_command_send pg_dependencies_in pg_dependencies_out pg_dependencies_recv pg_dependencies_send 
-pg_describe_object pg_drop_replication_slot pg_encoding_max_length pg_event_trigger_ddl_commands 
-pg_event_trigger_dropped_objects pg_event_trigger_table_rewrite_oid pg_event_trigger_table_rewrite_reason 
-pg_extension_config_dump pg_extension_update_paths pg_filenode_relation pg_get_backend_memory_contexts 
-pg_get_catalog_foreign_keys pg_get_function_arg_default pg_get_keywords pg_get_multixact_members 
-pg_get_object_address pg_get_partition_constraintdef pg_get_publication_tables pg_get_replica_identity_index 
-pg_get_replication_slots pg_get_shmem_allocations pg_get_statisticsobjdef_expressions 
-pg_get_wal_replay_pause_state pg_get_wal_resource_managers pg_hba_file_rules pg_ident_file_mappings 
-pg_identify_object pg_identify_object_as_address pg_import_system_collations pg_index_has_property 
-pg_indexam_has_property pg_indexam_progress_phasename pg_is_wal_replay_paused 
-pg_isolation_test_session_is_blocked pg_last_committed_xact pg_last_wal_receive_lsn pg_last_wal_replay_lsn 
-pg_last_xact_replay_timestamp pg_listening_channels pg_lock_status pg_log_backend_memory_contexts 
+pg_collation_actual_version pg_collation_for pg_column_size pg_config pg_control_checkpoint pg_control_init 
+pg_control_recovery pg_control_system pg_copy_logical_replication_slot pg_copy_physical_replication_slot 
+pg_create_logical_replication_slot pg_create_physical_replication_slot pg_create_restore_point 
+pg_current_logfile pg_current_snapshot pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_current_wal_lsn 
+pg_current_xact_id pg_cursor pg_ddl_command_in pg_ddl_command_out pg_ddl_command_recv pg_ddl_command_send 
+pg_dependencies_in pg_dependencies_out pg_dependencies_recv pg_dependencies_send pg_describe_object 
+pg_drop_replication_slot pg_event_trigger_ddl_commands pg_event_trigger_dropped_objects 
+pg_event_trigger_table_rewrite_oid pg_event_trigger_table_rewrite_reason pg_extension_config_dump 
+pg_extension_update_paths pg_filenode_relation pg_get_backend_memory_contexts pg_get_catalog_foreign_keys 
+pg_get_keywords pg_get_multixact_members pg_get_object_address pg_get_publication_tables 
+pg_get_replica_identity_index pg_get_replication_slots pg_get_shmem_allocations 
+pg_get_statisticsobjdef_expressions pg_get_wal_replay_pause_state pg_get_wal_resource_managers 
+pg_hba_file_rules pg_ident_file_mappings pg_identify_object pg_identify_object_as_address 
+pg_import_system_collations pg_index_has_property pg_indexam_has_property pg_indexam_progress_phasename 
+pg_is_wal_replay_paused pg_isolation_test_session_is_blocked pg_last_committed_xact pg_last_wal_receive_lsn 
+pg_last_wal_replay_lsn pg_last_xact_replay_timestamp pg_lock_status pg_log_backend_memory_contexts 
 pg_logical_emit_message pg_logical_slot_get_binary_changes pg_logical_slot_get_changes 
 pg_logical_slot_peek_binary_changes pg_logical_slot_peek_changes pg_ls_archive_statusdir pg_ls_dir 
 pg_ls_logdir pg_ls_logicalmapdir pg_ls_logicalsnapdir pg_ls_replslotdir pg_ls_tmpdir pg_ls_waldir pg_lsn 
@@ -2033,17 +2050,16 @@ pg_lsn_cmp pg_lsn_eq pg_lsn_ge pg_lsn_gt pg_lsn_hash pg_lsn_hash_extended pg_lsn
 pg_lsn_lt pg_lsn_mi pg_lsn_mii pg_lsn_ne pg_lsn_out pg_lsn_pli pg_lsn_recv pg_lsn_send pg_lsn_smaller 
 pg_mcv_list_in pg_mcv_list_items pg_mcv_list_out pg_mcv_list_recv pg_mcv_list_send pg_ndistinct_in 
 pg_ndistinct_out pg_ndistinct_recv pg_ndistinct_send pg_nextoid pg_node_tree_in pg_node_tree_out 
-pg_node_tree_recv pg_node_tree_send pg_notification_queue_usage pg_options_to_table pg_partition_root 
-pg_partition_tree pg_prepared_statement pg_prepared_xact pg_promote pg_read_binary_file pg_read_file 
-pg_read_file_old pg_relation_filenode pg_relation_filepath pg_relation_is_updatable pg_reload_conf 
-pg_replication_origin_advance pg_replication_origin_create pg_replication_origin_drop 
+pg_node_tree_recv pg_node_tree_send pg_partition_root pg_partition_tree pg_prepared_statement 
+pg_prepared_xact pg_promote pg_read_binary_file pg_read_file pg_read_file_old pg_relation_filepath 
+pg_reload_conf pg_replication_origin_advance pg_replication_origin_create pg_replication_origin_drop 
 pg_replication_origin_oid pg_replication_origin_progress pg_replication_origin_session_is_setup 
 pg_replication_origin_session_progress pg_replication_origin_session_reset 
 pg_replication_origin_session_setup pg_replication_origin_xact_reset pg_replication_origin_xact_setup 
-pg_replication_slot_advance pg_rotate_logfile pg_rotate_logfile_old pg_safe_snapshot_blocking_pids 
-pg_sequence_last_value pg_sequence_parameters pg_settings_get_flags pg_show_all_file_settings 
-pg_show_all_settings pg_show_replication_origin_status pg_snapshot_in pg_snapshot_out pg_snapshot_recv 
-pg_snapshot_send pg_snapshot_xip pg_snapshot_xmax pg_snapshot_xmin pg_stat_clear_snapshot pg_stat_file 
+pg_replication_slot_advance pg_rotate_logfile pg_rotate_logfile_old pg_sequence_last_value 
+pg_sequence_parameters pg_settings_get_flags pg_show_all_file_settings pg_show_all_settings 
+pg_show_replication_origin_status pg_snapshot_in pg_snapshot_out pg_snapshot_recv pg_snapshot_send 
+pg_snapshot_xip pg_snapshot_xmax pg_snapshot_xmin pg_stat_clear_snapshot pg_stat_file 
 pg_stat_force_next_flush pg_stat_get_activity pg_stat_get_analyze_count pg_stat_get_archiver 
 pg_stat_get_autoanalyze_count pg_stat_get_autovacuum_count pg_stat_get_backend_activity 
 pg_stat_get_backend_activity_start pg_stat_get_backend_client_addr pg_stat_get_backend_client_port 
@@ -2082,19 +2098,19 @@ pg_stat_reset_shared pg_stat_reset_single_function_counters pg_stat_reset_single
 pg_stat_reset_slru pg_stat_reset_subscription_stats pg_stop_making_pinned_objects pg_switch_wal 
 pg_tablespace_databases pg_tablespace_size pg_timezone_abbrevs pg_timezone_names pg_visible_in_snapshot 
 pg_wal_lsn_diff pg_wal_replay_pause pg_wal_replay_resume pg_walfile_name pg_walfile_name_offset 
-pg_xact_commit_timestamp pg_xact_commit_timestamp_origin pg_xact_status phraseto_tsquery plainto_tsquery 
-plpgsql_call_handler plpgsql_inline_handler plpgsql_validator point point_above point_add point_below 
-point_distance point_div point_eq point_horiz point_in point_left point_mul point_ne point_out point_recv 
-point_right point_send point_sub point_vert poly_above poly_below poly_center poly_contain poly_contain_pt 
-poly_contained poly_distance poly_in poly_left poly_npoints poly_out poly_overabove poly_overbelow 
-poly_overlap poly_overleft poly_overright poly_recv poly_right poly_same poly_send polygon popen 
-positionjoinsel positionsel postgresql_fdw_validator prefixjoinsel prefixsel prsd_end prsd_headline 
-prsd_lextype prsd_nexttoken prsd_start pt_contained_circle pt_contained_poly query_to_xml 
-query_to_xml_and_xmlschema query_to_xmlschema querytree radius range_adjacent range_adjacent_multirange 
-range_after range_after_multirange range_agg range_agg_finalfn range_agg_transfn range_before 
-range_before_multirange range_cmp range_contained_by range_contained_by_multirange range_contains 
-range_contains_elem range_contains_multirange range_eq range_ge range_gist_consistent range_gist_penalty 
-range_gist_picksplit range_gist_same range_gist_union range_gt range_in range_intersect range_intersect_agg 
+pg_xact_commit_timestamp_origin pg_xact_status phraseto_tsquery plainto_tsquery plpgsql_call_handler 
+plpgsql_inline_handler plpgsql_validator point point_above point_add point_below point_distance point_div 
+point_eq point_horiz point_in point_left point_mul point_ne point_out point_recv point_right point_send 
+point_sub point_vert poly_above poly_below poly_center poly_contain poly_contain_pt poly_contained 
+poly_distance poly_in poly_left poly_npoints poly_out poly_overabove poly_overbelow poly_overlap 
+poly_overleft poly_overright poly_recv poly_right poly_same poly_send polygon popen positionjoinsel 
+positionsel postgresql_fdw_validator prefixjoinsel prefixsel prsd_end prsd_headline prsd_lextype 
+prsd_nexttoken prsd_start pt_contained_circle pt_contained_poly query_to_xml query_to_xml_and_xmlschema 
+query_to_xmlschema querytree radius range_adjacent range_adjacent_multirange range_after 
+range_after_multirange range_agg range_agg_finalfn range_agg_transfn range_before range_before_multirange 
+range_cmp range_contained_by range_contained_by_multirange range_contains range_contains_elem 
+range_contains_multirange range_eq range_ge range_gist_consistent range_gist_penalty range_gist_picksplit 
+range_gist_same range_gist_union range_gt range_in range_intersect range_intersect_agg 
 range_intersect_agg_transfn range_le range_lt range_merge range_minus range_ne range_out range_overlaps 
 range_overlaps_multirange range_overleft range_overleft_multirange range_overright range_overright_multirange 
 range_recv range_send range_typanalyze range_union rangesel rank_final raw_array_subscript_handler 
@@ -2108,8 +2124,8 @@ regprocedurerecv regproceduresend regprocin regprocout regprocrecv regprocsend r
 regrolerecv regrolesend regtypein regtypeout regtyperecv regtypesend satisfies_hash_partition scalargejoinsel 
 scalargesel scalargtjoinsel scalargtsel scalarlejoinsel scalarlesel scalarltjoinsel scalarltsel schema_to_xml 
 schema_to_xml_and_xmlschema schema_to_xmlschema set_masklen setweight shell_in shell_out 
-shift_jis_2004_to_euc_jis_2004 shift_jis_2004_to_utf8 similar_escape sjis_to_euc_jp sjis_to_mic sjis_to_utf8 
-slope spg_bbox_quad_config spg_box_quad_choose spg_box_quad_config spg_box_quad_inner_consistent 
+shift_jis_2004_to_euc_jis_2004 shift_jis_2004_to_utf8 sjis_to_euc_jp sjis_to_mic sjis_to_utf8 slope 
+spg_bbox_quad_config spg_box_quad_choose spg_box_quad_config spg_box_quad_inner_consistent 
 spg_box_quad_leaf_consistent spg_box_quad_picksplit spg_kd_choose spg_kd_config spg_kd_inner_consistent 
 spg_kd_picksplit spg_poly_quad_compress spg_quad_choose spg_quad_config spg_quad_inner_consistent 
 spg_quad_leaf_consistent spg_quad_picksplit spg_range_quad_choose spg_range_quad_config 

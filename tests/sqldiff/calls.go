@@ -42,7 +42,7 @@ var arguments = map[string][]string{
 	"decode": {"none"}, "like_escape": {"none"}, "numeric_power": {"small", "small"}, "power numeric": {"small", "small"}, "pow numeric": {"small", "small"},
 	"starts_with": {"", "word"}, "strpos": {"", "word"}, "position": {"", "word"}, "quote_ident": {""}, "set_byte": {"", "small", "small"}, "set_bit": {"none"}, "get_bit": {"", "small"},
 	"exp numeric": {"small"}, "numeric_exp": {"small"}, "concat_ws": {"sep", "any", "any"}, "concat": {"any", "any"}, "num_nulls": {"any", "any"}, "num_nonnulls": {"any", "any"},
-	"pg_typeof": {"none"}, "pg_size_pretty": {""}, "xideq": {"none"}, "similar_to_escape": {"none"}, "normalize": {"none"}, "random_normal": {"none"}, "setseed": {"none"},
+	"pg_typeof": {"none"}, "pg_size_pretty": {""}, "xideq": {"none"}, "similar_to_escape": {"none"}, "similar_escape": {"none"}, "normalize": {"none"}, "random_normal": {"none"}, "setseed": {"none"},
 	"log numeric numeric": {"positive", "positive"},
 }
 
