@@ -92,7 +92,7 @@ func regionRow(snap *catalog.Snapshot, r RegionInfo) []types.Datum {
 	}
 	var tables []types.Datum
 	for _, t := range snap.Tables() {
-		if t.Virtual {
+		if t.Virtual || t.Temp {
 			continue
 		}
 		start := keys.TablePrefix(t.StorageID)
@@ -133,14 +133,17 @@ func (s *Session) showRegions(ctx context.Context, p *portal, st *ast.ShowRegion
 		if err != nil {
 			return err
 		}
+		if r.Table.Temp {
+			return errNoRegions(r.Table)
+		}
 		start = keys.IndexPrefix(r.Table.StorageID, r.Index.Number)
 	} else {
 		t, err := s.table(st.Name, text)
 		if err != nil {
 			return err
 		}
-		if t.Virtual {
-			return sqlerr.New(sqlerr.WrongObjectType, "%q has no regions", t.Name)
+		if t.Virtual || t.Temp {
+			return errNoRegions(t)
 		}
 		start = keys.TablePrefix(t.StorageID)
 	}
@@ -154,6 +157,10 @@ func (s *Session) showRegions(ctx context.Context, p *portal, st *ast.ShowRegion
 		p.rows = append(p.rows, regionRow(s.tx.snap, r))
 	}
 	return nil
+}
+
+func errNoRegions(t *catalog.Table) error {
+	return sqlerr.New(sqlerr.WrongObjectType, "%q has no regions", t.Name)
 }
 
 func (s *Session) indexNamed(n ast.Name) (catalog.Relation, error) {
@@ -189,6 +196,9 @@ func (d *ddl) splitAt(ctx context.Context, t *catalog.Table, ix *catalog.Index, 
 	admin, err := d.s.admin()
 	if err != nil {
 		return err
+	}
+	if t.Temp {
+		return errNoRegions(t)
 	}
 	if d.isNew(t) {
 		return sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "table %q was created in this transaction and cannot be split before it has committed", t.Name)
@@ -243,8 +253,8 @@ func (d *ddl) unsplit(ctx context.Context, t *catalog.Table, start []byte) error
 	if err != nil {
 		return err
 	}
-	if t.Virtual {
-		return sqlerr.New(sqlerr.WrongObjectType, "%q has no regions", t.Name)
+	if t.Virtual || t.Temp {
+		return errNoRegions(t)
 	}
 	if d.isNew(t) {
 		return nil

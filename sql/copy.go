@@ -149,6 +149,9 @@ func (s *Session) copyFrom(ctx context.Context, p *portal, st *ast.Copy, f *copy
 	if err != nil {
 		return err
 	}
+	if s.tx.readOnly && !t.Temp {
+		return sqlerr.New(sqlerr.ReadOnlySQLTransaction, "cannot execute COPY FROM in a read-only transaction")
+	}
 	cols, err := copyColumns(t, st.Columns)
 	if err != nil {
 		return err

@@ -123,11 +123,17 @@ func (d *ddl) newIn(n ast.Name) (*catalog.Schema, error) {
 			return nil, d.at(sqlerr.New(sqlerr.InvalidSchemaName, "schema %q does not exist", n.Schema), n)
 		}
 	} else {
+		if d.s.createsInTemp() {
+			return nil, sqlerr.Unsupported("such an object in pg_temp")
+		}
 		path := d.s.path(d.snap(), false)
 		if len(path) == 0 {
 			return nil, d.at(sqlerr.New(sqlerr.InvalidSchemaName, "no schema has been selected to create in"), n)
 		}
 		sc = d.snap().Schema(path[0])
+	}
+	if sc.ID == catalog.SchemaTemp {
+		return nil, sqlerr.Unsupported("such an object in pg_temp")
 	}
 	if sc.Virtual && sc.ID != catalog.SchemaPublic {
 		return nil, sqlerr.New(sqlerr.InsufficientPrivilege, "permission denied for schema %s", sc.Name)
@@ -135,9 +141,9 @@ func (d *ddl) newIn(n ast.Name) (*catalog.Schema, error) {
 	return sc, d.at(d.s.mayCreateIn(sc.ID), n)
 }
 
-// isNew reports whether this transaction has created the table, so that nobody
-// else knows it.
-func (d *ddl) isNew(t *catalog.Table) bool { return d.s.tx.base.Table(t.ID) == nil }
+// isNew reports whether nobody else knows the table: it is temporary, or this
+// transaction has created it.
+func (d *ddl) isNew(t *catalog.Table) bool { return t.Temp || d.s.tx.base.Table(t.ID) == nil }
 
 func (d *ddl) createSchema(ctx context.Context, st *ast.CreateSchema) error {
 	name := st.Name
@@ -316,7 +322,7 @@ func (d *ddl) truncate(ctx context.Context, st *ast.Truncate) error {
 				return err
 			}
 			c := t.Clone()
-			c.StorageID = uint64(id)
+			c.StorageID = storageOf(id, t.Temp)
 			if err := ch.PutTable(ctx, c); err != nil {
 				return err
 			}

@@ -235,24 +235,27 @@ func (d *ddl) dropAll(ctx context.Context, tables []*catalog.Table, list []*cata
 		return d.dropAll(ctx, d.sameTables(tables), d.sameTypes(list), cascade)
 	}
 	d.noticeCascade(append(d.cascaded, r.found...))
-	return d.change(ctx, func(ch *catalog.Change) error {
-		for _, x := range r.found {
-			if err := x.loosen(ctx, ch, r.gone); err != nil {
-				return err
-			}
+	return d.change(ctx, func(ch *catalog.Change) error { return r.carryOut(ctx, ch) })
+}
+
+// carryOut drops everything.
+func (r *removal) carryOut(ctx context.Context, ch *catalog.Change) error {
+	for _, x := range r.found {
+		if err := x.loosen(ctx, ch, r.gone); err != nil {
+			return err
 		}
-		for _, t := range r.tables {
-			if err := ch.DropTable(ctx, t); err != nil {
-				return err
-			}
+	}
+	for _, t := range r.tables {
+		if err := ch.DropTable(ctx, t); err != nil {
+			return err
 		}
-		for _, t := range r.types {
-			if err := ch.DropType(ctx, t); err != nil {
-				return err
-			}
+	}
+	for _, t := range r.types {
+		if err := ch.DropType(ctx, t); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // loosen takes away what depends on something that is dropped: a default, a column, an

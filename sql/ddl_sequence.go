@@ -13,10 +13,7 @@ import (
 )
 
 func (d *ddl) createSequence(ctx context.Context, st *ast.CreateSequence) error {
-	if st.Persistence == ast.Temporary {
-		return sqlerr.Unsupported("a temporary sequence")
-	}
-	sc, err := d.newIn(st.Sequence)
+	sc, err := d.relationIn(ctx, st.Sequence, st.Persistence)
 	if err != nil {
 		return err
 	}
@@ -46,7 +43,7 @@ func (d *ddl) putSequence(ctx context.Context, ch *catalog.Change, schema catalo
 	if err != nil {
 		return nil, err
 	}
-	t := &catalog.Table{ID: id, Schema: schema, Name: name, StorageID: uint64(id), Sequence: q, NextColumn: 4, Columns: []catalog.Column{
+	t := &catalog.Table{ID: id, Schema: schema, Name: name, StorageID: storageOf(id, schema == catalog.SchemaTemp), Temp: schema == catalog.SchemaTemp, Sequence: q, NextColumn: 4, Columns: []catalog.Column{
 		{ID: 1, Name: "last_value", Type: types.Int8, NotNull: true},
 		{ID: 2, Name: "log_cnt", Type: types.Int8, NotNull: true},
 		{ID: 3, Name: "is_called", Type: types.Bool, NotNull: true},
@@ -254,9 +251,8 @@ func (d *ddl) alterSequence(ctx context.Context, st *ast.AlterTable) error {
 // restart stores a changed sequence. With restart it gets a state of its own, which
 // counts once the transaction commits.
 func (d *ddl) restart(ctx context.Context, ch *catalog.Change, t *catalog.Table, restart *int64) error {
-	tx := d.s.tx.tx
 	old := t.StorageID
-	st, err := readSequence(ctx, tx, d.snap().Table(t.ID))
+	st, err := d.s.readSequence(ctx, d.s.tx.tx, d.snap().Table(t.ID))
 	if err != nil {
 		return err
 	}
@@ -265,10 +261,12 @@ func (d *ddl) restart(ctx context.Context, ch *catalog.Change, t *catalog.Table,
 		if err != nil {
 			return err
 		}
-		t.StorageID = uint64(id)
+		t.StorageID = storageOf(id, t.Temp)
 		st = seqState{last: *restart}
-		if err := tx.Delete(ctx, catalog.SequenceKey(old)); err != nil {
-			return err
+		if !t.Temp {
+			if err := d.s.tx.tx.Delete(ctx, catalog.SequenceKey(old)); err != nil {
+				return err
+			}
 		}
 	} else if st.last < t.Sequence.Min || st.last > t.Sequence.Max {
 		q := t.Sequence
@@ -278,7 +276,7 @@ func (d *ddl) restart(ctx context.Context, ch *catalog.Change, t *catalog.Table,
 		return sqlerr.New(sqlerr.InvalidParameterValue, "RESTART value (%d) cannot be greater than MAXVALUE (%d)", st.last, q.Max)
 	}
 	st.gen++
-	if err := tx.Put(ctx, catalog.SequenceKey(t.StorageID), st.encode()); err != nil {
+	if err := d.s.writeSequence(ctx, d.s.tx.tx, t, st); err != nil {
 		return err
 	}
 	return ch.PutTable(ctx, t)

@@ -16,8 +16,6 @@ const rowIDColumn = "rowid"
 
 func (d *ddl) createTable(ctx context.Context, st *ast.CreateTable) error {
 	switch {
-	case st.Persistence == ast.Temporary:
-		return sqlerr.Unsupported("a temporary table")
 	case len(st.Likes) > 0:
 		return d.at(sqlerr.Unsupported("LIKE in CREATE TABLE"), st)
 	case len(st.Inherits) > 0:
@@ -29,7 +27,11 @@ func (d *ddl) createTable(ctx context.Context, st *ast.CreateTable) error {
 	case st.AccessMethod != "" && st.AccessMethod != "heap":
 		return sqlerr.New(sqlerr.UndefinedObject, "access method %q does not exist", st.AccessMethod)
 	}
-	sc, err := d.newIn(st.Table)
+	sc, err := d.relationIn(ctx, st.Table, st.Persistence)
+	if err != nil {
+		return err
+	}
+	commit, err := onCommit(st.OnCommit, sc)
 	if err != nil {
 		return err
 	}
@@ -49,6 +51,7 @@ func (d *ddl) createTable(ctx context.Context, st *ast.CreateTable) error {
 		if err != nil {
 			return err
 		}
+		t.OnCommit = commit
 		if err := d.giveTo(t); err != nil {
 			return err
 		}
@@ -80,7 +83,7 @@ func (b *tableBuilder) build(ctx context.Context, sc *catalog.Schema, st *ast.Cr
 	if err != nil {
 		return nil, err
 	}
-	b.t = &catalog.Table{ArrayTypeID: arrayID, ArrayTypeName: arrayName(b.ch.Current(), sc.ID, st.Table.Name), ID: id, Schema: sc.ID, Name: st.Table.Name, StorageID: uint64(id), TypeID: typeID, NextColumn: 1, NextIndex: 1}
+	b.t = &catalog.Table{ArrayTypeID: arrayID, ArrayTypeName: arrayName(b.ch.Current(), sc.ID, st.Table.Name), ID: id, Schema: sc.ID, Name: st.Table.Name, StorageID: storageOf(id, sc.ID == catalog.SchemaTemp), TypeID: typeID, NextColumn: 1, NextIndex: 1, Temp: sc.ID == catalog.SchemaTemp}
 	for _, p := range st.Params {
 		if b.t.Options == nil {
 			b.t.Options = map[string]string{}

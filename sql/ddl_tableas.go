@@ -24,7 +24,11 @@ func (s *Session) createTableAs(ctx context.Context, p *portal, st *ast.CreateTa
 	if err := d.checkTableAs(st); err != nil {
 		return err
 	}
-	sc, err := d.newIn(ast.Name{Schema: st.Table.Schema, Name: st.Table.Name}) // its error has no position
+	sc, err := d.relationIn(ctx, ast.Name{Schema: st.Table.Schema, Name: st.Table.Name}, st.Persistence) // its error has no position
+	if err != nil {
+		return err
+	}
+	commit, err := onCommit(st.OnCommit, sc)
 	if err != nil {
 		return err
 	}
@@ -39,7 +43,7 @@ func (s *Session) createTableAs(ctx context.Context, p *portal, st *ast.CreateTa
 	if err != nil {
 		return err
 	}
-	t, err := d.tableLike(ctx, sc, st, pl.Columns)
+	t, err := d.tableLike(ctx, sc, st, pl.Columns, commit)
 	if err != nil || st.NoData {
 		return err
 	}
@@ -59,8 +63,6 @@ func (s *Session) createTableAs(ctx context.Context, p *portal, st *ast.CreateTa
 
 func (d *ddl) checkTableAs(st *ast.CreateTableAs) error {
 	switch {
-	case st.Persistence == ast.Temporary:
-		return sqlerr.Unsupported("a temporary table")
 	case st.Tablespace != "" && st.Tablespace != "pg_default":
 		return sqlerr.New(sqlerr.UndefinedObject, "tablespace %q does not exist", st.Tablespace)
 	case st.AccessMethod != "" && st.AccessMethod != "heap":
@@ -88,7 +90,7 @@ func (s *Session) tableAsPlan(ctx context.Context, p *portal, st *ast.CreateTabl
 }
 
 // tableLike creates a table with the columns of a query.
-func (d *ddl) tableLike(ctx context.Context, sc *catalog.Schema, st *ast.CreateTableAs, cols []plan.Column) (t *catalog.Table, err error) {
+func (d *ddl) tableLike(ctx context.Context, sc *catalog.Schema, st *ast.CreateTableAs, cols []plan.Column, commit catalog.OnCommit) (t *catalog.Table, err error) {
 	if len(st.Columns) > len(cols) {
 		return nil, sqlerr.New(sqlerr.SyntaxError, "too many column names were specified")
 	}
@@ -97,6 +99,7 @@ func (d *ddl) tableLike(ctx context.Context, sc *catalog.Schema, st *ast.CreateT
 		if t, err = b.build(ctx, sc, &ast.CreateTable{At: st.At, Table: st.Table, Params: st.Params, Persistence: st.Persistence}); err != nil {
 			return err
 		}
+		t.OnCommit = commit
 		// The hidden row id was made first; the columns are numbered from 1, as ever.
 		key := t.Columns[0]
 		t.Columns = nil

@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/quorate-db/quorate/sql/ast"
@@ -13,20 +14,25 @@ import (
 )
 
 func (d *ddl) createView(ctx context.Context, st *ast.CreateView) error {
-	switch {
-	case st.Persistence == ast.Temporary:
-		return sqlerr.Unsupported("a temporary view")
-	case st.CheckOption != "":
+	if st.CheckOption != "" {
 		return sqlerr.Unsupported("WITH CHECK OPTION")
 	}
-	sc, err := d.newIn(st.View)
-	if err != nil {
-		return err
-	}
+	var err error
 	if st.Recursive {
 		if st, err = recursiveView(st); err != nil {
 			return err
 		}
+	}
+	cols, refs, err := plan.NewView(d.s.planOptions(d.text, nil), st.Query)
+	if err != nil {
+		return err
+	}
+	if cols, err = plan.CheckViewColumns(cols, st.Columns); err != nil {
+		return err
+	}
+	sc, err := d.viewIn(ctx, st, refs)
+	if err != nil {
+		return err
 	}
 	old, exists := d.snap().Relation(sc.ID, st.View.Name)
 	switch {
@@ -39,13 +45,6 @@ func (d *ddl) createView(ctx context.Context, st *ast.CreateView) error {
 		if err := d.freeRowType(sc, st.View.Name); err != nil {
 			return err
 		}
-	}
-	cols, refs, err := plan.NewView(d.s.planOptions(d.text, nil), st.Query)
-	if err != nil {
-		return err
-	}
-	if cols, err = plan.CheckViewColumns(cols, st.Columns); err != nil {
-		return err
 	}
 	v := &catalog.View{Query: strings.TrimSpace(st.QueryText), Refs: refs}
 	if exists {
@@ -64,13 +63,28 @@ func (d *ddl) createView(ctx context.Context, st *ast.CreateView) error {
 		if err != nil {
 			return err
 		}
-		t := &catalog.Table{ArrayTypeID: arrayID, ArrayTypeName: arrayName(ch.Current(), sc.ID, st.View.Name), ID: id, Schema: sc.ID, Name: st.View.Name, TypeID: typeID, View: v}
+		t := &catalog.Table{ArrayTypeID: arrayID, ArrayTypeName: arrayName(ch.Current(), sc.ID, st.View.Name), ID: id, Schema: sc.ID, Name: st.View.Name, TypeID: typeID, View: v, Temp: sc.ID == catalog.SchemaTemp}
 		viewColumns(t, cols)
 		if err := d.giveTo(t); err != nil {
 			return err
 		}
 		return ch.PutTable(ctx, t)
 	})
+}
+
+// viewIn finds the schema of a new view, which is temporary if what it reads is.
+func (d *ddl) viewIn(ctx context.Context, st *ast.CreateView, refs []catalog.ViewRef) (*catalog.Schema, error) {
+	p := st.Persistence
+	reads := func(r catalog.ViewRef) bool { t := d.snap().Table(r.ID); return t != nil && t.Temp }
+	if p == ast.Permanent && slices.ContainsFunc(refs, reads) {
+		p = ast.Temporary
+		d.s.noticef(sqlerr.SuccessfulCompletion, "view %q will be a temporary view", st.View.Name)
+	}
+	n := st.View
+	if p == ast.Temporary {
+		n.At = ast.At{} // what is wrong with it has no place
+	}
+	return d.relationIn(ctx, n, p)
 }
 
 // recursiveView is CREATE RECURSIVE VIEW v (c) AS q as PostgreSQL keeps it: WITH

@@ -35,6 +35,14 @@
 // one for each state of the index (catalog.IndexState), each published, and one
 // for each piece of the back-fill. It cannot run in a transaction block.
 //
+// # Temporary relations, cursors, notifications
+//
+// Temporary relations are of one session, in its memory (temp.go): a transaction works
+// on a fork of their rows, the catalogue's snapshots of that session have their
+// descriptors. A cursor keeps the rows that it has given (cursor.go); WITH HOLD reads the
+// rest at the commit. NOTIFY writes a record in its transaction, which nodes with
+// sessions that listen read (notify.go).
+//
 // # Seams
 //
 //   - Store is what transactions are made by: TxnStore for the cluster, a map in tests.
@@ -57,12 +65,22 @@
 // # Known weaknesses
 //
 //   - pg_get_viewdef gives a view's text as it was written, not as PostgreSQL prints it.
+//
 //   - A duplicate key within a pipeline of the extended protocol is reported at its
 //     Sync, because the check rides in the commit.
+//
 //   - ADD COLUMN inside a block takes one schema version: until all nodes have
 //     heard of it, an update by one that has not loses values of the new column.
+//
 //   - A node that dies during an online change leaves an invalid index, which DROP
 //     INDEX removes (a half-added primary key cannot be removed yet).
+//
+//   - A type can be dropped that a temporary table of another session has a column of;
+//     the column keeps it as it was. A temporary view of another session over a relation
+//     that is dropped vanishes.
+//
+//   - FETCH BACKWARD works on a cursor declared without SCROLL as long as its rows are
+//     few; PostgreSQL refuses it for some queries.
 //
 // # Concurrency
 //

@@ -43,6 +43,11 @@ type Options struct {
 	MemoryLimit int64
 	// Retention is for how long old versions are kept; 0 is placement's default.
 	Retention time.Duration
+	// Wake tells the engines of all other nodes to look for notifications (Engine.Wake);
+	// it does not wait for them. Nil: they look by themselves now and then.
+	Wake func()
+	// Peers reaches the sessions of other nodes; nil: there are none.
+	Peers Peers
 }
 
 // Admin is what statements need to know and ask of the cluster.
@@ -113,6 +118,7 @@ type Engine struct {
 	started time.Time
 	// plannedAhead counts plans that were made before their timestamp was there.
 	plannedAhead atomic.Uint64
+	channels     channels
 
 	mu struct {
 		sync.Mutex
@@ -158,7 +164,7 @@ func (e *Engine) Catalog() *catalog.Catalog { return e.catalog }
 // NewSession opens a session. It implements pgwire.Engine.
 func (e *Engine) NewSession(ctx context.Context, p pgwire.SessionParams) (pgwire.Session, error) {
 	s := &Session{e: e, params: p, settings: newSettings(e.defs), rand: e.o.NewRand(),
-		prepared: map[string]*prepared{}, portals: map[string]*portal{}, cursors: map[string]*portal{}}
+		prepared: map[string]*prepared{}, portals: map[string]*portal{}, cursors: map[string]*cursor{}}
 	if p.User == "" {
 		return nil, sqlerr.New(sqlerr.InvalidAuthorizationSpecification, "no PostgreSQL user name specified in startup packet")
 	}

@@ -141,6 +141,18 @@ func (s *Session) changeSequence(ctx context.Context, t *catalog.Table, f func(*
 }
 
 func (s *Session) tryChangeSequence(ctx context.Context, t *catalog.Table, f func(*seqState) (bool, error)) (seqState, error) {
+	if t.Temp {
+		st, err := s.readSequence(ctx, nil, t)
+		if err != nil {
+			return st, err
+		}
+		changed, err := f(&st)
+		if err != nil || !changed {
+			return st, err
+		}
+		st.gen++
+		return st, s.writeSequence(ctx, nil, t, st)
+	}
 	tx, err := s.e.o.Store.Begin(TxnOptions{})
 	if err != nil {
 		return seqState{}, err
@@ -154,7 +166,7 @@ func (s *Session) tryChangeSequence(ctx context.Context, t *catalog.Table, f fun
 	if err := tx.Start(ctx); err != nil {
 		return seqState{}, err
 	}
-	st, err := readSequence(ctx, tx, t)
+	st, err := s.readSequence(ctx, tx, t)
 	if err != nil {
 		return st, err
 	}
@@ -163,7 +175,7 @@ func (s *Session) tryChangeSequence(ctx context.Context, t *catalog.Table, f fun
 		return st, err
 	}
 	st.gen++
-	if err := tx.Put(ctx, catalog.SequenceKey(t.StorageID), st.encode()); err != nil {
+	if err := s.writeSequence(ctx, tx, t, st); err != nil {
 		return st, err
 	}
 	done = true
@@ -172,15 +184,32 @@ func (s *Session) tryChangeSequence(ctx context.Context, t *catalog.Table, f fun
 
 // readSequence reads the state; one that was never written is that of the
 // definition.
-func readSequence(ctx context.Context, r catalog.Reader, t *catalog.Table) (seqState, error) {
+func (s *Session) readSequence(ctx context.Context, r catalog.Reader, t *catalog.Table) (seqState, error) {
+	first := seqState{last: t.Sequence.Start}
+	if t.Temp {
+		if st, ok := s.temp.sequences[t.StorageID]; ok {
+			return st, nil
+		}
+		return first, nil
+	}
 	b, err := r.Get(ctx, catalog.SequenceKey(t.StorageID))
 	if err != nil {
 		return seqState{}, err
 	}
 	if b == nil {
-		return seqState{last: t.Sequence.Start}, nil
+		return first, nil
 	}
 	return decodeSeqState(b)
+}
+
+// writeSequence writes the state. That of a temporary sequence is what it is at once:
+// a transaction that changes one for itself gives it new storage.
+func (s *Session) writeSequence(ctx context.Context, w catalog.Writer, t *catalog.Table, st seqState) error {
+	if t.Temp {
+		s.temp.sequences[t.StorageID] = st
+		return nil
+	}
+	return w.Put(ctx, catalog.SequenceKey(t.StorageID), st.encode())
 }
 
 // advance returns the value after the state, and false if there is none.
@@ -229,7 +258,7 @@ func (s *Session) reserve(ctx context.Context, t *catalog.Table, n int64) (*seqR
 
 // nextval is the function.
 func (s *Session) nextval(ctx context.Context, t *catalog.Table) (int64, error) {
-	if s.tx.readOnly {
+	if s.tx.readOnly && !t.Temp {
 		return 0, sqlerr.New(sqlerr.ReadOnlySQLTransaction, "cannot execute nextval() in a read-only transaction")
 	}
 	if s.seqs.ranges == nil {
@@ -284,7 +313,7 @@ func (s *Session) releaseSequences(ctx context.Context) {
 func (s *Session) setval(ctx context.Context, t *catalog.Table, v int64, called bool) error {
 	q := t.Sequence
 	switch {
-	case s.tx.readOnly:
+	case s.tx.readOnly && !t.Temp:
 		return sqlerr.New(sqlerr.ReadOnlySQLTransaction, "cannot execute setval() in a read-only transaction")
 	case v < q.Min || v > q.Max:
 		return sqlerr.New(sqlerr.NumericValueOutOfRange, "setval: value %d is out of bounds for sequence %q (%d..%d)", v, t.Name, q.Min, q.Max)
@@ -375,7 +404,7 @@ func (s *Session) sequenceState(ctx context.Context, t *catalog.Table) (seqState
 	if err := tx.Start(ctx); err != nil {
 		return seqState{}, err
 	}
-	st, err := readSequence(ctx, tx, t)
+	st, err := s.readSequence(ctx, tx, t)
 	if r := s.seqs.ranges[t.StorageID]; err == nil && r != nil && !r.cached && r.gen == st.gen {
 		st.last, st.called = r.last, r.called // as if nothing had been reserved ahead
 	}

@@ -48,9 +48,14 @@ type Session struct {
 	// domains are the bound conditions of domains that were tested.
 	domains map[*types.Def][]expr.Expr
 	portals map[string]*portal
-	cursors map[string]*portal // of DECLARE
+	cursors map[string]*cursor // of DECLARE
+	// starting: a statement is being run, not only analyzed.
+	starting bool
 
 	seqs sessionSeqs
+	temp *tempState // nil: it has never had a temporary relation
+	// listening are the channels of LISTEN.
+	listening map[string]bool
 
 	// last is the statement of the extended protocol that an implicit transaction
 	// consists of so far, for running it again at Sync.
@@ -92,6 +97,7 @@ type txnState struct {
 	stale      bool
 	savepoints []savepoint
 	before     *settings // what a rollback goes back to
+	notes      notes
 	// afterCommit runs when the transaction has committed.
 	afterCommit []func(context.Context) error
 }
@@ -103,6 +109,7 @@ type savepoint struct {
 	settings *settings
 	after    int // length of afterCommit
 	advisory map[string][2]int
+	notes    notes
 }
 
 type lastExecute struct {
@@ -166,6 +173,8 @@ func (s *Session) Close() {
 	s.closePortals()
 	s.abort(context.Background())
 	s.advisoryClose()
+	s.dropCursors(true)
+	s.unlistenAll()
 	s.e.mu.Lock()
 	delete(s.e.mu.sessions, s)
 	s.e.mu.Unlock()
@@ -232,6 +241,9 @@ func (s *Session) begin(ctx context.Context, o TxnOptions, block bool) error {
 	if v := s.settings.must("default_transaction_read_only"); v == "on" {
 		s.tx.readOnly = true
 	}
+	if s.temp != nil && s.temp.desc != nil {
+		s.enableTemp()
+	}
 	return nil
 }
 
@@ -248,6 +260,7 @@ func (s *Session) open(ctx context.Context) error {
 	if err != nil {
 		return s.mapErr(err)
 	}
+	snap = s.withTemp(snap)
 	t.base, t.snap = snap, snap
 	return nil
 }
@@ -268,6 +281,7 @@ func (s *Session) refresh(ctx context.Context) error {
 	if err != nil {
 		return s.mapErr(err)
 	}
+	snap = s.withTemp(snap)
 	if !t.tx.HasWrites() {
 		// What was written by an older schema has to be committed by it.
 		t.base = snap
@@ -293,8 +307,36 @@ func (s *Session) commit(ctx context.Context) error {
 		s.status = pgwire.TxIdle
 		return nil
 	}
+	committed := false
+	kept, err := s.keepCursors(ctx)
+	defer func() {
+		if !committed {
+			s.dropKept(kept)
+		}
+	}()
 	s.closePortals()
 	s.releaseSequences(ctx)
+	var temp *tempState
+	if err == nil {
+		temp, err = s.endTemp(ctx)
+	}
+	var latest timestamp.Timestamp
+	if err == nil {
+		latest, err = s.writeNotes(ctx)
+	}
+	stopListening := func() {}
+	if err == nil {
+		stopListening, err = s.startListening(ctx)
+	}
+	defer func() {
+		if !committed {
+			stopListening()
+		}
+	}()
+	if err != nil {
+		s.abort(ctx)
+		return s.mapErr(err)
+	}
 	snap := t.snap
 	// The bound is asked for at the very commit: a large transaction writes its
 	// locks for longer than a lease lasts. A transaction whose schema turns out to
@@ -312,8 +354,7 @@ func (s *Session) commit(ctx context.Context) error {
 		defer c.End()
 		bound = c.Bound
 	}
-	err := t.tx.Commit(ctx, bound)
-	if err != nil {
+	if err = t.tx.Commit(ctx, boundBy(bound, latest)); err != nil {
 		var unknown *txn.UnknownOutcomeError
 		if c != nil && errors.As(err, &unknown) {
 			c.EndUnknown()
@@ -322,6 +363,10 @@ func (s *Session) commit(ctx context.Context) error {
 		s.setSettings(t.before)
 		s.finish()
 		return err
+	}
+	committed = true
+	if temp != nil {
+		s.temp = temp
 	}
 	s.finish()
 	s.setSettings(s.settings.withoutLocal())
@@ -335,12 +380,26 @@ func (s *Session) commit(ctx context.Context) error {
 	if c != nil {
 		c.End() // what follows may raise the schema again, which this commit would hold back
 	}
+	s.notesDone(ctx, t.notes)
 	for _, f := range t.afterCommit {
 		if err := f(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// boundBy lowers a bound of commit timestamps; zero is none in both.
+func boundBy(bound func() timestamp.Timestamp, latest timestamp.Timestamp) func() timestamp.Timestamp {
+	if latest == 0 {
+		return bound
+	}
+	return func() timestamp.Timestamp {
+		if b := bound(); b != 0 && b < latest {
+			return b
+		}
+		return latest
+	}
 }
 
 // abort rolls the transaction back.
@@ -390,10 +449,7 @@ func (s *Session) closePortals() {
 		p.close()
 		delete(s.portals, name)
 	}
-	for name, p := range s.cursors {
-		p.close()
-		delete(s.cursors, name)
-	}
+	s.dropCursors(false)
 }
 
 // Fail is told of errors that did not come from here.
@@ -655,16 +711,26 @@ func (s *Session) warn(code, format string, args ...any) {
 func lower(s string) string { return strings.ToLower(s) }
 
 // path returns the schemas of the search path that exist; with implicit also
-// pg_catalog where it is searched without being named.
+// that of temporary relations and pg_catalog where they are searched without being
+// named.
 func (s *Session) path(snap *catalog.Snapshot, implicit bool) []string {
 	var out []string
-	named := false
+	named, tempNamed := false, false
+	var temp *catalog.Schema
+	if snap != nil {
+		temp = snap.TempSchema()
+	}
 	for _, p := range s.settings.path {
-		if p == "$user" {
+		switch p {
+		case "$user":
 			p = s.user()
-		}
-		if p == "pg_catalog" {
+		case "pg_catalog":
 			named = true
+		case "pg_temp":
+			tempNamed = true
+			if temp != nil {
+				p = temp.Name
+			}
 		}
 		if snap == nil || s.searches(snap, p) {
 			out = append(out, p)
@@ -672,6 +738,9 @@ func (s *Session) path(snap *catalog.Snapshot, implicit bool) []string {
 	}
 	if implicit && !named {
 		out = append([]string{"pg_catalog"}, out...)
+	}
+	if implicit && !tempNamed && temp != nil {
+		out = append([]string{temp.Name}, out...)
 	}
 	return out
 }

@@ -23,6 +23,7 @@ type prepared struct {
 	declared []types.Type
 	params   []types.Type
 	simple   bool // of the simple protocol, or of SQL's PREPARE: no client has seen its columns
+	cursor   bool // the query of a cursor
 
 	// cols is what the client was told; nil for no rows.
 	cols  []pgwire.Column
@@ -35,7 +36,7 @@ type prepared struct {
 
 // planKey says what a plan depends on besides the statement.
 type planKey struct {
-	version, changes            uint64
+	version, changes, temp      uint64
 	path, zone, date, intervals string
 	user                        string // whose search path it was
 }
@@ -146,6 +147,8 @@ func (s *Session) startPortal(ctx context.Context, p *portal, w pgwire.ResultWri
 
 // startQuery plans a query, if need be, and starts it.
 func (s *Session) startQuery(ctx context.Context, p *portal) error {
+	s.starting = true
+	defer func() { s.starting = false }()
 	if err := s.openAndPlan(ctx, p.prep); err != nil {
 		return err
 	}
@@ -155,7 +158,7 @@ func (s *Session) startQuery(ctx context.Context, p *portal) error {
 		return pl.Doomed
 	}
 	s.tx.queried = true
-	if pl.Writes && s.tx.readOnly {
+	if pl.Writes && s.tx.readOnly && !onlyTemp(pl) {
 		return sqlerr.New(sqlerr.ReadOnlySQLTransaction, "cannot execute %s in a read-only transaction", pl.Verb)
 	}
 	if pl.Writes {
@@ -175,6 +178,7 @@ func (s *Session) openAndPlan(ctx context.Context, p *prepared) error {
 		ahead = s.e.catalog.Leased()
 	}
 	if ahead != nil {
+		ahead = s.withTemp(ahead)
 		s.tx.snap = ahead
 		err := s.preparePlan(p)
 		s.tx.snap = nil
@@ -251,9 +255,9 @@ func (s *Session) endPortal(p *portal, sent int64) completion {
 func (s *Session) preparePlan(p *prepared) error {
 	snap := s.tx.snap
 	v, c := snap.Key()
-	key := planKey{version: v, changes: c, path: s.settings.must("search_path"), zone: s.settings.must("timezone"),
+	key := planKey{version: v, changes: c, temp: snap.TempGen(), path: s.settings.must("search_path"), zone: s.settings.must("timezone"),
 		date: s.settings.must("datestyle"), intervals: s.settings.must("intervalstyle"), user: s.user()}
-	if p.plan != nil && p.planKey == key && c == 0 {
+	if p.plan != nil && p.planKey == key && c == 0 && !usesCursor(p.stmt) {
 		return nil
 	}
 	declared := p.declared
@@ -261,7 +265,9 @@ func (s *Session) preparePlan(p *prepared) error {
 		declared = p.params
 	}
 	declared = attachTypes(snap, declared)
-	pl, err := plan.New(p.stmt, s.planOptions(p.text, declared))
+	o := s.planOptions(p.text, declared)
+	o.Cursor = p.cursor
+	pl, err := plan.New(p.stmt, o)
 	if err != nil {
 		return err
 	}
@@ -335,6 +341,7 @@ func (s *Session) planOptions(text string, params []types.Type) plan.Options {
 		ParseExpr:  parse.ParseExpr,
 		ParseQuery: parseQuery,
 		AsOf:       s.tx.asOf != 0,
+		CurrentOf:  s.currentOf,
 		NoRules:    s.e.noRules || s.settings.noRules,
 	}
 }
@@ -434,7 +441,7 @@ func (s *Session) beginBlock(ctx context.Context, st *ast.Begin, text string) er
 		s.warn(sqlerr.ActiveSQLTransaction, "there is already a transaction in progress")
 		return nil
 	}
-	if s.tx != nil && s.tx.opts.Autocommit && !s.tx.tx.HasWrites() {
+	if s.tx != nil && s.tx.opts.Autocommit && !s.tx.tx.HasWrites() && !s.tempChanged() {
 		// Nothing was done yet but analyzing: a block must not put existence checks off
 		// to its end, as a single statement may.
 		s.tx.tx.Rollback(ctx)
@@ -518,7 +525,7 @@ func (s *Session) savepoint(st *ast.Savepoint) error {
 	if err := s.inBlock("SAVEPOINT"); err != nil {
 		return err
 	}
-	s.tx.savepoints = append(s.tx.savepoints, savepoint{st.Name, s.tx.tx.Savepoint(), s.tx.snap, s.settings, len(s.tx.afterCommit), s.advisoryTxn()})
+	s.tx.savepoints = append(s.tx.savepoints, savepoint{st.Name, s.tx.tx.Savepoint(), s.tx.snap, s.settings, len(s.tx.afterCommit), s.advisoryTxn(), s.tx.notes.clip()})
 	return nil
 }
 
@@ -565,7 +572,7 @@ func (s *Session) rollbackTo(ctx context.Context, st *ast.RollbackTo) error {
 		// go back to.
 		s.tx.snap = s.tx.base
 	}
-	s.tx.afterCommit = s.tx.afterCommit[:sp.after]
+	s.tx.afterCommit, s.tx.notes = s.tx.afterCommit[:sp.after], sp.notes
 	s.closePortals()
 	s.setSettings(sp.settings)
 	s.status = pgwire.TxBlock

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
@@ -79,6 +80,35 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 	case "pg_function_is_visible", "pg_operator_is_visible", "pg_opclass_is_visible", "pg_opfamily_is_visible",
 		"pg_collation_is_visible", "pg_conversion_is_visible", "pg_ts_config_is_visible", "pg_statistics_obj_is_visible":
 		return types.True, nil
+	case "pg_cancel_backend":
+		return s.signal(ctx.Ctx, args[0].Int(), false, 0)
+	case "pg_terminate_backend":
+		return s.signal(ctx.Ctx, args[0].Int(), true, time.Duration(args[1].Int())*time.Millisecond)
+	case "pg_notify":
+		return types.NewString(""), s.notify(ctx.Ctx, textOrEmpty(args[0]), textOrEmpty(args[1]))
+	case "pg_listening_channels":
+		var out []types.Datum
+		for _, ch := range s.listeningChannels() {
+			out = append(out, types.NewString(ch))
+		}
+		return types.NewArray(types.NewArrayOf(types.Text, out)), nil
+	case "pg_relation_filenode":
+		return relFilenode(snap, args[0].OID()), nil
+	case "pg_relation_is_updatable":
+		return dInt(int64(updatable(snap, args[0].OID()))), nil
+	case "pg_column_is_updatable":
+		return dBool(args[1].Int() > 0 && updatable(snap, args[0].OID()) != 0), nil
+	case "current_query":
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return types.NewString(s.mu.query), nil
+	case "pg_my_temp_schema":
+		if sc := snap.TempSchema(); sc != nil {
+			return dOID(sc.ID), nil
+		}
+		return dOID(0), nil
+	case "pg_is_other_temp_schema":
+		return types.False, nil // no session sees another's
 	case "pg_get_userbyid":
 		if r := snap.Role(args[0].OID()); r != nil {
 			return types.NewString(r.Name), nil
@@ -144,6 +174,34 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 		return types.Null, err
 	}
 	return types.Null, sqlerr.Unsupported("function %s", name)
+}
+
+// relFilenode is what pg_class has as relfilenode.
+func relFilenode(snap *catalog.Snapshot, oid types.OID) types.Datum {
+	if r, ok := snap.IndexByID(oid); ok {
+		return dOID(r.Index.ID)
+	}
+	if t := snap.Table(oid); t != nil && t.View == nil && !t.Virtual {
+		return dOID(types.OID(t.StorageID &^ catalog.TempStorage))
+	}
+	return types.Null
+}
+
+// updatable is a set of events, 1 << PostgreSQL's CmdType, that may happen to the rows
+// of a relation.
+func updatable(snap *catalog.Snapshot, oid types.OID) int {
+	if t := snap.Table(oid); t != nil && t.IsTable() {
+		return 1<<2 | 1<<3 | 1<<4
+	}
+	return 0
+}
+
+// textOrEmpty is a text, "" for NULL.
+func textOrEmpty(d types.Datum) string {
+	if d.IsNull() {
+		return ""
+	}
+	return d.Str()
 }
 
 // relVisible says whether the bare name of a relation finds it.

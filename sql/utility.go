@@ -63,7 +63,7 @@ func (s *Session) utility(ctx context.Context, p *portal, w pgwire.ResultWriter)
 	case *ast.ShowVar:
 		return s.showVar(p, st)
 	case *ast.Discard:
-		return s.discard(st)
+		return s.discard(ctx, st)
 	case *ast.Explain:
 		return s.explain(ctx, p, st)
 	case *ast.Prepare:
@@ -78,6 +78,17 @@ func (s *Session) utility(ctx context.Context, p *portal, w pgwire.ResultWriter)
 		return s.fetch(ctx, p, st)
 	case *ast.CloseCursor:
 		return s.closeCursor(st)
+	case *ast.Listen:
+		if err := checkChannel(st.Channel); err != nil {
+			return err
+		}
+		s.listen(st.Channel, true)
+		return nil
+	case *ast.Unlisten:
+		s.listen(st.Channel, false)
+		return nil
+	case *ast.Notify:
+		return s.notify(ctx, st.Channel, st.Payload)
 	case *ast.Vacuum:
 		return s.vacuum(ctx, st, text)
 	case *ast.LockTable:
@@ -100,14 +111,12 @@ func (s *Session) utility(ctx context.Context, p *portal, w pgwire.ResultWriter)
 }
 
 func writes(st ast.Statement) bool {
-	switch st := st.(type) {
+	switch st.(type) {
 	case *ast.CreateTable, *ast.CreateTableAs, *ast.CreateIndex, *ast.Drop, *ast.Truncate, *ast.AlterTable, *ast.CreateSchema,
 		*ast.CreateEnum, *ast.CreateComposite, *ast.CreateDomain, *ast.AlterEnum, *ast.AlterType, *ast.AlterDomain,
 		*ast.CreateView, *ast.CreateSequence, *ast.CreateRole, *ast.Comment, *ast.Grant, *ast.AlterRole, *ast.DefaultPrivileges,
 		*ast.OwnedBy, *ast.AlterSchema:
 		return true
-	case *ast.Copy:
-		return st.From
 	}
 	return false
 }
@@ -260,7 +269,7 @@ func (s *Session) withFormats(cols []pgwire.Column, formats []int16) []pgwire.Co
 	return cols
 }
 
-func (s *Session) discard(st *ast.Discard) error {
+func (s *Session) discard(ctx context.Context, st *ast.Discard) error {
 	switch st.What {
 	case "ALL":
 		if s.tx.block {
@@ -274,6 +283,12 @@ func (s *Session) discard(st *ast.Discard) error {
 		}
 		s.setSettings(n)
 		s.seqs = sessionSeqs{}
+		s.dropCursors(true)
+		s.listen("", false)
+		s.advisoryEnd(func(c *advisoryCount) { c.session = [2]int{} })
+		return s.discardTemp(ctx)
+	case "TEMP":
+		return s.discardTemp(ctx)
 	case "SEQUENCES":
 		s.seqs = sessionSeqs{}
 	case "PLANS":
@@ -397,103 +412,6 @@ func (s *Session) deallocate(st *ast.Deallocate) error {
 		return err
 	}
 	delete(s.prepared, st.Name)
-	return nil
-}
-
-// declare opens a cursor.
-func (s *Session) declare(ctx context.Context, st *ast.DeclareCursor, text string) error {
-	if st.Hold {
-		return sqlerr.Unsupported("a cursor WITH HOLD")
-	}
-	if st.Scroll != nil && *st.Scroll {
-		return sqlerr.Unsupported("a SCROLL cursor")
-	}
-	if !s.tx.block {
-		return sqlerr.New(sqlerr.NoActiveSQLTransaction, "DECLARE CURSOR can only be used in transaction blocks")
-	}
-	if st.Query.With.Writes() {
-		return sqlerr.New(sqlerr.FeatureNotSupported, "DECLARE CURSOR must not contain data-modifying statements in WITH")
-	}
-	if _, ok := s.cursors[st.Name]; ok {
-		return sqlerr.New(sqlerr.DuplicateCursor, "cursor %q already exists", st.Name)
-	}
-	if len(s.cursors) >= maxPortals {
-		return sqlerr.New(sqlerr.ProgramLimitExceeded, "too many cursors (%d)", maxPortals)
-	}
-	c := &portal{name: st.Name, prep: &prepared{stmt: st.Query, text: text, simple: true}}
-	if st.Binary {
-		c.formats = []int16{pgwire.FormatBinary}
-	}
-	if err := s.startQuery(ctx, c); err != nil {
-		return err
-	}
-	s.cursors[st.Name] = c
-	return nil
-}
-
-func (s *Session) cursor(name string) (*portal, error) {
-	c, ok := s.cursors[name]
-	if !ok {
-		return nil, sqlerr.New(sqlerr.UndefinedCursor, "cursor %q does not exist", name)
-	}
-	return c, nil
-}
-
-// fetch reads rows of a cursor, forward only.
-func (s *Session) fetch(ctx context.Context, p *portal, st *ast.Fetch) error {
-	c, err := s.cursor(st.Cursor)
-	if err != nil {
-		return err
-	}
-	n := st.Count
-	switch {
-	case st.Direction == ast.FetchForward && n >= 0 || st.Direction == ast.FetchForward && st.All:
-	case st.Direction == ast.FetchRelative && n == 1:
-	default:
-		return sqlerr.New(sqlerr.ObjectNotInPrerequisiteState, "cursor can only scan forward").
-			WithHint("Declare it with SCROLL option to enable backward scan.")
-	}
-	if n == 0 && !st.All {
-		return sqlerr.Unsupported("FETCH 0")
-	}
-	p.format = c.format
-	var got int64
-	for st.All || got < n {
-		row, err := c.next(ctx)
-		if err != nil {
-			return err
-		}
-		if row == nil {
-			break
-		}
-		got++
-		if !st.Move {
-			p.rows = append(p.rows, append([]types.Datum(nil), row...))
-		}
-	}
-	p.done = completion{verb: "FETCH"}
-	if st.Move {
-		p.done = completion{tag: "MOVE " + strconv.FormatInt(got, 10)}
-		return nil
-	}
-	p.cols = append([]pgwire.Column(nil), c.cols...)
-	return nil
-}
-
-func (s *Session) closeCursor(st *ast.CloseCursor) error {
-	if st.Name == "" {
-		for n, c := range s.cursors {
-			c.close()
-			delete(s.cursors, n)
-		}
-		return nil
-	}
-	c, err := s.cursor(st.Name)
-	if err != nil {
-		return err
-	}
-	c.close()
-	delete(s.cursors, st.Name)
 	return nil
 }
 

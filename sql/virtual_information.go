@@ -25,8 +25,11 @@ func infoTables(s *Session, yield func(fields) error) error {
 			return nil
 		}
 		kind := "BASE TABLE"
-		if isView(t) {
+		switch {
+		case isView(t):
 			kind = "VIEW"
+		case t.Temp:
+			kind = "LOCAL TEMPORARY"
 		}
 		return yield(fields{"table_catalog": dText(s.database()), "table_schema": dText(t.SchemaName), "table_name": dText(t.Name),
 			"table_type": dText(kind), "is_insertable_into": dYes(!t.Virtual), "is_typed": dYes(false)})

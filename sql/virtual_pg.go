@@ -30,6 +30,14 @@ func pgAm(_ context.Context, _ *Session, _ map[int]types.Datum, yield yieldRow) 
 	return yield([]types.Datum{dOID(amBtree), dText("btree"), dOID(330), dChar('i')})
 }
 
+// persistence is pg_class.relpersistence of a relation and its indexes.
+func persistence(t *catalog.Table) byte {
+	if t.Temp {
+		return 't'
+	}
+	return 'p'
+}
+
 // tablesFor lists the tables that a condition on one of their OIDs leaves.
 func tablesFor(snap *catalog.Snapshot, oid types.Datum, ok bool) []*catalog.Table {
 	if !ok {
@@ -58,9 +66,10 @@ func pgClass(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldR
 		} else if t.Sequence != nil {
 			kind = 'S'
 		}
-		row := classRow(t.ID, t.Name, t.Schema, kind, len(live), t.TypeID, amHeap, types.OID(t.StorageID))
+		row := classRow(t.ID, t.Name, t.Schema, kind, len(live), t.TypeID, amHeap, types.OID(t.StorageID&^catalog.TempStorage))
 		row[5], row[30] = dOID(t.OwnerID()), dACL(s, t.ACL)
 		row[13] = dBool(hasIndex)
+		row[15] = dChar(persistence(t))
 		row[18] = dInt(int64(len(t.Checks)))
 		if len(t.Options) > 0 {
 			var opts []types.Datum
@@ -77,7 +86,9 @@ func pgClass(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldR
 			if ix.ID == 0 {
 				continue
 			}
-			if err := yield(classRow(ix.ID, ix.Name, t.Schema, 'i', len(ix.Columns), 0, amBtree, ix.ID)); err != nil {
+			row := classRow(ix.ID, ix.Name, t.Schema, 'i', len(ix.Columns), 0, amBtree, ix.ID)
+			row[15] = dChar(persistence(t))
+			if err := yield(row); err != nil {
 				return err
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/quorate-db/quorate/pgwire"
@@ -77,21 +78,19 @@ func dTime(t time.Time) types.Datum {
 	return dInt(types.FromTime(t))
 }
 
-// pgStatActivity lists the sessions of this node.
+// pgStatActivity lists the sessions of all nodes.
 func pgStatActivity(s *Session, yield func(fields) error) error {
-	for _, v := range s.e.sessionViews() {
-		if !s.maySee(v.params.User) {
-			if err := yield(hiddenActivity(s, &v)); err != nil {
-				return err
+	for _, v := range s.allSessions() {
+		row := fields{"datid": dOID(databaseOID), "datname": dText(v.Database), "pid": dInt(int64(int32(v.PID))), "usesysid": dOID(s.roleOID(v.User)),
+			"usename": dText(v.User), "application_name": dText(v.Application), "query": dText(notForYou)}
+		if s.maySee(v.User) {
+			row["backend_start"], row["xact_start"], row["query_start"], row["state_change"] = dTime(v.Started), dTime(v.Transaction), dTime(v.Query), dTime(v.Change)
+			row["state"], row["query"], row["backend_type"] = dText(v.State), dText(v.Text), dText("client backend")
+			if host, port, err := net.SplitHostPort(v.ClientAddr); err == nil {
+				if n, err := strconv.ParseInt(port, 10, 32); err == nil {
+					row["client_addr"], row["client_port"] = clientAddr(host), dInt(n)
+				}
 			}
-			continue
-		}
-		row := fields{"datid": dOID(databaseOID), "datname": dText(v.params.Database), "pid": dInt(int64(int32(v.params.ProcessID))),
-			"usesysid": dOID(s.roleOID(v.params.User)), "usename": dText(v.params.User), "application_name": dText(v.application),
-			"backend_start": dTime(v.started), "xact_start": dTime(v.txStart), "query_start": dTime(v.queried), "state_change": dTime(v.changed),
-			"state": dText(v.state()), "query": dText(v.query), "backend_type": dText("client backend")}
-		if a, ok := v.params.RemoteAddr.(*net.TCPAddr); ok {
-			row["client_addr"], row["client_port"] = clientAddr(a), dInt(int64(a.Port))
 		}
 		if err := yield(row); err != nil {
 			return err
@@ -100,35 +99,28 @@ func pgStatActivity(s *Session, yield func(fields) error) error {
 	return nil
 }
 
-// hiddenActivity is what everybody may know of a session.
-func hiddenActivity(s *Session, v *sessionView) fields {
-	return fields{"datid": dOID(databaseOID), "datname": dText(v.params.Database), "pid": dInt(int64(int32(v.params.ProcessID))),
-		"usesysid": dOID(s.roleOID(v.params.User)), "usename": dText(v.params.User), "application_name": dText(v.application),
-		"query": dText(notForYou)}
-}
-
 // notForYou stands in the place of what a role may not see.
 const notForYou = "<insufficient privilege>"
 
 // clientAddr is NULL once the column has PostgreSQL's type and nothing makes its
 // values yet.
-func clientAddr(a *net.TCPAddr) types.Datum {
+func clientAddr(host string) types.Datum {
 	if builtType("inet") != types.Text {
 		return types.Null
 	}
-	return dText(a.IP.String())
+	return dText(host)
 }
 
 // quorateSessions is pg_stat_activity with the node.
 func quorateSessions(s *Session, yield func(fields) error) error {
-	for _, v := range s.e.sessionViews() {
-		row := fields{"node_id": dInt(int64(s.e.o.NodeID)), "pid": dInt(int64(int32(v.params.ProcessID))), "user_name": dText(v.params.User),
-			"database": dText(v.params.Database), "application_name": dText(v.application), "tls": dBool(v.params.TLS), "started": dTime(v.started),
-			"transaction_started": dTime(v.txStart), "state": dText(v.state()), "query": dText(v.query)}
-		if v.params.RemoteAddr != nil {
-			row["client_addr"] = dText(v.params.RemoteAddr.String())
+	for _, v := range s.allSessions() {
+		row := fields{"node_id": dInt(int64(v.Node)), "pid": dInt(int64(int32(v.PID))), "user_name": dText(v.User),
+			"database": dText(v.Database), "application_name": dText(v.Application), "tls": dBool(v.TLS), "started": dTime(v.Started),
+			"transaction_started": dTime(v.Transaction), "state": dText(v.State), "query": dText(v.Text)}
+		if v.ClientAddr != "" {
+			row["client_addr"] = dText(v.ClientAddr)
 		}
-		if !s.maySee(v.params.User) {
+		if !s.maySee(v.User) {
 			row["query"], row["client_addr"] = dText(notForYou), types.Null
 		}
 		if err := yield(row); err != nil {
@@ -160,8 +152,8 @@ func pgPreparedStatements(s *Session, yield func(fields) error) error {
 
 func pgCursors(s *Session, yield func(fields) error) error {
 	for name, c := range s.cursors {
-		err := yield(fields{"name": dText(name), "statement": dText(c.prep.text), "is_holdable": dBool(false), "is_binary": dBool(len(c.formats) > 0),
-			"is_scrollable": dBool(false), "creation_time": dTime(s.tx.start)})
+		err := yield(fields{"name": dText(name), "statement": dText(c.prep.text), "is_holdable": dBool(c.hold), "is_binary": dBool(c.binary),
+			"is_scrollable": dBool(c.scroll != scrollNo), "creation_time": dTime(c.created)})
 		if err != nil {
 			return err
 		}

@@ -419,7 +419,7 @@ func (s *Snapshot) NewACL(role, schema ID, c ObjectClass) ACL {
 
 // PutDefaultACL adds d or replaces the one of the same id.
 func (ch *Change) PutDefaultACL(ctx context.Context, d *DefaultACL) error {
-	if err := ch.begin(ctx); err != nil {
+	if err := ch.begin(ctx, false); err != nil {
 		return err
 	}
 	if err := ch.write(ctx, d.ID, descriptor{DefaultACL: d}); err != nil {
@@ -431,7 +431,7 @@ func (ch *Change) PutDefaultACL(ctx context.Context, d *DefaultACL) error {
 
 // DropDefaultACL removes d.
 func (ch *Change) DropDefaultACL(ctx context.Context, d *DefaultACL) error {
-	if err := ch.begin(ctx); err != nil {
+	if err := ch.begin(ctx, false); err != nil {
 		return err
 	}
 	if err := ch.w.Delete(ctx, descKey(d.ID)); err != nil {
@@ -459,7 +459,7 @@ func (s *Snapshot) Database() *DatabaseInfo { return s.database }
 
 // PutDatabase replaces the description of the database.
 func (ch *Change) PutDatabase(ctx context.Context, d *DatabaseInfo) error {
-	if err := ch.begin(ctx); err != nil {
+	if err := ch.begin(ctx, false); err != nil {
 		return err
 	}
 	if err := ch.write(ctx, d.ID, descriptor{Database: d}); err != nil {

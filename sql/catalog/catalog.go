@@ -74,6 +74,8 @@ type Catalog struct {
 	// published is a version that no node is behind.
 	published atomic.Uint64
 
+	tempGen atomic.Uint64 // of the last change of anybody's temporary relations
+
 	mu struct {
 		sync.Mutex
 		cache []cached // newest use last

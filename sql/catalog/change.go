@@ -32,15 +32,21 @@ func (ch *Change) Snapshot() *Snapshot {
 	return ch.snap
 }
 
-func (ch *Change) begin(ctx context.Context) error {
-	if !ch.own {
-		if ch.snap.changed == 0 {
-			if err := ch.raise(ctx); err != nil {
-				return err
-			}
+// begin is called before each change; temp says that it is of the session alone, and
+// then nothing is written.
+func (ch *Change) begin(ctx context.Context, temp bool) error {
+	if !temp && ch.snap.changed == 0 {
+		if err := ch.raise(ctx); err != nil {
+			return err
 		}
+	}
+	if !ch.own {
 		ch.snap = ch.snap.clone()
 		ch.own = true
+	}
+	if temp {
+		ch.snap.tempGen = ch.c.tempGen.Add(1)
+		return nil
 	}
 	ch.snap.changed++
 	return nil
@@ -94,19 +100,19 @@ func (ch *Change) NewID(ctx context.Context) (ID, error) {
 // PutTable adds a table or replaces the one of the same id. It takes over t,
 // validates it and raises its version.
 func (ch *Change) PutTable(ctx context.Context, t *Table) error {
-	if err := ch.begin(ctx); err != nil {
+	if err := ch.begin(ctx, t.Temp); err != nil {
 		return err
 	}
 	t.Version++
 	if err := t.Validate(); err != nil {
 		return err
 	}
-	if err := ch.write(ctx, t.ID, descriptor{Table: t}); err != nil {
+	if err := ch.writeTable(ctx, t); err != nil {
 		return err
 	}
 	if old := ch.snap.tables[t.ID]; old != nil {
 		ch.snap.removeTable(old)
-		if old.StorageID != t.StorageID && t.IsTable() {
+		if old.StorageID != t.StorageID && t.IsTable() && !t.Temp {
 			if err := ch.garbage(ctx, Garbage{Storage: old.StorageID, Table: old.ID, Reason: "rewritten"}); err != nil {
 				return err
 			}
@@ -124,10 +130,28 @@ func (ch *Change) PutTable(ctx context.Context, t *Table) error {
 	return nil
 }
 
-// DropTable removes a table. Its rows become garbage.
+// writeTable writes the descriptor of a table that is not temporary.
+func (ch *Change) writeTable(ctx context.Context, t *Table) error {
+	if t.Temp {
+		return nil
+	}
+	for i := range t.Columns {
+		if c := &t.Columns[i]; !c.Dropped && ch.snap.TempType(c.Type) {
+			return sqlerr.Unsupported("a column of the row type of a temporary table in one that is not")
+		}
+	}
+	return ch.write(ctx, t.ID, descriptor{Table: t})
+}
+
+// DropTable removes a table. Its rows become garbage; those of a temporary one are up
+// to its session.
 func (ch *Change) DropTable(ctx context.Context, t *Table) error {
-	if err := ch.begin(ctx); err != nil {
+	if err := ch.begin(ctx, t.Temp); err != nil {
 		return err
+	}
+	if t.Temp {
+		ch.snap.removeTable(ch.snap.tables[t.ID])
+		return nil
 	}
 	if err := ch.w.Delete(ctx, descKey(t.ID)); err != nil {
 		return err
@@ -145,12 +169,15 @@ func (ch *Change) DropTable(ctx context.Context, t *Table) error {
 // DropIndexData records that the entries of an index that a table no longer has
 // are garbage.
 func (ch *Change) DropIndexData(ctx context.Context, t *Table, number uint64) error {
+	if t.Temp {
+		return nil
+	}
 	return ch.garbage(ctx, Garbage{Storage: t.StorageID, Index: number, Table: t.ID, Reason: "index dropped"})
 }
 
 // PutSchema adds a schema or replaces the one of the same id.
 func (ch *Change) PutSchema(ctx context.Context, s *Schema) error {
-	if err := ch.begin(ctx); err != nil {
+	if err := ch.begin(ctx, false); err != nil {
 		return err
 	}
 	if err := ch.write(ctx, s.ID, descriptor{Schema: s}); err != nil {
@@ -162,7 +189,7 @@ func (ch *Change) PutSchema(ctx context.Context, s *Schema) error {
 
 // DropSchema removes a schema, which must be empty.
 func (ch *Change) DropSchema(ctx context.Context, s *Schema) error {
-	if err := ch.begin(ctx); err != nil {
+	if err := ch.begin(ctx, false); err != nil {
 		return err
 	}
 	if err := ch.w.Delete(ctx, descKey(s.ID)); err != nil {

@@ -200,6 +200,9 @@ type Table struct {
 
 	// Virtual tables have rows that a function makes.
 	Virtual bool `json:"-"`
+	// Temp relations belong to a session; see Temp. OnCommit is of tables.
+	Temp     bool     `json:"-"`
+	OnCommit OnCommit `json:"-"`
 }
 
 // IsTable reports whether it has rows of its own: it is no view and no sequence.

@@ -22,6 +22,9 @@
 // A label that was added to an enum may be written from the version after the one that
 // brought it (EnumLabel.Since): every node can read it then.
 //
+// Temporary relations of a session are in its snapshots only and are never written
+// (temp.go).
+//
 // Invariants
 //
 //   - All DDL transactions write the version key, so two of them conflict and

@@ -191,7 +191,7 @@ func (t *Table) OwnerID() ID { return cmp.Or(t.Owner, Superuser) }
 
 // PutRole adds a role or replaces the one of the same id.
 func (ch *Change) PutRole(ctx context.Context, r *Role) error {
-	if err := ch.begin(ctx); err != nil {
+	if err := ch.begin(ctx, false); err != nil {
 		return err
 	}
 	if err := ch.write(ctx, r.ID, descriptor{Role: r}); err != nil {
@@ -204,7 +204,7 @@ func (ch *Change) PutRole(ctx context.Context, r *Role) error {
 // DropRole removes a role, which must own nothing and have no privileges, and its
 // members' memberships.
 func (ch *Change) DropRole(ctx context.Context, r *Role) error {
-	if err := ch.begin(ctx); err != nil {
+	if err := ch.begin(ctx, false); err != nil {
 		return err
 	}
 	if err := ch.w.Delete(ctx, descKey(r.ID)); err != nil {

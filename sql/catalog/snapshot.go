@@ -15,6 +15,8 @@ type Snapshot struct {
 	// changed counts the changes that the transaction has made on top of version,
 	// so that plans made before one of them are not used after it.
 	changed uint64
+	// tempGen is raised by every change of temporary relations.
+	tempGen uint64
 
 	schemas      map[ID]*Schema
 	schemaByName map[string]*Schema
@@ -86,6 +88,9 @@ func (s *Snapshot) Relation(schema ID, name string) (Relation, bool) {
 func (s *Snapshot) Resolve(schema, name string, path []string) (r Relation, ok bool, err error) {
 	if schema != "" {
 		sc := s.Schema(schema)
+		if sc == nil && schema == "pg_temp" {
+			return r, false, nil // it is there for everybody, and empty
+		}
 		if sc == nil {
 			return r, false, sqlerr.New(sqlerr.InvalidSchemaName, "schema %q does not exist", schema)
 		}
@@ -142,7 +147,7 @@ func newSnapshot(version uint64) *Snapshot {
 
 func (s *Snapshot) clone() *Snapshot {
 	c := newSnapshot(s.version)
-	c.changed = s.changed
+	c.changed, c.tempGen = s.changed, s.tempGen
 	for _, sc := range s.schemas {
 		c.addSchema(sc)
 	}
@@ -170,6 +175,9 @@ func (s *Snapshot) addSchema(sc *Schema) {
 	}
 	s.schemas[sc.ID] = sc
 	s.schemaByName[sc.Name] = sc
+	if sc.ID == SchemaTemp {
+		s.schemaByName["pg_temp"] = sc
+	}
 }
 
 // putSchema is addSchema for one that may have another name already, which its

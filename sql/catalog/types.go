@@ -426,13 +426,24 @@ func (s *Snapshot) removeType(t *UserType) {
 
 // PutType writes a type. It takes over t.
 func (ch *Change) PutType(ctx context.Context, t *UserType) error {
-	if err := ch.begin(ctx); err != nil {
+	if err := ch.begin(ctx, false); err != nil {
 		return err
 	}
 	t.Version++
 	t.SchemaName = ""
 	if err := t.Validate(); err != nil {
 		return err
+	}
+	if t.Schema == SchemaTemp {
+		return sqlerr.Unsupported("a temporary type")
+	}
+	for i := 0; t.Composite != nil && i < len(t.Composite.Columns); i++ {
+		if c := &t.Composite.Columns[i]; !c.Dropped && ch.snap.TempType(c.Type) {
+			return sqlerr.Unsupported("a type made of the row type of a temporary table")
+		}
+	}
+	if t.Domain != nil && ch.snap.TempType(t.Domain.Base) {
+		return sqlerr.Unsupported("a type made of the row type of a temporary table")
 	}
 	if err := ch.write(ctx, t.ID, descriptor{Type: t}); err != nil {
 		return err
@@ -447,7 +458,7 @@ func (ch *Change) PutType(ctx context.Context, t *UserType) error {
 
 // DropType removes a type. Nothing may be made of it any more.
 func (ch *Change) DropType(ctx context.Context, t *UserType) error {
-	if err := ch.begin(ctx); err != nil {
+	if err := ch.begin(ctx, false); err != nil {
 		return err
 	}
 	if err := ch.w.Delete(ctx, descKey(t.ID)); err != nil {
@@ -462,4 +473,4 @@ func (ch *Change) NextVersion() uint64 { return ch.snap.version + 1 }
 
 // Touch makes a schema version in which nothing changes. Once it is published every
 // node knows the version before it.
-func (ch *Change) Touch(ctx context.Context) error { return ch.begin(ctx) }
+func (ch *Change) Touch(ctx context.Context) error { return ch.begin(ctx, false) }

@@ -31,6 +31,10 @@ type Options struct {
 	// AsOf says that Catalog is the one that AS OF SYSTEM TIME of the statement asks for;
 	// without it the clause is refused.
 	AsOf bool
+	// Cursor says that the statement is a cursor's query: see Plan.RowKey.
+	Cursor bool
+	// CurrentOf returns the primary key of the row of a table that a cursor stands on.
+	CurrentOf func(cursor string, t *catalog.Table) ([]types.Datum, error)
 	// NoRules leaves the plan as it was bound; for tests.
 	NoRules bool
 }
@@ -65,6 +69,10 @@ type binder struct {
 	// grouping.
 	colPos map[*expr.Column]ast.Pos
 	depth  int
+	// keyed is the core whose rows are to have a RowKey, behind visible columns.
+	keyed   *ast.SelectCore
+	rowKey  *RowKey
+	visible int
 }
 
 // New binds a statement and applies the rules. It takes SELECT, VALUES, INSERT,
@@ -77,8 +85,15 @@ func New(stmt ast.Statement, o Options) (*Plan, error) {
 	switch s := stmt.(type) {
 	case *ast.Select:
 		p.Verb, b.topWith = "SELECT", s.With
+		if o.Cursor {
+			b.keyed, _ = s.Body.(*ast.SelectCore)
+		}
 		if p.Root, err = b.bindSelect(s, env{}, false); err == nil {
-			if p.Columns = p.Root.Columns(); p.Columns == nil {
+			p.Columns = p.Root.Columns()
+			if p.RowKey = b.rowKey; p.RowKey != nil {
+				p.Columns = p.Columns[:b.visible:b.visible]
+			}
+			if p.Columns == nil {
 				p.Columns = []Column{} // SELECT FROM t: rows without columns, not no rows
 			}
 		}

@@ -680,9 +680,6 @@ func (b *binder) source(w *target, items []ast.TableExpr, where ast.Expr) (Node,
 }
 
 func (b *binder) bindUpdate(s *ast.Update) (Node, []Column, error) {
-	if s.CurrentOf != "" {
-		return nil, nil, b.errAt(unsupported("WHERE CURRENT OF"), s)
-	}
 	if s.With != nil {
 		if err := b.bindWith(s.With, env{}); err != nil {
 			return nil, nil, err
@@ -697,6 +694,9 @@ func (b *binder) bindUpdate(s *ast.Update) (Node, []Column, error) {
 	if n.Input, sc, err = b.source(w, s.From, s.Where); err != nil {
 		return nil, nil, err
 	}
+	if n.Input, err = b.currentOf(n.Input, w, s.CurrentOf); err != nil {
+		return nil, nil, err
+	}
 	if n.NewRow, n.Changed, err = b.assignments(w, s.Set, sc); err != nil {
 		return nil, nil, err
 	}
@@ -705,9 +705,6 @@ func (b *binder) bindUpdate(s *ast.Update) (Node, []Column, error) {
 }
 
 func (b *binder) bindDelete(s *ast.Delete) (Node, []Column, error) {
-	if s.CurrentOf != "" {
-		return nil, nil, b.errAt(unsupported("WHERE CURRENT OF"), s)
-	}
 	if s.With != nil {
 		if err := b.bindWith(s.With, env{}); err != nil {
 			return nil, nil, err
@@ -720,6 +717,9 @@ func (b *binder) bindDelete(s *ast.Delete) (Node, []Column, error) {
 	n := &Delete{Table: w.table, Indexes: w.indexes}
 	var sc *scope
 	if n.Input, sc, err = b.source(w, s.Using, s.Where); err != nil {
+		return nil, nil, err
+	}
+	if n.Input, err = b.currentOf(n.Input, w, s.CurrentOf); err != nil {
 		return nil, nil, err
 	}
 	n.Returning, n.Cols, err = b.returning(s.Returning, sc)

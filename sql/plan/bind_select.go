@@ -396,6 +396,12 @@ func (b *binder) bindCore(c *ast.SelectCore, q *ast.Select, e env, keepUnknown b
 		}
 		locked = k.lockRows(q)
 	}
+	keyed := b.keyed == c
+	if keyed {
+		b.keyed, b.visible = nil, k.n
+		b.rowKey = k.rowKey(c)
+		keyed = b.rowKey != nil
+	}
 	if err := k.aggregate(groups, having, len(c.GroupBy) > 0); err != nil {
 		return nil, err
 	}
@@ -427,7 +433,7 @@ func (b *binder) bindCore(c *ast.SelectCore, q *ast.Select, e env, keepUnknown b
 	if n, err = b.limit(n, q, e); err != nil {
 		return nil, err
 	}
-	if len(k.exprs) > k.n {
+	if len(k.exprs) > k.n && !keyed {
 		p := identity(n)
 		p.Cols, p.Exprs = p.Cols[:k.n:k.n], p.Exprs[:k.n:k.n]
 		n = p

@@ -402,6 +402,9 @@ type Plan struct {
 	Params []types.Type
 	// Columns describes the result; nil for a statement that returns no rows.
 	Columns []Column
+	// RowKey is set for a cursor's query over one table: its rows have more columns than
+	// Columns tells.
+	RowKey *RowKey
 	// Writes says that it changes data.
 	Writes bool
 	// Needs lists the privileges that it takes.
