@@ -74,6 +74,7 @@ type Node struct {
 	client    *client.Client
 	dir       *directory
 	senders   *router.Transport
+	sessions  *sessions
 	suspects  *suspect.Stores
 	router    *router.Router
 	oracle    *txn.BatchingOracle
@@ -310,6 +311,7 @@ func (n *Node) build() error {
 		return err
 	}
 	n.store.RegisterKV(n.grpc)
+	n.sessions.register(n.grpc)
 	n.placement.Register(n.grpc)
 	adminpb.RegisterAdminServer(n.grpc, &admin{n: n})
 	n.http = &http.Server{Handler: n.httpHandler(), ReadHeaderTimeout: 5 * time.Second}
@@ -383,6 +385,7 @@ func (n *Node) serve(ctx context.Context) error {
 	n.group.Go("rates", n.rateLoop)
 	n.group.Go("check replicas", n.checkLoop)
 	n.group.Go("reload", n.reloadLoop)
+	n.group.Go("notifications", n.sessions.wakeLoop)
 	n.group.Go("http", func(context.Context) {
 		if err := n.serveHTTP(); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			n.fail(fmt.Errorf("serve HTTP: %w", err))

@@ -23,17 +23,19 @@ import (
 // buildSQL makes the SQL engine and the server of the PostgreSQL protocol.
 func (n *Node) buildSQL() error {
 	var err error
+	n.sessions = newSessions(n)
 	n.sql, err = sql.New(sql.Options{
 		Store: sql.TxnStore(n.txn), Clock: n.cfg.Env.Clock, NewRand: env.SystemRand, Logger: n.log,
 		NodeID: uint32(n.ident.NodeID), Lease: n.lease, IDs: objectIDs{n}, Observed: n.txn.Observed, Admin: sqlAdmin{n}, Version: Version,
 		Retention: n.cfg.Retention,
+		Wake:      n.sessions.wakeOthers, Peers: sqlPeers{n.sessions},
 	})
 	if err != nil {
 		return fmt.Errorf("make the SQL engine: %w", err)
 	}
 	n.pg, err = pgwire.New(pgwire.Options{
 		Engine: n.sql, Clock: n.cfg.Env.Clock, Entropy: rand.Reader, Auth: n.authenticator(), Logger: n.log, NodeID: uint32(n.ident.NodeID),
-		TLSConfig: n.sqlTLS(),
+		TLSConfig: n.sqlTLS(), Canceller: canceller{n.sessions},
 	})
 	if err != nil {
 		return fmt.Errorf("make the PostgreSQL server: %w", err)
