@@ -37,7 +37,8 @@
 //     state engine's sync began; no log is compacted beyond it.
 //   - The logs of all regions together hold at most a budget (64 MB) for peers that are
 //     away or lag, besides what was written since the sync before the last.
-//   - A store at rest syncs its log once per liveness period (rule A10), and nothing else.
+//   - A store at rest syncs its log once per liveness period (rule A10), its state once
+//     a second, and does nothing else with its disk.
 //   - No disk write that waits runs on a scheduler worker.
 //   - A support that ends is published before any replica hears of it.
 //

@@ -203,12 +203,10 @@ func (l *storeLiveness) run(ctx context.Context) {
 
 // neighbours returns the stores that have a replica of a region that has one here.
 func (s *Store) neighbours() []uint64 {
-	known := make(map[uint64]bool)
-	var out []uint64
+	var out []uint64 // few, and looked through for many replicas
 	for _, r := range s.all() {
 		for _, p := range r.Descriptor().GetPeers() {
-			if id := p.GetStoreId(); id != s.ident.StoreID && !known[id] {
-				known[id] = true
+			if id := p.GetStoreId(); id != s.ident.StoreID && !slices.Contains(out, id) {
 				out = append(out, id)
 			}
 		}

@@ -182,15 +182,12 @@ func (s *Store) SyncState() error {
 	for _, r := range touched {
 		list = append(list, durable{r, r.AppliedIndex()})
 	}
-	// Only what was applied before the sync began counts (rule C1). A store at rest
-	// leaves its disk alone.
-	if s.eng.State.Unsynced() {
-		fault.Hit("state/before-sync")
-		if err := s.eng.State.Sync(); err != nil {
-			return err
-		}
-		fault.Hit("state/after-sync")
+	// Only what was applied before the sync began counts (rule C1).
+	fault.Hit("state/before-sync")
+	if err := s.eng.State.Sync(); err != nil {
+		return err
 	}
+	fault.Hit("state/after-sync")
 	for _, d := range list {
 		if d.index > 0 {
 			d.r.Compact(d.index)

@@ -76,9 +76,7 @@ type Engine struct {
 
 	fatal    atomic.Pointer[fatalError]
 	poisoned atomic.Bool // Pebble panicked: its mutexes may be held
-	// applied counts what was applied unsynced, synced how much of that is durable.
-	applied, synced atomic.Uint64
-	life            struct {
+	life     struct {
 		sync.RWMutex // read-locked by calls, locked by Close
 		closed       bool
 	}
@@ -184,15 +182,8 @@ func (e *Engine) Apply(b *Batch, sync bool) error {
 	if err := e.guard(func() error { return e.db.Apply(b.b, opt) }); err != nil {
 		return fmt.Errorf("apply batch: %w", err)
 	}
-	if !sync {
-		e.applied.Add(1)
-	}
 	return nil
 }
-
-// Unsynced reports whether Apply has written something that no Sync has made durable
-// yet. Synced batches do not count, though they make durable what came before them.
-func (e *Engine) Unsynced() bool { return e.synced.Load() < e.applied.Load() }
 
 // ApplyNoSyncWait commits a batch atomically and starts its sync without
 // waiting for it. When it returns the write is visible; it is durable when
@@ -228,12 +219,8 @@ func (e *Engine) Sync() error {
 
 // syncLocked is Sync. Requires: enter succeeded.
 func (e *Engine) syncLocked() error {
-	n := e.applied.Load() // what comes later may not be covered
 	if err := e.guard(func() error { return e.db.LogData(nil, pebble.Sync) }); err != nil {
 		return fmt.Errorf("sync write-ahead log: %w", err)
-	}
-	for old := e.synced.Load(); old < n && !e.synced.CompareAndSwap(old, n); {
-		old = e.synced.Load()
 	}
 	return nil
 }

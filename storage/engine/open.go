@@ -40,7 +40,6 @@ func Open(dir string, o Options) (*Engine, error) {
 		return nil, fmt.Errorf("open %v engine %s: %w", o.Kind, dir, err)
 	}
 	e := &Engine{fs: o.FS, dir: dir, kind: o.Kind, logger: o.Logger, onFatal: o.OnFatal}
-	e.applied.Store(1) // what is found may have been left by a process, not by a sync
 	e.opts = e.pebbleOptions(o)
 	db, err := openPebble(dir, e.opts)
 	if err != nil {
