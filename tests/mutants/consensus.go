@@ -130,8 +130,8 @@ var consensus = []mutant{
 	{
 		name: "compact beyond the durable applied index", breaks: "what a crash takes from the state engine is in the log (C1)",
 		file: "region/replica/compaction.go",
-		old:  "		to := durable\n",
-		new:  "		to := r.apl.index\n",
+		old:  "		to := durable\n		if size",
+		new:  "		to := r.apl.index\n		if size",
 		by:   test("./region/store", "TestCompactionStaysBehindDurableState"),
 	},
 	{
