@@ -31,6 +31,8 @@ type EngineOptions struct {
 	DeterministicForSim bool
 	// MemTableBytes is zero or a size for both engines' memtables, for tests.
 	MemTableBytes uint64
+	// ReadOnly opens engines that are there and changes nothing: see engine.Options.
+	ReadOnly bool
 }
 
 // Engines are the two engines of one store and the raft logs in one of them.
@@ -52,7 +54,7 @@ func OpenEngines(o EngineOptions) (*Engines, error) {
 	open := func(name string, kind engine.Kind) (*engine.Engine, error) {
 		return engine.Open(fs.PathJoin(o.Dir, name), engine.Options{
 			Kind: kind, FS: fs, Cache: o.Cache, Logger: o.Logger, OnFatal: o.OnFatal,
-			DeterministicForSim: o.DeterministicForSim, MemTableBytes: o.MemTableBytes,
+			DeterministicForSim: o.DeterministicForSim, MemTableBytes: o.MemTableBytes, ReadOnly: o.ReadOnly,
 		})
 	}
 	state, err := open("state", engine.StateEngine)

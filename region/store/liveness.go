@@ -13,6 +13,7 @@ import (
 	"github.com/quorate-db/quorate/internal/fault"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/multiraft/liveness"
+	"github.com/quorate-db/quorate/storage/engine"
 	"github.com/quorate-db/quorate/storage/keys"
 )
 
@@ -265,22 +266,28 @@ var bootKey = keys.StoreLocal("boot")
 
 const bootVersion = 1
 
+// LoadBoot returns how often the store was started, 0 if it never was.
+func LoadBoot(r engine.Reader) (uint64, error) {
+	b, found, err := r.Get(bootKey)
+	if err != nil || !found {
+		return 0, err
+	}
+	if len(b) < 2 || b[0] != bootVersion {
+		return 0, errors.New("boot id of the store: unknown format")
+	}
+	boot, n := binary.Uvarint(b[1:])
+	if n <= 0 {
+		return 0, errors.New("boot id of the store: truncated")
+	}
+	return boot, nil
+}
+
 // nextBoot returns a number that is larger than at every earlier start of the
 // store, durably.
 func (e *Engines) nextBoot() (uint64, error) {
-	b, found, err := e.State.Get(bootKey)
+	boot, err := LoadBoot(e.State)
 	if err != nil {
 		return 0, err
-	}
-	boot := uint64(0)
-	if found {
-		if len(b) < 2 || b[0] != bootVersion {
-			return 0, errors.New("boot id of the store: unknown format")
-		}
-		n := 0
-		if boot, n = binary.Uvarint(b[1:]); n <= 0 {
-			return 0, errors.New("boot id of the store: truncated")
-		}
 	}
 	boot++
 	batch := e.State.NewBatch()

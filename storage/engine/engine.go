@@ -62,6 +62,9 @@ type Options struct {
 	// DeterministicForSim disables automatic compactions and what else runs by
 	// itself, as far as Pebble allows, for the deterministic simulation.
 	DeterministicForSim bool
+	// ReadOnly opens an engine that is there and changes nothing on the disk. Writes
+	// are refused.
+	ReadOnly bool
 }
 
 // Engine is one open store.

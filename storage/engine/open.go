@@ -36,7 +36,11 @@ func Open(dir string, o Options) (*Engine, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := prepareDir(o.FS, dir, o.Kind); err != nil {
+	prepare := prepareDir
+	if o.ReadOnly {
+		prepare = checkMarker
+	}
+	if err := prepare(o.FS, dir, o.Kind); err != nil {
 		return nil, fmt.Errorf("open %v engine %s: %w", o.Kind, dir, err)
 	}
 	e := &Engine{fs: o.FS, dir: dir, kind: o.Kind, logger: o.Logger, onFatal: o.OnFatal}
@@ -73,6 +77,7 @@ func (e *Engine) pebbleOptions(o Options) *pebble.Options {
 		LBaseMaxBytes:               64 << 20,
 		DisableAutomaticCompactions: o.DeterministicForSim,
 		DisableTableStats:           o.DeterministicForSim,
+		ReadOnly:                    o.ReadOnly,
 	}
 	if o.Cache != nil {
 		p.Cache = o.Cache.c
