@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quorate-db/quorate/placement/scheduler"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/proto/placementpb"
 )
@@ -24,12 +25,14 @@ type past struct {
 	since        time.Time // of leader and term; zero: they were there before
 	why          string
 	parent       uint64 // that it was split from, 0: it was there before
+	last         *entry // as it was reported last, also while another region hides it
 	events       []*placementpb.RegionEvent
 }
 
-// noteChange keeps in mind what a report has changed. old is nil for a region that was
-// not known, and parent is then what covered its start. Requires: Service.mu held.
-func (s *Service) noteChange(l *leadership, old, e, parent *entry) {
+// noteChange keeps in mind what a report has changed. parent is what covered the start of
+// a region that was not known. What a split made may be reported in any order: then the
+// right part hides the left one for a moment. Requires: Service.mu held.
+func (s *Service) noteChange(l *leadership, e, parent *entry) {
 	now := s.o.Clock.Now()
 	id := e.region.Id
 	p := l.past[id]
@@ -44,6 +47,8 @@ func (s *Service) noteChange(l *leadership, old, e, parent *entry) {
 			p.events = slices.Clone(p.events[n-eventsMax:])
 		}
 	}
+	old := p.last
+	p.last = e
 	if old == nil {
 		p.parent = l.parentOf(e, parent)
 	}
@@ -54,7 +59,7 @@ func (s *Service) noteChange(l *leadership, old, e, parent *entry) {
 	case p.leader == 0:
 		p.leader, p.term = e.leader, e.term // it may lead for long
 	default:
-		why := s.whyLeader(l, id, p.leader, now)
+		why := s.whyLeader(l, id, p.leader, e.leader, now)
 		text := fmt.Sprintf("node %d → node %d, term %d", p.leader, e.leader, e.term)
 		if p.leader == e.leader {
 			text = fmt.Sprintf("node %d again, term %d", e.leader, e.term)
@@ -68,7 +73,7 @@ func (s *Service) noteChange(l *leadership, old, e, parent *entry) {
 		}
 		return
 	}
-	if newer(e.region.Epoch, old.region.Epoch) && e.region.Epoch.GetVersion() != old.region.Epoch.GetVersion() {
+	if e.region.Epoch.GetVersion() != old.region.Epoch.GetVersion() {
 		if text, why := rangeChange(old.region, e.region); text != "" {
 			if why == bySize {
 				why = s.whySplit(l, old)
@@ -118,10 +123,19 @@ func (l *leadership) parentOf(e, parent *entry) uint64 {
 	return 0
 }
 
-// whyLeader says why the leader is another one. Requires: s.mu held.
-func (s *Service) whyLeader(l *leadership, id, was uint64, now time.Time) string {
-	if why := s.whyChanged(l, id, now, ""); why != "" {
-		return why
+// whyLeader says why the leader is another one. An operator that has ended is the reason
+// only if it wanted that: an election may follow it at once. Requires: s.mu held.
+func (s *Service) whyLeader(l *leadership, id, was, is uint64, now time.Time) string {
+	if op := l.ops[id]; op != nil {
+		return operatorWhy(op.info)
+	}
+	for _, o := range slices.Backward(s.mu.history) {
+		if now.UnixMilli()-o.EndedUnixMs > recentOperator.Milliseconds() {
+			break
+		}
+		if o.RegionId == id && o.Kind == string(scheduler.TransferLeader) && strings.HasSuffix(o.Detail, fmt.Sprintf("store %d to store %d", was, is)) {
+			return operatorWhy(o)
+		}
 	}
 	st := l.stores[was]
 	switch {

@@ -91,7 +91,16 @@ func TestExplainTellsTheHistory(t *testing.T) {
 	if err != nil || eventText(right.Events) != "split from region 2 (by size)" || right.LeaderSinceUnixMs == 0 {
 		t.Errorf("%v, %v", right, err)
 	}
-	merged := reportOf(2, "", "", 3, 2, 6)
+	// The right part first: it hides the left one until that is reported too.
+	report(2, reportOf(4, "t", "", 3, 2, 6))
+	report(2, reportOf(3, "m", "t", 3, 2, 6))
+	if mid, err := s.Explain(3); err != nil || !strings.HasSuffix(eventText(mid.Events), "; was split (by size)") {
+		t.Errorf("%v, %v", mid, err)
+	}
+	if last, err := s.Explain(4); err != nil || eventText(last.Events) != "split from region 3 (by size)" {
+		t.Errorf("%v, %v", last, err)
+	}
+	merged := reportOf(2, "", "", 4, 2, 6)
 	merged.Region.Absorbed = []*metapb.Absorbed{{RegionId: 3}}
 	merged.Region.Epoch.ConfVer = 2
 	merged.Region.Peers = merged.Region.Peers[:2]
@@ -103,7 +112,7 @@ func TestExplainTellsTheHistory(t *testing.T) {
 		t.Error("a region that is gone is explained")
 	}
 	for i := range uint64(3 * eventsMax) {
-		again := reportOf(2, "", "", 4, 2, 7+i)
+		again := reportOf(2, "", "", 5, 2, 7+i)
 		again.Region.Epoch.ConfVer = 2
 		report(2, again)
 	}

@@ -337,7 +337,7 @@ func (s *Service) note(l *leadership, r *metapb.Region) {
 		}
 	}
 	if l.dir.apply(rep) {
-		s.noteChange(l, e, l.dir.byID[r.Id], nil)
+		s.noteChange(l, l.dir.byID[r.Id], nil)
 		s.publishLocked(l, &placementpb.DirectoryUpdate{Regions: []*placementpb.RegionRoute{l.dir.byID[r.Id].route()}})
 	}
 }

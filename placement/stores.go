@@ -157,7 +157,7 @@ func (s *Service) Report(ctx context.Context, req *placementpb.ReportRequest) (*
 		news = news || changed || l.dir.byID[r.GetRegion().GetId()].plansDiffer(old)
 		if changed {
 			if e := l.dir.byID[r.Region.Id]; e != nil {
-				s.noteChange(l, old, e, parent)
+				s.noteChange(l, e, parent)
 				up.Regions = append(up.Regions, e.route())
 			}
 		}

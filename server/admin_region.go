@@ -148,6 +148,9 @@ func (n *Node) describeRegion(ctx context.Context, r *placementpb.RegionRoute, e
 			}
 		}
 	}
+	if looks[leader] == nil && n.deserted(looks, leader) {
+		leader = 0
+	}
 	info := n.regionInfo(&placementpb.RegionRoute{Region: r.Region, LeaderStore: leader, Term: term, SizeBytes: r.SizeBytes})
 	resp := &adminpb.DescribeRegionResponse{Region: info, Term: term}
 	for _, p := range r.Region.Peers {
@@ -194,6 +197,20 @@ func (n *Node) describeRegion(ctx context.Context, r *placementpb.RegionRoute, e
 	return resp
 }
 
+// deserted reports whether a leader that does not answer leads nobody who does.
+func (n *Node) deserted(looks map[uint64]*adminpb.ReplicasResponse, leader uint64) bool {
+	asked := false
+	for _, l := range looks {
+		for _, rep := range l.Replicas {
+			asked = true
+			if rep.LeaderStore == leader {
+				return false
+			}
+		}
+	}
+	return asked
+}
+
 // addProgress adds what the leader alone knows: how far its followers are.
 func (n *Node) addProgress(ctx context.Context, r *metapb.Region, leader uint64, resp *adminpb.DescribeRegionResponse) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
@@ -233,13 +250,12 @@ func regionAdvice(r *metapb.Region, d *adminpb.DescribeRegionResponse) []string 
 			out = append(out, fmt.Sprintf("the replica on node %d is %d entries behind: look at its disk and network (quorate node describe %d)", p.NodeId, lag, p.NodeId))
 		}
 	}
-	if d.Region.LeaderStore == 0 {
-		if live := voters - len(away); live <= voters/2 {
-			out = append(out, fmt.Sprintf("no leader: %d of %d voters answer and %d are needed; start node %s again", live, voters, voters/2+1, strings.Join(away, " or ")))
-		} else {
-			out = append(out, "no leader although a quorum answers: an election is going on; ask again in a second")
-		}
-	} else if len(away) > 0 {
+	switch live := voters - len(away); {
+	case live <= voters/2:
+		out = append(out, fmt.Sprintf("no quorum: %d of %d voters answer and %d are needed; start node %s again", live, voters, voters/2+1, strings.Join(away, " or ")))
+	case d.Region.LeaderStore == 0:
+		out = append(out, "no leader although a quorum answers: an election is going on; ask again in a second")
+	case len(away) > 0:
 		out = append(out, fmt.Sprintf("node %s does not answer: start it again, or look with quorate region why %d when its replica is replaced", strings.Join(away, " and "), r.Id))
 	}
 	if d.SplitSizeBytes > 0 && d.Region.SizeBytes > d.SplitSizeBytes {
@@ -300,7 +316,11 @@ func (a *admin) RegionMap(ctx context.Context, req *adminpb.RegionsRequest) (*ad
 		}
 	}
 	leads := map[uint64]*adminpb.LocalReplica{}
-	for id, l := range n.replicasOf(ctx, live, 0) {
+	looks := n.replicasOf(ctx, live, 0)
+	for _, id := range live {
+		lost[id] = looks[id] == nil
+	}
+	for id, l := range looks {
 		for _, rep := range l.Replicas {
 			if have := leads[rep.RegionId]; rep.LeaderStore == id && (have == nil || have.Term < rep.Term) {
 				leads[rep.RegionId] = rep

@@ -38,8 +38,12 @@ type statusView struct {
 	n       *Node
 	st      *adminpb.StatusResponse
 	nodes   []*adminpb.Node
-	live    map[uint64]bool // by store
+	live    map[uint64]bool          // by store
+	heard   map[uint64]time.Duration // by store: how long ago
 	regions []*placementpb.RegionRoute
+	// blind: placement does not answer, so what it told is old, and this node judges by
+	// whom it hears.
+	blind bool
 }
 
 func (v *statusView) problem(harm uint32, what, why, try string) {
@@ -55,7 +59,7 @@ func (v *statusView) problem(harm uint32, what, why, try string) {
 // the command that mends it or shows more.
 func (a *admin) Status(ctx context.Context, req *adminpb.StatusRequest) (*adminpb.StatusResponse, error) {
 	n := a.n
-	v := &statusView{n: n, nodes: n.nodes(), regions: n.regionsNow(), live: map[uint64]bool{}, st: &adminpb.StatusResponse{
+	v := &statusView{n: n, nodes: n.nodes(), regions: n.regionsNow(), live: map[uint64]bool{}, heard: n.store.Heard(), st: &adminpb.StatusResponse{
 		ClusterId: n.ident.ClusterID, NodeId: n.ident.NodeID, Version: Version, StartedUnixMs: n.began.UnixMilli(),
 		PlacementLeader: n.client.Leader(),
 	}}
@@ -66,9 +70,10 @@ func (a *admin) Status(ctx context.Context, req *adminpb.StatusRequest) (*adminp
 	if err != nil {
 		v.problem(harmService, fmt.Sprintf("node %d cannot run statements", n.ident.NodeID), err.Error(), "quorate node ls")
 	}
+	known := v.addPlacement(probe)
+	v.blind = !known
 	v.addNodes()
 	replicas, leaders := v.addRegions()
-	known := v.addPlacement(probe)
 	if req.GetDetail() {
 		v.addDetail(ctx)
 	}
@@ -87,17 +92,44 @@ func (v *statusView) addNodes() {
 		}
 		v.st.NodesTotal++
 		versions[s.Store.Version] = true
+		if why := v.unheard(s.Store); why != "" {
+			v.problem(harmSafety, fmt.Sprintf("node %d is away", s.Store.NodeId), why, startCommand(s.Store))
+			continue
+		}
 		if s.Live || s.Store.State == metapb.StoreState_DECOMMISSIONING {
 			v.live[s.Store.Id] = true
 			continue
 		}
 		v.problem(harmSafety, fmt.Sprintf("node %d is %s", s.Store.NodeId, s.Store.State), "it has not reported for some seconds",
-			fmt.Sprintf("start it again: quorate start --store DIR (it listened on %s); if it is lost: quorate node decommission %d", s.Store.RpcAddress, s.Store.NodeId))
+			startCommand(s.Store))
 	}
 	v.st.NodesLive = uint32(len(v.live))
 	if len(versions) > 1 {
 		v.problem(harmNote, "the nodes run different versions", strings.Join(sortedKeys(versions), ", "), "quorate node ls -o wide")
 	}
+}
+
+func startCommand(s *metapb.Store) string {
+	return fmt.Sprintf("start it again: quorate start --store DIR (it listened on %s); if it is lost: quorate node decommission %d", s.RpcAddress, s.NodeId)
+}
+
+// unheardFor is how long a store is silent before this node, on its own, takes it for
+// lost: as long as placement waits.
+const unheardFor = 3 * time.Second
+
+// unheard says for how long this node has not heard of another one, while it has to
+// judge by itself; "" if it has.
+func (v *statusView) unheard(s *metapb.Store) string {
+	heard, shares := v.heard[s.Id]
+	switch {
+	case !v.blind || s.Id == v.n.ident.StoreID || !shares:
+		return ""
+	case heard < 0:
+		return fmt.Sprintf("node %d has not heard of it since it started", v.n.ident.NodeID)
+	case heard >= unheardFor:
+		return fmt.Sprintf("node %d has not heard of it for %v", v.n.ident.NodeID, heard.Round(100*time.Millisecond))
+	}
+	return ""
 }
 
 func sortedKeys(m map[string]bool) []string {
@@ -137,7 +169,7 @@ func (v *statusView) addRegions() (replicas, leaders map[uint64]int) {
 		if voters < want && want != 2 {
 			short = append(short, r)
 		}
-		if r.LeaderStore == 0 {
+		if r.LeaderStore == 0 || v.blind && (!v.live[r.LeaderStore] || alive <= voters/2) {
 			leaderless = append(leaderless, r)
 		} else {
 			leaders[r.LeaderStore]++
@@ -194,7 +226,7 @@ func (v *statusView) whyLeaderless(rs []*placementpb.RegionRoute) string {
 
 func (v *statusView) startAgain(r *placementpb.RegionRoute) string {
 	if voters, lost := v.lostVoters(r); voters-len(lost) <= voters/2 {
-		return fmt.Sprintf("start node %s again; quorate region describe %d", strings.Join(lost, " or "), r.Region.Id)
+		return fmt.Sprintf("start node %s again; quorate region describe %d", strings.Join(lost, " and "), r.Region.Id)
 	}
 	return fmt.Sprintf("quorate region describe %d", r.Region.Id)
 }
