@@ -63,6 +63,7 @@ func newWait(g *globals) *cobra.Command {
 			return g.waitUntil(cmd.Context(), what, cond)
 		}}
 	cmd.Flags().StringVar(&what, "for", "", "ready, healthy, replicated or balanced")
+	oneOf(cmd, "for", "ready", "healthy", "replicated", "balanced")
 	timeoutFlag(cmd, g, time.Minute)
 	return cmd
 }

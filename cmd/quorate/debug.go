@@ -13,7 +13,7 @@ import (
 
 func newDebug(g *globals) *cobra.Command {
 	debug := group("debug", "Deep looks")
-	debug.AddCommand(newCheckReplicas(g))
+	debug.AddCommand(newCheckReplicas(g), newDebugBundle(g), newDebugStore(g), newDebugRegions(g), newDebugLog(g), newDebugKeys(g), newDebugTombstones(g), newDebugKey())
 	return debug
 }
 

@@ -98,8 +98,9 @@ type globals struct {
 	certs   string        // directory
 }
 
-func newRoot() *cobra.Command {
-	g := &globals{}
+func newRoot() *cobra.Command { return newRootOf(&globals{}) }
+
+func newRootOf(g *globals) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "quorate",
 		Short:         "A sharded, replicated SQL database that speaks PostgreSQL",
@@ -107,6 +108,8 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		Args:          usageArgs(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) { takeTimeout(cmd, g) },
 	}
 	host := os.Getenv("QUORATE_HOST")
 	if host == "" {
@@ -114,8 +117,9 @@ func newRoot() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&g.host, "host", host, "RPC address of any node of the cluster (QUORATE_HOST)")
 	root.PersistentFlags().StringVar(&g.certs, "certs-dir", os.Getenv("QUORATE_CERTS_DIR"), "directory of certificates (QUORATE_CERTS_DIR)")
+	root.CompletionOptions.DisableDefaultCmd = true // newCompletion
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageFault{err} })
-	root.AddCommand(newDemo(), newStart(g), newCert(g), newSQL(g), newStatus(g), newWait(g), newNode(g), newRegion(g), newOperator(g), newScheduler(g), newConfig(g), newDebug(g), newVersion())
+	root.AddCommand(newDemo(), newStart(g), newCert(g), newSQL(g), newStatus(g), newWait(g), newNode(g), newRegion(g), newOperator(g), newScheduler(g), newConfig(g), newTop(g), newCompletion(), newDebug(g), newVersion())
 	return root
 }
 
@@ -147,7 +151,7 @@ func newVersion() *cobra.Command {
 func callFailed(host string, err error) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) || status.Code(err) == codes.DeadlineExceeded:
-		return &exitError{code: exitTimeout, what: "no answer in time", cause: err.Error(), try: "give it longer with --timeout"}
+		return &exitError{code: exitTimeout, what: "no answer in time", cause: err.Error(), try: "quorate status says what is wrong; give it longer with --timeout"}
 	case status.Code(err) == codes.PermissionDenied:
 		return &exitError{code: exitFailed, what: "the node does not allow this", cause: status.Convert(err).Message(), try: "name a directory with client.postgres.crt by --certs-dir"}
 	case status.Code(err) == codes.Unavailable && strings.Contains(err.Error(), "server preface"):

@@ -13,13 +13,23 @@ import (
 
 func outputFlag(cmd *cobra.Command, g *globals) {
 	cmd.Flags().StringVarP(&g.output, "output", "o", "table", "table, wide, json or yaml")
+	oneOf(cmd, "output", "table", "wide", "json", "yaml")
 }
 
 // defaultTimeout is that of every command that does not wait for something.
 const defaultTimeout = 10 * time.Second
 
 func timeoutFlag(cmd *cobra.Command, g *globals, d time.Duration) {
-	cmd.Flags().DurationVar(&g.timeout, "timeout", d, "give up after this long (exit code 5)")
+	// Each command has its own default, so the flag has a variable of its own:
+	// takeTimeout hands it over.
+	cmd.Flags().Duration("timeout", d, "give up after this long (exit code 5)")
+}
+
+// takeTimeout makes the timeout of the command that runs the one that counts.
+func takeTimeout(cmd *cobra.Command, g *globals) {
+	if d, err := cmd.Flags().GetDuration("timeout"); err == nil {
+		g.timeout = d
+	}
 }
 
 // show prints v as JSON or YAML, or calls table.
