@@ -12,11 +12,11 @@ var consensus = []mutant{
 	{
 		name: "publish applied state without a sync", breaks: "a log is compacted up to what the state engine has durably (C1)",
 		file: "region/store/workers.go",
-		old: `		if err := s.eng.State.Sync(); err != nil {
-			return err
-		}
-		fault.Hit("state/after-sync")`,
-		new: `		fault.Hit("state/after-sync")`,
+		old: `	if err := s.eng.State.Sync(); err != nil {
+		return err
+	}
+	fault.Hit("state/after-sync")`,
+		new: `	fault.Hit("state/after-sync")`,
 		by:  sim(1, 20),
 	},
 	{
