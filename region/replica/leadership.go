@@ -288,14 +288,14 @@ func (r *Replica) tickLeader() {
 	var guard *latch.Guard
 	if l != nil && l.transferTo != 0 {
 		given := false
-		if to := region.PeerByID(r.mu.desc, l.transferTo); r.silentFor(to.GetStoreId()) > transferSilenceMax {
-			// It will not answer, and nothing is written until the transfer ends. A
-			// transfer to the leader itself ends it.
+		l.transferTicks++
+		if to := region.PeerByID(r.mu.desc, l.transferTo); r.silentFor(to.GetStoreId()) > transferSilenceMax || l.transferTicks > transferTicksMax {
+			// Nothing is written until the transfer ends, and the library would wait for an
+			// election timeout. A transfer to the leader itself ends it.
 			r.rn.TransferLeader(r.cfg.PeerID)
 			given = true
 		}
-		if l.transferTicks++; given || l.transferTicks > r.electionTicks+1 {
-			// The library has given up by now.
+		if given || l.transferTicks > r.electionTicks+1 {
 			late, l.transferDone, l.transferTo = l.transferDone, nil, 0
 			guard, l.transferGuard, l.frozen = l.transferGuard, nil, false
 		}

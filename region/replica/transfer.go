@@ -66,6 +66,11 @@ func (r *Replica) transferLeader(c *Call, toStore uint64) {
 // to: two messages may be late. A region takes no writes during a transfer.
 const transferSilenceMax = 2*liveness.Heartbeat + liveness.Heartbeat/2
 
+// transferTicksMax is how long a region takes no writes for a transfer. One takes a few
+// milliseconds; if its message is lost, or the votes, nobody will take over. If the target
+// is only slow it is elected all the same, whenever its votes come.
+const transferTicksMax = 4
+
 // silentFor returns how long nothing was heard of a store, or for ever if it does not
 // hear this one; 0 if nothing ever was.
 func (r *Replica) silentFor(store uint64) time.Duration {
@@ -107,7 +112,9 @@ func (r *Replica) startTransfer(c *Call, l *leadership, to *metapb.Peer, guard *
 		// the rest of the term: a TimeoutNow that is delayed elects the target
 		// whenever it arrives.
 		l.noLease = true
-		l.transferTo, l.transferTicks = to.GetId(), 0
+		if l.transferTo != to.GetId() { // to ask again makes nobody wait longer
+			l.transferTo, l.transferTicks = to.GetId(), 0
+		}
 		l.transferDone = append(l.transferDone, c.finish)
 		r.mu.Unlock()
 		rn.TransferLeader(to.GetId())

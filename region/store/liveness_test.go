@@ -236,6 +236,38 @@ func TestNoTransferToTheDeaf(t *testing.T) {
 	}
 }
 
+// A transfer whose message is lost holds writes up for half a second, not for an election
+// timeout, though it is asked for again all the time; the next one that arrives succeeds.
+func TestLostTransferHoldsWritesUpBriefly(t *testing.T) {
+	c, lead, others := resting(t)
+	lost := 0
+	c.cut = func(e *multiraft.Envelope) bool {
+		if e.Message.GetType() == raftpb.MsgTimeoutNow {
+			lost++
+			return true
+		}
+		return false
+	}
+	order := func() **kvpb.Response {
+		return lead.begin(lead.request(user, func(r *kvpb.Request) { r.Cmd = &kvpb.Request_Admin{Admin: transferCmd(others[0].id)} }))
+	}
+	asked := order()
+	c.settle()
+	write := lead.begin(lead.putReq(user, c.timestamp(), "ta", "2"))
+	c.within(600*time.Millisecond, "the write has happened", func() bool {
+		if *asked == nil {
+			order()
+		}
+		return *write != nil
+	})
+	if (*write).GetPrewrite().GetOnePcCommitTs() == 0 || (*asked).GetRegionError().GetServerBusy() == nil || lost != 1 {
+		t.Fatalf("write: %v, transfer: %v, %d lost", *write, *asked, lost)
+	}
+	c.cut = nil
+	order()
+	c.within(time.Second, "the leadership is handed over", func() bool { return others[0].leads(user) })
+}
+
 // Rule A9: a vote request that comes while the leader's store is still supported is
 // kept, and answered as soon as it is not.
 func TestA9HeldVote(t *testing.T) {
