@@ -512,7 +512,7 @@ func (r *Replica) Receive(env *multiraft.Envelope) bool {
 		return false
 	}
 	r.mu.inbox = append(r.mu.inbox, env)
-	return !r.mu.patience.withPeer(r.mu.lead, env) || len(r.mu.inbox) >= inboxMax/2
+	return !r.mu.patience.withPeer(r.mu.lead, env) || len(r.mu.inbox) >= r.inboxMax/2
 }
 
 // ReportUnreachable notes that a message to a peer was dropped.
