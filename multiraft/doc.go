@@ -34,11 +34,11 @@
 // # From sync to sync
 //
 // A round costs the same for one group as for ten: a batch of the state engine, a
-// frame to each other store, goroutines and threads that wake up. A worker that finds
-// appends waiting for the end of a sync therefore waits with them, at most gatherMax:
-// what it would append could not be written earlier. At the end of the sync it takes
-// what has come for all groups. The log writer has one batch on its way to the disk at
-// a time, for the same reason. A store with little to do waits for nothing.
+// frame to each other store, goroutines and threads that wake up. So the log writer has
+// one batch on its way to the disk at a time, and what is appended meanwhile makes up
+// the next one; a worker leaves nothing to another below 16 groups. Workers that waited
+// for the end of a sync before they made more appends gained nothing that could be
+// measured (64 and 1,024 groups, 64 writers).
 //
 // # Invariants
 //

@@ -110,11 +110,6 @@ func New(o Options) (*Driver, error) {
 		stir:      make(chan struct{}, 1),
 	}
 	d.log = newLogWriter(d)
-	for _, sh := range d.sched.shards[1:] {
-		// The placement group, on which the clocks of transactions hang, waits for
-		// nothing.
-		sh.gather = d.log.gather
-	}
 	d.manual.init(d)
 	return d, nil
 }

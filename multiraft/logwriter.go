@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
-	"time"
 
 	"github.com/quorate-db/quorate/internal/fault"
 )
@@ -22,10 +21,6 @@ const (
 	logBatchBytesMax = 4 << 20
 	// logLandedMax bounds the batches that are durable and not yet delivered.
 	logLandedMax = 16
-	// gatherMax bounds how long a worker waits for the disk before it makes more
-	// appends: about a sync of an ordinary disk. A disk that is slower, or hangs,
-	// must not hold up elections.
-	gatherMax = 2 * time.Millisecond
 	// appendOverheadBytes is what an append counts for besides its data, and
 	// likewise an entry.
 	appendOverheadBytes = 64
@@ -35,10 +30,7 @@ const (
 // their responses when they are durable. One goroutine writes a batch and waits for
 // its sync, another delivers, so that the disk does not wait for that.
 //
-// What is appended while a sync runs makes up the next batch, and workers that would
-// only add to it wait for the end of the sync (see gather): a busy store lives from
-// one sync to the next, with one round of its groups, one batch, and one frame to each
-// other store between them.
+// What is appended while a sync runs makes up the next batch.
 type logWriter struct {
 	d  *Driver
 	mu struct {
@@ -47,10 +39,8 @@ type logWriter struct {
 		spare []Append // memory for the next queue
 		// bytes counts the queue and what is in flight.
 		bytes     int
-		syncing   bool          // a batch is on its way to the disk
-		landing   chan struct{} // closed at the end of that; nil: nobody waits
-		closed    bool          // no more appends come; drain
-		abandoned bool          // a write failed; drop everything
+		closed    bool // no more appends come; drain
+		abandoned bool // a write failed; drop everything
 	}
 	nonEmpty, room *sync.Cond
 	landed         chan flight
@@ -94,46 +84,6 @@ func (w *logWriter) enqueue(as []Append) bool {
 	return true
 }
 
-// gather waits for the end of a sync if there are appends that wait for it already:
-// what the caller is about to append would wait with them, and what comes until then
-// can be handled together with it.
-func (w *logWriter) gather() {
-	w.mu.Lock()
-	if !w.mu.syncing || len(w.mu.queue) == 0 || w.mu.closed || w.mu.abandoned {
-		w.mu.Unlock()
-		return
-	}
-	if w.mu.landing == nil {
-		w.mu.landing = make(chan struct{})
-	}
-	landing := w.mu.landing
-	w.mu.Unlock()
-	t := w.d.opts.Clock.NewTimer(gatherMax)
-	defer t.Stop()
-	select {
-	case <-landing:
-	case <-t.C():
-	}
-}
-
-// setSyncing notes the beginning or the end of a sync.
-func (w *logWriter) setSyncing(on bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.mu.syncing = on
-	if !on {
-		w.letGoLocked()
-	}
-}
-
-// letGoLocked ends what gather waits for. Requires: w.mu held.
-func (w *logWriter) letGoLocked() {
-	if w.mu.landing != nil {
-		close(w.mu.landing)
-		w.mu.landing = nil
-	}
-}
-
 func (w *logWriter) full() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -164,7 +114,6 @@ func (w *logWriter) enqueueSync(done func()) bool {
 func (w *logWriter) close() {
 	w.mu.Lock()
 	w.mu.closed = true
-	w.letGoLocked()
 	w.mu.Unlock()
 	w.nonEmpty.Broadcast()
 	w.room.Broadcast()
@@ -175,7 +124,6 @@ func (w *logWriter) abandon() {
 	w.mu.Lock()
 	w.mu.abandoned = true
 	w.mu.queue = nil
-	w.letGoLocked()
 	w.mu.Unlock()
 	w.nonEmpty.Broadcast()
 	w.room.Broadcast()
@@ -227,7 +175,6 @@ func (w *logWriter) writeLoop() {
 		if as == nil {
 			return
 		}
-		w.setSyncing(true)
 		f, err := w.write(as, n)
 		if err != nil {
 			w.d.fail(err)
@@ -237,7 +184,6 @@ func (w *logWriter) writeLoop() {
 			return
 		}
 		w.landed <- f
-		w.setSyncing(false)
 	}
 }
 

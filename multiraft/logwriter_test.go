@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -270,52 +269,6 @@ func TestSyncErrorIsFatal(t *testing.T) {
 	if len(p.fatals) != 1 || d.Failed() == nil {
 		t.Errorf("fatal errors %v, Failed() = %v", p.fatals, d.Failed())
 	}
-}
-
-// While a sync runs the first append is made and waits for it; what comes then is
-// left where it is, makes one round when the sync has ended, and shares the next batch.
-// A worker does not wait for a disk that hangs, and the placement group for none.
-func TestRoundsGatherDuringSync(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, d, _ := newProbe(t, false)
-		p.wait = make(chan error)
-		p.process = func(g uint64, _ Work, r *Round) {
-			p.event("process %d", g)
-			r.Append(synced(g, 1))
-		}
-		if err := d.Start(); err != nil {
-			t.Fatal(err)
-		}
-		processed := func(g uint64) bool {
-			synctest.Wait()
-			return slices.Contains(p.all(), fmt.Sprintf("process %d", g))
-		}
-		d.Enqueue(2, Ready)
-		processed(2)
-		d.Enqueue(3, Ready)
-		if !processed(3) {
-			t.Error("nothing waits for the sync yet, and a worker does")
-		}
-		d.EnqueueAll([]uint64{4, 5}, Ready)
-		d.Enqueue(PlacementGroup, Ready)
-		if processed(4) || processed(5) || !processed(PlacementGroup) {
-			t.Errorf("while appends wait for a sync: %q", p.all())
-		}
-		p.wait <- nil
-		if !processed(4) || !processed(5) {
-			t.Errorf("after the sync: %q", p.all())
-		}
-		d.Enqueue(6, Ready)
-		processed(6)
-		d.Enqueue(7, Ready)
-		if processed(7) {
-			t.Errorf("while appends wait for the next sync: %q", p.all())
-		}
-		time.Sleep(gatherMax)
-		if !processed(7) {
-			t.Errorf("the disk hangs, and the workers with it: %q", p.all())
-		}
-	})
 }
 
 // The same for an error of the write itself, in manual mode.

@@ -43,10 +43,7 @@ func (s groupState) pending() bool { return s.flags != 0 || s.ticks != 0 }
 
 type shard struct {
 	workers int
-	// gather is called by a worker that has found work and would take it; nil: none.
-	// It may wait for more to come.
-	gather func()
-	mu     struct {
+	mu      struct {
 		sync.Mutex
 		// groups is bounded by the number of groups of the store: each is in it
 		// at most once, however often it is enqueued.
@@ -172,18 +169,10 @@ func (s *shard) take(dst []item, wait bool) []item {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	gathered := s.gather == nil
-	for wait && !s.mu.stopped && (s.mu.queue.len() == 0 || !gathered) {
-		if s.mu.queue.len() == 0 {
-			s.nonEmpty.Wait()
-			s.mu.Unlock()
-			runtime.Gosched()
-			s.mu.Lock()
-			continue
-		}
-		gathered = true
+	for wait && s.mu.queue.len() == 0 && !s.mu.stopped {
+		s.nonEmpty.Wait()
 		s.mu.Unlock()
-		s.gather()
+		runtime.Gosched()
 		s.mu.Lock()
 	}
 	if s.mu.stopped {
