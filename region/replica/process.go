@@ -57,6 +57,9 @@ func (r *Replica) Process(work multiraft.Work, round *multiraft.Round) {
 	for _, id := range sortedKeys(lost) {
 		r.rn.ReportUnreachable(id)
 	}
+	if len(ops) > 0 {
+		r.lookAround() // they ask who leads
+	}
 	for _, f := range ops {
 		f(r.rn)
 	}
@@ -164,6 +167,11 @@ func (r *Replica) stepPeer(env *multiraft.Envelope) {
 func (r *Replica) admit(env *multiraft.Envelope) bool {
 	m := env.Message
 	t := m.GetType()
+	if t == raftpb.MsgTransferLeader {
+		// The library forwards one that comes too late, when the leader is another one
+		// by now. That one would hand over without giving its lease up (rule A3).
+		return false
+	}
 	vote := t == raftpb.MsgVote || t == raftpb.MsgPreVote
 	if t == raftpb.MsgForgetLeader {
 		r.stepReleased(env)

@@ -265,3 +265,31 @@ func TestPromiseOutlivesTheTerm(t *testing.T) {
 		c.tick()
 	}
 }
+
+// A store that led until it was stopped goes on with an order to hand over. Meanwhile
+// another one leads: it must not carry the order out, which the library forwards, for
+// it would not give its lease up before (rule A3).
+func TestForwardedTransferIsIgnored(t *testing.T) {
+	c := newCluster(t, 3)
+	c.bootstrap(userRegion(1, 2, 3))
+	n := c.leader(user)
+	n.put(user, "ta", "1")
+	n.wantGet(user, "ta", "1")
+	handed := false
+	c.cut = func(e *multiraft.Envelope) bool {
+		handed = handed || e.Message != nil && e.Message.GetType() == raftpb.MsgTimeoutNow
+		return false
+	}
+	from, target := n.id%3+1, (n.id+1)%3+1
+	d := n.s.replica(user).Descriptor()
+	receiver{n.s}.Receive(&multiraft.Envelope{
+		RegionID: user, FromStore: from, ToStore: n.id, FromPeer: 10 + from, ToPeer: 10 + n.id,
+		ConfVer: d.GetEpoch().GetConfVer(), Version: d.GetEpoch().GetVersion(),
+		Message: &raftpb.Message{Type: raftpb.MsgTransferLeader.Enum(), From: proto.Uint64(10 + target), To: proto.Uint64(10 + n.id),
+			Term: proto.Uint64(n.s.replica(user).Info().Term)},
+	})
+	c.settle()
+	if handed || !n.leads(user) {
+		t.Fatalf("the leader hands over: %v, it leads: %v", handed, n.leads(user))
+	}
+}
