@@ -177,6 +177,10 @@ func (r *Replica) changeWhenKnown(c *Call, l *leadership, req *kvpb.ChangePeersR
 	})
 }
 
+// voterLagMax is how many entries a voter may lack that is needed once another one is
+// gone: nothing is committed until it has them.
+const voterLagMax = 64
+
 // checkLive says why the voters that changes leave could not go on: too few of them
 // are live, or hold the log. Only what takes a vote away is judged. Process only.
 func (r *Replica) checkLive(rn *raft.RawNode, desc *metapb.Region, changes []*kvpb.Change) errorAnswer {
@@ -200,7 +204,7 @@ func (r *Replica) checkLive(rn *raft.RawNode, desc *metapb.Region, changes []*kv
 	active, filled := make(map[uint64]bool), make(map[uint64]bool)
 	rn.WithProgress(func(id uint64, _ raft.ProgressType, p progress) {
 		active[id] = p.RecentActive
-		filled[id] = id == r.cfg.PeerID || p.State == tracker.StateReplicate && p.Match > 0
+		filled[id] = id == r.cfg.PeerID || p.State == tracker.StateReplicate && p.Match+voterLagMax >= r.apl.index
 	})
 	live := func(p *metapb.Peer) bool {
 		if s := v.Peer(p.GetStoreId()); s.HeardAt >= 0 {
