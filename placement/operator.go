@@ -229,7 +229,7 @@ func (s *Service) steps(ctx context.Context, l *leadership, op *operator) error 
 	case scheduler.MovePeer:
 		return s.move(ctx, l, p.RegionID, p.From, p.To)
 	case scheduler.RemovePeer:
-		return s.remove(ctx, l, p.RegionID, p.From)
+		return s.remove(ctx, l, p.RegionID, p.From, p.Epoch)
 	case scheduler.Merge:
 		return s.merge(ctx, l, p.RegionID, p.Source)
 	case scheduler.SettleMerge:
@@ -479,10 +479,16 @@ func otherVoter(r *metapb.Region, not uint64) uint64 {
 	return 0
 }
 
-func (s *Service) remove(ctx context.Context, l *leadership, region, from uint64) error {
+// remove takes a peer away from the region as it was when that was planned. One that
+// has changed is planned for again: the peer may have been a learner that nobody needs,
+// and is a voter that is needed now (rule F3).
+func (s *Service) remove(ctx context.Context, l *leadership, region, from uint64, epoch *metapb.Epoch) error {
 	e, err := s.lookup(l, region)
 	if err != nil {
 		return err
+	}
+	if !proto.Equal(e.region.Epoch, epoch) {
+		return fmt.Errorf("region %d is not as it was when the order was made: it has epoch %d/%d now", region, e.region.Epoch.GetConfVer(), e.region.Epoch.GetVersion())
 	}
 	p := peerOn(e.region, from)
 	if p == nil {

@@ -418,8 +418,11 @@ func TestRemovePeerKeepsAQuorum(t *testing.T) {
 	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "quorum") {
 		t.Fatalf("the order to leave nodes 1 and 3, which is silent: %v", err)
 	}
-	if err := s.remove(ctx, l, 2, 2); !errors.As(err, &refused) {
+	if err := s.remove(ctx, l, 2, 2, c.region.Epoch); !errors.As(err, &refused) {
 		t.Fatalf("the step of a plan: %v", err)
+	}
+	if err := s.remove(ctx, l, 2, 3, &metapb.Epoch{Version: 1}); err == nil {
+		t.Fatal("the step of a plan for another epoch was carried out")
 	}
 	if op, _, err := s.Operate(ctx, &placementpb.OperateRequest{RegionId: 2, Kind: "remove-peer", FromStore: 3, Wait: true}); err != nil || op.State != "done" {
 		t.Fatalf("the silent one: %v %v", op, err)

@@ -266,6 +266,10 @@ func (o *operator) remove(d *metapb.Region, from *metapb.Peer) {
 		o.end("done")
 		return
 	}
+	if region.CompareEpoch(d.GetEpoch(), o.plan.Epoch) != 0 {
+		o.end("overtaken") // as placement does: it may be a voter by now
+		return
+	}
 	if o.leader(d) == o.plan.From {
 		o.handOver(d)
 		return
