@@ -1,8 +1,12 @@
 package placement
 
 import (
+	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/proto/placementpb"
 )
@@ -86,4 +90,32 @@ func TestPlansDiffer(t *testing.T) {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}
+}
+
+// A leader that has not heard of all regions yet does not say of one that it is not
+// there, however slowly the reports come in.
+func TestOrderForARegionNotHeardOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Service{o: Options{Clock: env.SystemClock()}}
+		l := &leadership{dir: newDirectory(), since: time.Now()}
+		l.dir.apply(report(1, "", "b", 1, 1, 1, 5))
+		order := func(at time.Duration) error {
+			time.Sleep(at - time.Since(l.since))
+			_, err := s.orderLocked(l, &placementpb.OperateRequest{RegionId: 2, Kind: "transfer-leader", ToStore: 3})
+			return err
+		}
+		for _, at := range []time.Duration{0, storeLiveFor, 3 * storeLiveFor} {
+			if err := order(at); !errors.Is(err, errSettling) {
+				t.Errorf("after %v: %v", at, err)
+			}
+		}
+		if err := order(knowsAllAfter); err == nil || errors.Is(err, errSettling) {
+			t.Errorf("of a region that does not exist: %v", err)
+		}
+		l.dir.apply(report(3, "b", "", 1, 1, 1, 5))
+		l.since = time.Now()
+		if err := order(0); err == nil || errors.Is(err, errSettling) {
+			t.Errorf("with all regions known: %v", err)
+		}
+	})
 }

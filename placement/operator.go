@@ -657,6 +657,10 @@ func (s *Service) Operate(ctx context.Context, req *placementpb.OperateRequest) 
 	}
 }
 
+// knowsAllAfter is when a leader has heard of every region that lives, also if stores
+// can hardly reach it.
+const knowsAllAfter = 10 * storeLiveFor
+
 // errSettling says that a new leader has not heard enough yet to judge an order.
 var errSettling = errors.New("the new leader of placement is still collecting reports")
 
@@ -664,13 +668,11 @@ var errSettling = errors.New("the new leader of placement is still collecting re
 // leader may not have heard from the region or the store yet. Requires: s.mu held.
 func (s *Service) orderLocked(l *leadership, req *placementpb.OperateRequest) (*operator, error) {
 	e := l.dir.byID[req.RegionId]
-	if e == nil || e.leader == 0 {
-		if s.o.Clock.Now().Sub(l.since) < storeLiveFor {
-			return nil, errSettling
-		}
-		if e == nil {
-			return nil, fmt.Errorf("region %d is not known", req.RegionId)
-		}
+	switch led := s.o.Clock.Now().Sub(l.since); {
+	case e == nil && (led >= knowsAllAfter || l.dir.complete()):
+		return nil, fmt.Errorf("region %d is not known", req.RegionId)
+	case e == nil || e.leader == 0 && led < storeLiveFor:
+		return nil, errSettling
 	}
 	plan := scheduler.Plan{Kind: scheduler.Kind(req.Kind), RegionID: req.RegionId, Epoch: e.region.Epoch, From: req.FromStore, To: req.ToStore}
 	target := func(id uint64) error {
