@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -327,17 +328,17 @@ func TestSilentSuspect(t *testing.T) {
 // of one, however long its pauses have become.
 func TestLeaderEndsPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		elected := false
-		var last uint64
+		var elected atomic.Bool
+		var last atomic.Uint64
 		r := newRouter(t, nil, func(_ context.Context, store uint64, _ *kvpb.Request) (*kvpb.Response, error) {
-			if last = store; elected && store == 3 {
+			if last.Store(store); elected.Load() && store == 3 {
 				return ok(), nil
 			}
 			return refuseNotLeader(0, 5), nil
 		})
 		r.Update([]Route{{Region: region(2, "", "", 1), LeaderStore: 1, Term: 5}}, true)
 		for i := range 50 {
-			elected = false
+			elected.Store(false)
 			done := make(chan time.Time)
 			go func() {
 				if _, err := r.Send(context.Background(), commitReq("a")); err != nil {
@@ -346,11 +347,11 @@ func TestLeaderEndsPause(t *testing.T) {
 				done <- time.Now()
 			}()
 			time.Sleep(time.Second + time.Duration(i)*time.Millisecond) // the pauses are long now
-			elected = true
+			elected.Store(true)
 			known := time.Now()
 			r.Update([]Route{{Region: region(2, "", "", 1), LeaderStore: 3, Term: 6 + uint64(i)}}, false)
-			if d := (<-done).Sub(known); d > 0 || last != 3 {
-				t.Fatalf("went on %v after the leader was known, at store %d", d, last)
+			if d := (<-done).Sub(known); d > 0 || last.Load() != 3 {
+				t.Fatalf("went on %v after the leader was known, at store %d", d, last.Load())
 			}
 			r.mu.Lock()
 			r.mu.table.byID(2).setLeader(0)
