@@ -2,6 +2,7 @@ package sql
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,18 +13,23 @@ import (
 )
 
 // writers run some hundred statements each on all gateways, or until stop is called; an error other than a
-// conflict, and than those of allowed, fails the test.
-func writers(t *testing.T, gws []*Engine, statement func(k, i int, r env.Rand) string, allowed ...string) (stop func()) {
+// conflict, and than those of allowed, fails the test. more waits until n further ones
+// have run, or all.
+func writers(t *testing.T, gws []*Engine, statement func(k, i int, r env.Rand) string, allowed ...string) (more func(n int64), stop func()) {
 	t.Helper()
 	var over atomic.Bool
+	var ran, left atomic.Int64
+	left.Store(int64(2 * len(gws)))
 	var wg sync.WaitGroup
 	for k := range 2 * len(gws) {
 		wg.Go(func() {
+			defer left.Add(-1)
 			s := gws[k%len(gws)].testSession(t)
 			r := env.SeededRand(uint64(k))
 			for i := 0; !over.Load() && i < 500; i++ {
 				sql := statement(k, i, r)
 				_, err := s.exec(sql)
+				ran.Add(1)
 				ok := err == nil || sqlerr.Is(err, sqlerr.TRSerializationFailure)
 				for _, code := range allowed {
 					ok = ok || sqlerr.Is(err, code)
@@ -35,7 +41,12 @@ func writers(t *testing.T, gws []*Engine, statement func(k, i int, r env.Rand) s
 			}
 		})
 	}
-	return func() {
+	more = func(n int64) {
+		for until := ran.Load() + n; ran.Load() < until && left.Load() > 0; {
+			runtime.Gosched()
+		}
+	}
+	return more, func() {
 		over.Store(true)
 		wg.Wait()
 	}
@@ -101,10 +112,10 @@ func TestAlterTableOnline(t *testing.T) {
 			gws := newGateways(t, 3)
 			ddl := gws[0].testSession(t)
 			ddl.must(c.table)
-			stop := writers(t, gws, c.statement, c.allowed...)
+			more, stop := writers(t, gws, c.statement, c.allowed...)
 			done := false
 			for range 50 {
-				time.Sleep(2 * time.Millisecond)
+				more(20)
 				_, err := ddl.exec(c.alter)
 				if done = err == nil; done {
 					break
@@ -119,7 +130,7 @@ func TestAlterTableOnline(t *testing.T) {
 				}
 				ddl.must("delete from t where " + c.bad)
 			}
-			time.Sleep(2 * time.Millisecond)
+			more(20)
 			stop()
 			if !done {
 				t.Fatal("the table was never altered")
@@ -144,11 +155,17 @@ func TestColumnAddedInABlock(t *testing.T) {
 	ddl.must("insert into t values (1, 0)")
 	behind.must("update t set v = v + 1")
 	var wg sync.WaitGroup
-	var over atomic.Bool
+	var over, failed atomic.Bool
+	var updates atomic.Int64
 	wg.Go(func() {
 		for !over.Load() {
-			if _, err := behind.exec("update t set v = v + 1 where id = 1"); err != nil && !sqlerr.Is(err, sqlerr.TRSerializationFailure) {
+			_, err := behind.exec("update t set v = v + 1 where id = 1")
+			switch {
+			case err == nil:
+				updates.Add(1)
+			case !sqlerr.Is(err, sqlerr.TRSerializationFailure):
 				t.Error(describe(err))
+				failed.Store(true)
 				return
 			}
 		}
@@ -173,7 +190,10 @@ func TestColumnAddedInABlock(t *testing.T) {
 			t.Fatal(describe(err))
 		}
 	}
-	time.Sleep(10 * time.Millisecond)
+	// Whoever was behind has written the row back since.
+	for until := updates.Load() + 2; updates.Load() < until && !failed.Load(); {
+		runtime.Gosched()
+	}
 	over.Store(true)
 	wg.Wait()
 	if got := quick.must("select x from t").rows; got[0][0] != "5" {
