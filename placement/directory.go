@@ -160,6 +160,18 @@ func (d *directory) lookup(key []byte) *entry {
 	return e
 }
 
+// isBorder reports whether a region begins at key, or one ends there: what begins there
+// may not be known yet.
+func (d *directory) isBorder(key []byte) bool {
+	i := d.after(key)
+	if i == 0 {
+		return false
+	}
+	// What ends at key is the last one that begins before it.
+	r := d.order[i-1].region
+	return bytes.Equal(r.StartKey, key) || bytes.Equal(r.EndKey, key)
+}
+
 // complete reports whether the regions tile the key space and all have a leader.
 func (d *directory) complete() bool {
 	var at []byte

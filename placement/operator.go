@@ -546,31 +546,55 @@ func (s *Service) quorumWithoutLocked(l *leadership, r *metapb.Region, without *
 		without.StoreId, r.Id, voters, strings.Join(silent, ", "))}
 }
 
+// split makes a region begin at each of the keys. Those at which one begins already are
+// done: an order that is repeated, because the answer to it was lost, finds its work done.
 func (s *Service) split(ctx context.Context, l *leadership, region uint64, keys [][]byte) ([]*metapb.Region, error) {
-	e, err := s.lookup(l, region)
-	if err != nil {
-		return nil, err
-	}
-	n := len(e.region.Peers)
-	first, err := s.AllocIDs(ctx, uint32(len(keys)*(n+1)))
-	if err != nil {
-		return nil, err
-	}
-	req := &kvpb.SplitRequest{Keys: keys, Sticky: true}
-	for range keys {
-		nr := &kvpb.NewRegion{RegionId: first}
-		first++
-		for range n {
-			nr.PeerIds = append(nr.PeerIds, first)
-			first++
+	for {
+		e, err := s.lookup(l, region)
+		if err != nil {
+			return nil, err
 		}
-		req.NewRegions = append(req.NewRegions, nr)
+		left := s.uncut(l, keys)
+		if len(left) == 0 {
+			return nil, nil
+		}
+		n := len(e.region.Peers)
+		first, err := s.AllocIDs(ctx, uint32(len(left)*(n+1)))
+		if err != nil {
+			return nil, err
+		}
+		req := &kvpb.SplitRequest{Keys: left, Sticky: true}
+		for range left {
+			nr := &kvpb.NewRegion{RegionId: first}
+			first++
+			for range n {
+				nr.PeerIds = append(nr.PeerIds, first)
+				first++
+			}
+			req.NewRegions = append(req.NewRegions, nr)
+		}
+		resp, err := s.command(ctx, l, region, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_Split{Split: req}})
+		var refused *ErrRefused
+		if errors.As(err, &refused) && len(s.uncut(l, left)) < len(left) {
+			continue // the region was behind when it was looked up
+		}
+		if err != nil {
+			return nil, err
+		}
+		return resp.GetSplit().GetRegions(), nil
 	}
-	resp, err := s.command(ctx, l, region, &kvpb.AdminRequest{Cmd: &kvpb.AdminRequest_Split{Split: req}})
-	if err != nil {
-		return nil, err
+}
+
+// uncut returns the keys at which no region ends or begins, as far as is known.
+func (s *Service) uncut(l *leadership, keys [][]byte) (left [][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range keys {
+		if !l.dir.isBorder(k) {
+			left = append(left, k)
+		}
 	}
-	return resp.GetSplit().GetRegions(), nil
+	return left
 }
 
 // Operators lists the running operators, or those that ended, newest last.

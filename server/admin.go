@@ -15,6 +15,7 @@ import (
 	"github.com/quorate-db/quorate/proto/kvpb"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/proto/placementpb"
+	"github.com/quorate-db/quorate/region"
 	"github.com/quorate-db/quorate/storage/keys"
 )
 
@@ -231,7 +232,8 @@ func (a *admin) Split(ctx context.Context, req *adminpb.SplitRequest) (*adminpb.
 	if err != nil {
 		return &adminpb.SplitResponse{Error: err.Error()}, nil
 	}
-	if bytes.Compare(key, rt.Region.StartKey) <= 0 || len(rt.Region.EndKey) > 0 && bytes.Compare(key, rt.Region.EndKey) >= 0 {
+	cut := n.cutBefore(rt.Region, key)
+	if !cut && (!region.Contains(rt.Region, key) || bytes.Equal(key, rt.Region.StartKey)) {
 		return &adminpb.SplitResponse{Refused: true, Error: fmt.Sprintf("key %s does not lie inside region %d", keys.User(key).String(), req.RegionId)}, nil
 	}
 	if err := n.SplitAt(ctx, [][]byte{key}); err != nil {
@@ -239,7 +241,7 @@ func (a *admin) Split(ctx context.Context, req *adminpb.SplitRequest) (*adminpb.
 	}
 	resp := &adminpb.SplitResponse{}
 	for _, r := range n.regionsNow() {
-		if overlaps(r.Region, rt.Region) {
+		if overlaps(r.Region, rt.Region) || cut && bytes.Equal(r.Region.StartKey, key) {
 			resp.Regions = append(resp.Regions, n.regionInfo(r))
 		}
 	}

@@ -12,7 +12,9 @@ import (
 
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/placement/client"
+	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/proto/placementpb"
+	"github.com/quorate-db/quorate/region"
 )
 
 const (
@@ -38,8 +40,8 @@ func (n *Node) SplitAt(ctx context.Context, at [][]byte) error {
 	// A split fails when the region was changed by somebody else meanwhile, when
 	// this node's copy of the directory is behind, or when a connection breaks. What
 	// an order that got lost has done shows in the directory, and to split where a
-	// region begins already does nothing: so look again, for a while.
-	// Every key that has become a border renews the patience.
+	// region begins already does nothing: so look again, for a while, which begins
+	// with a failure. Every key that has become a border renews the patience.
 	var failure error
 	var until time.Time
 	for least := len(at) + 1; ; {
@@ -52,11 +54,15 @@ func (n *Node) SplitAt(ctx context.Context, at [][]byte) error {
 			return fmt.Errorf("find the regions to split: %w", err)
 		}
 		if left == 0 {
-			break
+			if led, err := n.seen(ctx, func() bool { return allLed(n.dir.regions(), at) }); led || err != nil {
+				return err
+			}
+			continue
 		}
-		switch now := n.cfg.Env.Clock.Now(); {
+		now := n.cfg.Env.Clock.Now()
+		switch {
 		case left < least:
-			least, until = left, now.Add(splitPatience)
+			least, until = left, time.Time{}
 		case failure != nil && now.After(until):
 			return failure
 		}
@@ -65,6 +71,9 @@ func (n *Node) SplitAt(ctx context.Context, at [][]byte) error {
 			return err
 		}
 		if failure != nil {
+			if until.IsZero() {
+				until = n.cfg.Env.Clock.Now().Add(splitPatience)
+			}
 			if err := env.Sleep(ctx, n.cfg.Env.Clock, 50*time.Millisecond); err != nil {
 				return fmt.Errorf("%w (%w)", failure, err)
 			}
@@ -75,14 +84,22 @@ func (n *Node) SplitAt(ctx context.Context, at [][]byte) error {
 		for _, o := range orders {
 			asked = append(asked, o.keys...)
 		}
-		if err := n.dir.wait(ctx, func() bool {
+		if _, err := n.seen(ctx, func() bool {
 			_, left := splitOrders(n.dir.regions(), asked)
 			return left == 0
 		}); err != nil {
 			return fmt.Errorf("wait for the new regions: %w", err)
 		}
 	}
-	return n.dir.wait(ctx, func() bool { return allLed(n.dir.regions(), at) })
+}
+
+// seen waits until the directory shows something, for a second at most: a merge may have
+// taken a border away again. An error is that of ctx.
+func (n *Node) seen(ctx context.Context, f func() bool) (bool, error) {
+	short, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	err := n.dir.wait(short, f)
+	return err == nil, ctx.Err()
 }
 
 // allLed reports whether a region with a leader begins at each of the keys. Both
@@ -107,8 +124,9 @@ type splitOrder struct {
 }
 
 // splitOrders says where to cut which regions now so that one begins at each of the
-// keys in the end, and how many of the keys are left. Both arguments are sorted. No
-// order: the directory does not know where the keys lie yet.
+// keys in the end, and how many of the keys are left. Both arguments are sorted. There
+// is no order for a key that lies in no known region: one that has just been born is
+// listed later than the one that it was cut off.
 func splitOrders(regions []*placementpb.RegionRoute, at [][]byte) (orders []splitOrder, left int) {
 	i := -1
 	for _, k := range at {
@@ -119,7 +137,7 @@ func splitOrders(regions []*placementpb.RegionRoute, at [][]byte) (orders []spli
 			continue
 		}
 		left++
-		if i < 0 {
+		if i < 0 || !region.Contains(regions[i].Region, k) {
 			continue
 		}
 		id := regions[i].Region.Id
@@ -201,4 +219,15 @@ func (n *Node) cutOne(ctx context.Context, o splitOrder) (failure, err error) {
 		return fmt.Errorf("split region %d: %s", o.region, op.GetError()), nil
 	}
 	return nil, nil
+}
+
+// cutBefore reports whether a region ends at a key at which somebody has ordered to
+// cut: an order that is repeated, because its answer was lost, finds that done.
+func (n *Node) cutBefore(r *metapb.Region, key []byte) bool {
+	if len(key) == 0 || !bytes.Equal(r.GetEndKey(), key) {
+		return false
+	}
+	return slices.ContainsFunc(n.dir.regions(), func(o *placementpb.RegionRoute) bool {
+		return bytes.Equal(o.Region.GetStartKey(), key) && o.Region.GetStickyStart()
+	})
 }

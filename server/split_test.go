@@ -127,3 +127,19 @@ func TestDisjointAgainstPairs(t *testing.T) {
 		}
 	}
 }
+
+// A key that lies in no known region is left, and nobody is told to cut there: the
+// parent of a split is known to be smaller before its child is listed, or the other way
+// round.
+func TestNoOrderIntoAGap(t *testing.T) {
+	at := [][]byte{[]byte("c"), []byte("d"), []byte("p")}
+	for _, regions := range [][]*placementpb.RegionRoute{
+		{route(1, "", "a"), route(2, "a", "c"), route(4, "m", "")},
+		{route(1, "", "a"), route(4, "m", "")},
+	} {
+		orders, left := splitOrders(regions, at)
+		if left != 3 || len(orders) != 1 || orders[0].region != 4 || len(orders[0].keys) != 1 {
+			t.Errorf("%d keys are left, orders %v", left, orders)
+		}
+	}
+}
