@@ -92,6 +92,7 @@ func (s *Session) mayRerun(err error) bool {
 func (s *Session) startPlan(ctx context.Context, p *portal) error {
 	pl := p.prep.plan
 	rt := s.runtime(ctx, p.params)
+	rt.Trace = p.trace
 	ex, err := rt.Start(ctx, pl)
 	if err != nil {
 		return err

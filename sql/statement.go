@@ -59,6 +59,8 @@ type portal struct {
 	collected bool
 	done      completion
 	sent      int64
+	// trace measures the execution; nil for nothing.
+	trace *exec.Trace
 }
 
 func (p *portal) close() {

@@ -116,6 +116,9 @@ func (t *clusterTxn) Start(ctx context.Context) (err error) {
 func (t *clusterTxn) ReadTS() timestamp.Timestamp { return t.readTS }
 func (t *clusterTxn) HasWrites() bool             { return t.t.HasWrites() }
 
+// Requests counts the reads that were sent to regions, for EXPLAIN.
+func (t *clusterTxn) Requests() int64 { return t.t.Requests() }
+
 func (t *clusterTxn) Get(ctx context.Context, key keys.User) ([]byte, error) {
 	v, found, err := t.t.Get(ctx, key)
 	if err != nil || !found {

@@ -25,7 +25,7 @@ func (s *Session) utilityColumns(ctx context.Context, p *prepared) ([]pgwire.Col
 	case *ast.ShowRegions:
 		return showRegionsColumns(), nil
 	case *ast.Explain:
-		return []pgwire.Column{{Name: "QUERY PLAN", Type: types.Text}}, nil
+		return explainColumns(st), nil
 	case *ast.Execute:
 		q, err := s.statement(st.Name)
 		if err != nil {
@@ -295,42 +295,6 @@ func (s *Session) discard(ctx context.Context, st *ast.Discard) error {
 		for _, p := range s.prepared {
 			p.plan = nil
 		}
-	}
-	return nil
-}
-
-// explain shows a plan.
-func (s *Session) explain(ctx context.Context, p *portal, st *ast.Explain) error {
-	if st.Format != ast.ExplainText {
-		return sqlerr.Unsupported("EXPLAIN in formats other than text")
-	}
-	if st.Analyze {
-		return sqlerr.Unsupported("EXPLAIN ANALYZE")
-	}
-	inner := st.Statement
-	if ex, ok := inner.(*ast.Execute); ok {
-		q, err := s.statement(ex.Name)
-		if err != nil {
-			return err
-		}
-		inner = q.stmt
-	}
-	if as, ok := inner.(*ast.CreateTableAs); ok {
-		inner = as.Query
-	}
-	if err := s.open(ctx); err != nil {
-		return err
-	}
-	pl, err := plan.New(inner, s.planOptions(p.prep.text, nil))
-	if err != nil {
-		return err
-	}
-	if err := s.authorize(pl.Needs); err != nil {
-		return err
-	}
-	p.cols = s.withFormats([]pgwire.Column{{Name: "QUERY PLAN", Type: types.Text}}, p.formats)
-	for _, line := range plan.Explain(pl) {
-		p.rows = append(p.rows, []types.Datum{types.NewString(line)})
 	}
 	return nil
 }

@@ -28,6 +28,7 @@ func (t *Txn) Get(ctx context.Context, key []byte) (value []byte, found bool, er
 		return nil, false, err
 	}
 	for attempt := 0; ; attempt++ {
+		t.requests.Add(1)
 		resp, err := t.c.opts.Router.Send(ctx, &kvpb.Request{Cmd: &kvpb.Request_Get{Get: &kvpb.GetRequest{
 			Read: t.readContext(), Key: key,
 		}}})
@@ -152,6 +153,7 @@ func (t *Txn) fetch(ctx context.Context, keys [][]byte) ([]*kvpb.Pair, error) {
 	read := t.readContext()
 	var found collector[*kvpb.Pair]
 	err := t.c.perRegion(ctx, keys, limits{keys: readBatchKeysMax}, func(ctx context.Context, keys [][]byte) error {
+		t.requests.Add(1)
 		resp, err := t.c.opts.Router.Send(ctx, &kvpb.Request{Cmd: &kvpb.Request_BatchGet{BatchGet: &kvpb.BatchGetRequest{
 			Read: read, Keys: keys,
 		}}})

@@ -184,6 +184,7 @@ func (it *Iterator) request(ctx context.Context) (r *kvpb.ScanResponse, low, hig
 	} else {
 		low, high = it.low, router.MinEnd(it.high, rt.Region.GetEndKey())
 	}
+	it.t.requests.Add(1)
 	resp, err := c.opts.Router.Send(ctx, &kvpb.Request{Cmd: &kvpb.Request_Scan{Scan: &kvpb.ScanRequest{
 		Read: it.t.readContext(), StartKey: low, EndKey: high, Reverse: it.opts.Reverse,
 		LimitRows: uint32(it.rows), LimitBytes: pageBytesMax, KeysOnly: it.opts.KeysOnly,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorate-db/quorate/internal/timestamp"
@@ -30,6 +31,8 @@ type Txn struct {
 	lockTimeout time.Duration
 	bulk        bool
 	reads       spanSet // SERIALIZABLE
+	// requests counts the reads that were sent to regions.
+	requests atomic.Int64
 	// ignore lists transactions whose locks are no obstacle for this snapshot.
 	ignore ignoreSet
 
@@ -44,6 +47,10 @@ func newTxn(c *Client, opts TxnOptions) *Txn {
 	t.buf.init(c.opts.BufferBytesMax)
 	return t
 }
+
+// Requests returns how many reads were sent to regions so far, retries of the
+// router not counted. It may be called concurrently.
+func (t *Txn) Requests() int64 { return t.requests.Load() }
 
 // StartTS returns the transaction's start timestamp, which is its id. The first
 // call may wait for the oracle.

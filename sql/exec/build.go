@@ -9,6 +9,14 @@ import (
 // build makes the operators for a plan. ev is the level's evaluation context,
 // shared by the operators of the level.
 func (rt *Runtime) build(n plan.Node, ev *expr.EvalContext) (operator, error) {
+	op, err := rt.operator(n, ev)
+	if err != nil || rt.Trace == nil {
+		return op, err
+	}
+	return rt.Trace.wrap(n, op), nil
+}
+
+func (rt *Runtime) operator(n plan.Node, ev *expr.EvalContext) (operator, error) {
 	switch n := n.(type) {
 	case *plan.Scan:
 		return newScan(rt, n, ev)

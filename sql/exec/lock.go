@@ -41,8 +41,9 @@ func newLockOp(rt *Runtime, in operator, n *plan.LockRows, ev *expr.EvalContext)
 // pointBelow returns the scan of single rows of a table by primary key that in
 // gives without leaving any out, or nil.
 func pointBelow(in operator) *scanOp {
+	in = untraced(in)
 	if p, ok := in.(*projectOp); ok {
-		in = p.in
+		in = untraced(p.in)
 	}
 	s, ok := in.(*scanOp)
 	if !ok || s.n.Primary != nil || s.n.Filter != nil || !s.n.Point() || !s.n.Index.Desc.Full || s.lock.Mode != LockNone {

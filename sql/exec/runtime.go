@@ -30,6 +30,8 @@ type Runtime struct {
 	MemoryLimit int64
 	// Authorize is asked, with what a plan needs, before it runs; nil allows all.
 	Authorize func([]*plan.Need) error
+	// Trace measures what happens; nil for nothing.
+	Trace *Trace
 
 	memory int64
 	// overlay takes the writes while a statement with writing WITH queries runs;

@@ -38,6 +38,8 @@ type scanOp struct {
 	lock     RowLocking
 	lockKeys []keys.User
 	locked   bool
+
+	removed int64 // rows that the filter turned away
 }
 
 // span is a range of keys, or a single one (end nil).
@@ -156,6 +158,7 @@ func (o *scanOp) emit(ctx context.Context, b *Batch, key, value []byte) error {
 			return err
 		}
 		if !ok {
+			o.removed++
 			b.drop()
 			return nil
 		}
@@ -305,6 +308,8 @@ func (o *scanOp) fillLookup(ctx context.Context, b *Batch) (bool, error) {
 	}
 	return true, o.emitAll(ctx, b, list)
 }
+
+func (o *scanOp) removedRows() int64 { return o.removed }
 
 func (o *scanOp) close() {
 	if o.it != nil {

@@ -39,6 +39,8 @@ type filterOp struct {
 	cond expr.Expr
 	ev   *expr.EvalContext
 	buf  Batch
+
+	removed int64
 }
 
 func (o *filterOp) next(ctx context.Context, b *Batch) error {
@@ -58,6 +60,8 @@ func (o *filterOp) next(ctx context.Context, b *Batch) error {
 			}
 			if ok {
 				copy(b.add(), row)
+			} else {
+				o.removed++
 			}
 		}
 		if b.n > 0 {
@@ -68,6 +72,8 @@ func (o *filterOp) next(ctx context.Context, b *Batch) error {
 		}
 	}
 }
+
+func (o *filterOp) removedRows() int64 { return o.removed }
 
 func (o *filterOp) close() { o.in.close() }
 

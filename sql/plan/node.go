@@ -150,10 +150,12 @@ const (
 	LeftJoin
 	RightJoin
 	FullJoin
+	SemiJoin
+	AntiJoin
 )
 
 func (k JoinKind) String() string {
-	return [...]string{"Inner", "Left", "Right", "Full"}[k]
+	return [...]string{"Inner", "Left", "Right", "Full", "Semi", "Anti"}[k]
 }
 
 // Join joins two inputs. Its rows are those of the left and the right side behind
