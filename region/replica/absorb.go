@@ -86,6 +86,12 @@ func (r *Replica) absorb(p *pausedApply) {
 	r.apl.sizeBytes += int64(p.took.GetSizeBytes())
 	r.apl.gc.fence = max(r.apl.gc.fence, timestamp.Timestamp(p.took.GetFence()))
 	r.apl.gc.collect = max(r.apl.gc.collect, timestamp.Timestamp(p.took.GetCollect()))
+	source, err := loadApplied(r.cfg.State, src.GetId())
+	if err != nil {
+		r.fatal("apply merge", err)
+		return
+	}
+	r.apl.newest = max(r.apl.newest, source.newest)
 	r.applied(p.entries[0])
 	if !r.writeProgress(batch, before) {
 		return

@@ -127,6 +127,9 @@ func (r *Replica) applyEntry(e *raftpb.Entry, batch *engine.Batch) (appliedEntry
 		if err := batch.ApplyRepr(c.payload); err != nil {
 			return res, err
 		}
+		if r.apl.newest, err = newestOf(c.payload, r.apl.newest); err != nil {
+			return res, err
+		}
 		r.apl.sizeBytes += int64(len(c.payload))
 		r.written.Add(uint64(len(c.payload)))
 	case cmdSplit:
@@ -213,6 +216,9 @@ func (r *Replica) finishApply(responses []*raftpb.Message, results []appliedEntr
 		if res.took != nil {
 			// What is known of one half only does not hold of the whole.
 			r.mu.clean = 0
+			if l != nil {
+				l.recent.raise(r.apl.newest)
+			}
 			if l != nil && res.term == l.term {
 				taken = append(taken, res.took)
 			}
@@ -223,6 +229,7 @@ func (r *Replica) finishApply(responses []*raftpb.Message, results []appliedEntr
 		if !l.ready {
 			// Whatever could still come of former terms is applied now.
 			l.ready, became = true, true
+			l.recent.begin(r.apl.newest)
 			if r.mu.carried.term != 0 && r.mu.carried.term+1 == l.term {
 				l.rows.inherit(r.mu.carried.locks)
 			}
@@ -365,7 +372,7 @@ func (r *Replica) applySplit(payload []byte, batch *engine.Batch) ([]*metapb.Reg
 			}
 			continue
 		}
-		if err := writeInitial(batch, child, p.GetId(), share, r.apl.gc); err != nil {
+		if err := writeInitial(batch, child, p.GetId(), appliedState{sizeBytes: share, gc: r.apl.gc, newest: r.apl.newest}); err != nil {
 			return nil, nil, err
 		}
 		here = append(here, child)

@@ -29,6 +29,7 @@ type leadership struct {
 	latches *latch.Manager // has its own mutex
 	maxTS   atomic.Uint64  // largest timestamp that a read was served at, or a 1PC committed at
 	rows    *rowLocks      // has its own mutex
+	recent  recent         // see newest.go
 
 	ready   bool // an entry of the term is applied: may evaluate
 	tsReady bool // maxTS covers what former leaders served (rule D5)
@@ -93,11 +94,13 @@ type proposal struct {
 }
 
 func newLeadership(term uint64, clock env.Clock) *leadership {
-	return &leadership{
+	l := &leadership{
 		term: term, latches: latch.NewManager(), rows: newRowLocks(clock),
 		inflight: make(map[uint64]*proposal), silent: make(map[uint64]int),
 		commits: make(map[uint64]uint64),
 	}
+	l.recent.begin(newestUnknown)
+	return l
 }
 
 // raiseMaxTS makes maxTS at least ts and returns what it was.

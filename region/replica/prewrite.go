@@ -95,6 +95,14 @@ func (ev *evaluation) observe(start timestamp.Timestamp, muts []mvcc.Mutation) {
 	}
 }
 
+// findQuiet marks the writes of keys to which nothing has happened since the
+// transaction started, as far as the leader knows without looking.
+func (ev *evaluation) findQuiet(start timestamp.Timestamp, writes []mvcc.Mutation) {
+	for i := range writes {
+		writes[i].Quiet = ev.l.recent.bound(writes[i].Key) < start
+	}
+}
+
 // rowLocks returns the row locks of others that forbid the writes (rule E5). A
 // prewrite never waits for one (rule E6).
 //
@@ -155,6 +163,7 @@ func evalPrewrite(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, erro
 	start := timestamp.Timestamp(q.GetStartTs())
 	ev.observe(start, writes)
 	ev.observe(start, checks)
+	ev.findQuiet(start, writes)
 	p := mvcc.PrewriteParams{
 		Primary: q.GetPrimary(), StartTS: start, TTLms: q.GetTtlMs(), TxnSize: q.GetTxnSize(),
 		Gateway: mvcc.Gateway{Store: q.GetGateway().GetStore(), Boot: q.GetGateway().GetBoot()},
@@ -261,6 +270,7 @@ func evalOnePC(ev *evaluation, q *kvpb.PrewriteRequest) (*kvpb.Response, error) 
 		return nil, nil
 	}
 	start := timestamp.Timestamp(q.GetStartTs())
+	ev.findQuiet(start, writes)
 	least := max(timestamp.Timestamp(q.GetMinCommitTs()), start.Next())
 	for {
 		resp, err := commitOnce(ev, q, writes, checks, ev.lockMemory(least, true))

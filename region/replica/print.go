@@ -23,6 +23,8 @@ type Applied struct {
 	Index, Term    uint64
 	SizeBytes      int64
 	Fence, Collect timestamp.Timestamp
+	// Newest is a bound of the timestamps of versions and rollback marks.
+	Newest timestamp.Timestamp
 	// Configuration is Raft's, as of Index.
 	Configuration string
 }
@@ -45,7 +47,7 @@ func (a *appliedState) shown() Applied {
 	if l := a.conf.GetLearners(); len(l) > 0 {
 		conf += fmt.Sprintf(" learners %v", l)
 	}
-	return Applied{Index: a.index, Term: a.term, SizeBytes: a.sizeBytes, Fence: a.gc.fence, Collect: a.gc.collect, Configuration: conf}
+	return Applied{Index: a.index, Term: a.term, SizeBytes: a.sizeBytes, Fence: a.gc.fence, Collect: a.gc.collect, Newest: a.newest, Configuration: conf}
 }
 
 // FormatLocal writes the value of a region-local key for people. It never fails.
@@ -58,7 +60,7 @@ func FormatLocal(name string, value []byte) string {
 			return bad(err)
 		}
 		s := a.shown()
-		return fmt.Sprintf("index %d term %d size %d fence %v collect %v %s", s.Index, s.Term, s.SizeBytes, s.Fence, s.Collect, s.Configuration)
+		return fmt.Sprintf("index %d term %d size %d fence %v collect %v newest %v %s", s.Index, s.Term, s.SizeBytes, s.Fence, s.Collect, s.Newest, s.Configuration)
 	case keys.NameDescriptor:
 		d := &metapb.Region{}
 		if err := proto.Unmarshal(value, d); err != nil {

@@ -122,6 +122,9 @@ func (r *Replica) propose(l *leadership, desc *metapb.Region, p *proposal) {
 		r.giveUp(p.call, l, p.guard, e)
 		return
 	}
+	if p.cmd.kind == cmdWrite {
+		l.recent.note(p.cmd.payload)
+	}
 	l.nextID++
 	p.cmd.id = l.nextID
 	data := p.cmd.encode()

@@ -103,6 +103,7 @@ func (r *Replica) maybeSleep() {
 	}
 	if r.everyoneKnows(l, v) {
 		l.asleep = true
+		l.recent.fold()
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/proto/metapb"
 	"github.com/quorate-db/quorate/region"
@@ -109,6 +110,7 @@ func ReadSnapshot(eng *engine.Engine, name string, h multiraft.SnapshotHeader, t
 	if err := w.writeStream(bufio.NewReader(&chunkReader{next: next}), spans); err != nil {
 		return nil, fmt.Errorf("raft snapshot of region %d: %w", desc.GetId(), err)
 	}
+	in.state.newest = w.newest
 	if err := w.writeLocal(desc, h.Envelope.ToPeer, &in.state); err != nil {
 		return nil, fmt.Errorf("raft snapshot of region %d: %w", desc.GetId(), err)
 	}
@@ -127,6 +129,8 @@ type snapshotFiles struct {
 	name  string
 	w     *engine.SSTWriter
 	paths []string
+	// newest timestamp of the versions and marks that were written.
+	newest timestamp.Timestamp
 }
 
 func (f *snapshotFiles) open() error {
@@ -217,6 +221,13 @@ func (f *snapshotFiles) writeStream(in *bufio.Reader, spans []keys.Span) error {
 		}
 		if err := f.w.Set(key, value); err != nil {
 			return err
+		}
+		if k := keys.Kind(key[0]); k == keys.KindData || k == keys.KindRollback {
+			_, ts, err := keys.DecodeVersion(key)
+			if err != nil {
+				return err
+			}
+			f.newest = max(f.newest, ts)
 		}
 		rows++
 	}

@@ -30,15 +30,19 @@ type appliedState struct {
 	conf        *raftpb.ConfState
 	sizeBytes   int64 // approximate: what the last collection of garbage left and was written since, minus what splits took away
 	gc          gcState
+	// newest: no version of the region has a commit timestamp above it, no rollback mark
+	// a start timestamp. newestUnknown is true of every region.
+	newest timestamp.Timestamp
 
 	// encodedConf is encodedOf as it is written: the configuration hardly ever changes.
 	encodedConf []byte
 	encodedOf   *raftpb.ConfState
 }
 
-// appliedVersion is 2 since the bounds of the garbage collection are in it. States
-// of version 1 are read: they have none.
-const appliedVersion = 2
+// appliedVersion is 3 since the newest timestamp is in it. States of version 2 are
+// read: they do not know it. Those of version 1 have no bounds of the garbage
+// collection either.
+const appliedVersion = 3
 
 func (a *appliedState) encode() ([]byte, error) {
 	if a.encodedOf != a.conf || a.conf == nil {
@@ -49,12 +53,13 @@ func (a *appliedState) encode() ([]byte, error) {
 		a.encodedOf, a.encodedConf = a.conf, conf
 	}
 	conf := a.encodedConf
-	b := make([]byte, 0, 48+len(conf))
+	b := make([]byte, 0, 58+len(conf))
 	b = append(b, appliedVersion)
 	b = binary.AppendUvarint(b, a.index)
 	b = binary.AppendUvarint(b, a.term)
 	b = binary.AppendUvarint(b, uint64(max(a.sizeBytes, 0)))
 	b = a.gc.append(b)
+	b = binary.AppendUvarint(b, uint64(a.newest))
 	return append(b, conf...), nil
 }
 
@@ -63,10 +68,13 @@ func decodeApplied(b []byte) (appliedState, error) {
 	if len(b) == 0 || b[0] == 0 || b[0] > appliedVersion {
 		return a, errors.New("applied state: unknown format")
 	}
-	var f [5]uint64
+	f := [6]uint64{5: uint64(newestUnknown)}
 	n := len(f)
-	if b[0] == 1 {
+	switch b[0] {
+	case 1:
 		n = 3
+	case 2:
+		n = 5
 	}
 	b = b[1:]
 	for i := range n {
@@ -78,6 +86,7 @@ func decodeApplied(b []byte) (appliedState, error) {
 	}
 	a.index, a.term, a.sizeBytes, a.conf = f[0], f[1], int64(f[2]), &raftpb.ConfState{}
 	a.gc = gcState{fence: timestamp.Timestamp(f[3]), collect: timestamp.Timestamp(f[4])}
+	a.newest = timestamp.Timestamp(f[5])
 	if err := proto.Unmarshal(b, a.conf); err != nil {
 		return a, fmt.Errorf("applied state: configuration: %w", err)
 	}
@@ -128,10 +137,12 @@ func WriteInitial(w engine.Writer, desc *metapb.Region, storeID uint64) error {
 	if p == nil {
 		return fmt.Errorf("region %d has no peer on store %d", desc.GetId(), storeID)
 	}
-	return writeInitial(w, desc, p.GetId(), 0, gcState{})
+	return writeInitial(w, desc, p.GetId(), appliedState{})
 }
 
-func writeInitial(w engine.Writer, desc *metapb.Region, peerID uint64, sizeBytes int64, gc gcState) error {
+// writeInitial writes the state of a new replica. What is not about its log and its
+// members it takes from a.
+func writeInitial(w engine.Writer, desc *metapb.Region, peerID uint64, a appliedState) error {
 	if err := region.Validate(desc); err != nil {
 		return err
 	}
@@ -141,7 +152,7 @@ func writeInitial(w engine.Writer, desc *metapb.Region, peerID uint64, sizeBytes
 	if err := writeDescriptor(w, desc); err != nil {
 		return err
 	}
-	a := appliedState{index: InitialIndex, term: InitialTerm, conf: confStateOf(desc), sizeBytes: sizeBytes, gc: gc}
+	a.index, a.term, a.conf = InitialIndex, InitialTerm, confStateOf(desc)
 	return writeApplied(w, desc.GetId(), &a)
 }
 

@@ -138,6 +138,9 @@ type Mutation struct {
 	// Held is the mode in which it has done so, and has a right to find that nobody else
 	// had a lock which that excludes.
 	Held Mode
+	// Quiet: the caller knows that no version and no rollback mark of the key has the
+	// transaction's start timestamp or a later one, so that nobody looks for them.
+	Quiet bool
 }
 
 // PrewriteParams is what all mutations of a prewrite have in common.

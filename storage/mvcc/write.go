@@ -129,6 +129,16 @@ type checked struct {
 // checkConflict decides whether a transaction without a lock on the key may
 // change it.
 func checkConflict(r engine.Reader, m Mutation, startTS timestamp.Timestamp) (checked, error) {
+	if m.Quiet {
+		if invariants.Enabled {
+			if err := assertQuiet(r, m.Key, startTS); err != nil {
+				return checked{}, err
+			}
+		}
+		if m.Constraint == NoConstraint {
+			return checked{above: max(startTS, m.ForUpdateTS) + 1}, nil
+		}
+	}
 	marked, err := hasMark(r, m.Key, startTS)
 	if err != nil {
 		return checked{}, err
@@ -184,6 +194,19 @@ func checkConflict(r engine.Reader, m Mutation, startTS timestamp.Timestamp) (ch
 		return checked{}, &NotExistsError{Key: bytes.Clone(m.Key)}
 	}
 	return checked{above: above + 1}, nil
+}
+
+// assertQuiet asserts what Mutation.Quiet says.
+func assertQuiet(r engine.Reader, key keys.User, startTS timestamp.Timestamp) error {
+	marked, err := hasMark(r, key, startTS)
+	if err != nil {
+		return err
+	}
+	invariants.Assert(!marked, "%v is called quiet since %v and has a rollback mark", key, startTS)
+	return versions(r, key, timestamp.Max, func(v Version) bool {
+		invariants.Assert(v.CommitTS < startTS, "%v is called quiet since %v and has a version at %v", key, startTS, v.CommitTS)
+		return false
+	})
 }
 
 // OnePC checks each mutation as Prewrite does and writes versions at commitTS

@@ -227,6 +227,27 @@ var consensus = []mutant{
 		by:   test("./region/replica", "TestReplayedSplitRespectsTombstone"),
 	},
 	{
+		name: "forget what a leader has written itself", breaks: "a leader that does not look knows what is there",
+		file: "region/replica/propose.go",
+		old:  "	if p.cmd.kind == cmdWrite {\n",
+		new:  "	if p.cmd.kind == cmdWrite && false {\n",
+		by:   test("./region/store", "TestLateWriteIsRefused"),
+	},
+	{
+		name: "forget what former leaders have written", breaks: "a leader that does not look knows what is there",
+		file: "region/replica/apply.go",
+		old:  "			l.recent.begin(r.apl.newest)\n",
+		new:  "			l.recent.begin(0)\n",
+		by:   test("./region/store", "TestLateWriteIsRefused"),
+	},
+	{
+		name: "merge without the source's newest timestamp", breaks: "a leader that does not look knows what is there",
+		file: "region/replica/absorb.go",
+		old:  "	r.apl.newest = max(r.apl.newest, source.newest)\n",
+		new:  "	_ = source\n",
+		by:   test("./region/store", "TestLateWriteIsRefused"),
+	},
+	{
 		name: "count a vote towards the lease", breaks: "only acknowledgements of the term and epoch make a lease (A2)",
 		file: "region/replica/process.go",
 		old:  "	if env.Message.GetTerm() != l.term {\n		return\n	}\n",
