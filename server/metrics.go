@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -39,5 +40,30 @@ func (n *Node) metricsHandler() http.Handler {
 	} {
 		counter("transactions_"+name+"_total", "Transactions by how they ended.", func() float64 { return float64(f(n.txn.Stats())) })
 	}
+	gauge("sessions", "Sessions of clients of this node.", func() float64 { return float64(n.sql.Sessions()) })
+	counter("statement_errors_total", "Statements of clients that ended with an error.", func() float64 { return float64(n.sql.StatementTotals().Errors) })
+	counter("statement_retries_total", "Statements that the server has run again by itself.", func() float64 { return float64(n.sql.StatementTotals().Retries) })
+	reg.MustRegister(statementSeconds{n})
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
+}
+
+// statementSeconds is the histogram of how long the statements of clients took.
+type statementSeconds struct{ n *Node }
+
+var statementSecondsDesc = prometheus.NewDesc("quorate_statement_seconds", "How long statements of clients took, failed ones included.", nil, nil)
+
+// statementBounds are the buckets that are shown; stmtstats counts finer.
+var statementBounds = []time.Duration{256 * time.Microsecond, 512 * time.Microsecond, 1024 * time.Microsecond, 2048 * time.Microsecond, 4096 * time.Microsecond,
+	8192 * time.Microsecond, 16384 * time.Microsecond, 32768 * time.Microsecond, 65536 * time.Microsecond, 131072 * time.Microsecond,
+	262144 * time.Microsecond, 524288 * time.Microsecond, 1048576 * time.Microsecond, 4194304 * time.Microsecond, 16777216 * time.Microsecond}
+
+func (s statementSeconds) Describe(c chan<- *prometheus.Desc) { c <- statementSecondsDesc }
+
+func (s statementSeconds) Collect(c chan<- prometheus.Metric) {
+	t := s.n.sql.StatementTotals()
+	buckets := make(map[float64]uint64, len(statementBounds))
+	for _, b := range statementBounds {
+		buckets[b.Seconds()] = t.Durations.Below(b)
+	}
+	c <- prometheus.MustNewConstHistogram(statementSecondsDesc, t.Calls+t.Errors, t.Took.Seconds(), buckets)
 }

@@ -86,6 +86,7 @@ type Node struct {
 
 	reports *reporter
 	rates   *rates
+	load    load
 	group   *stop.Group
 	// built is closed when all of the above are set: the store calls back
 	// while it is being opened.

@@ -91,6 +91,8 @@ func (r *rates) of(region, term uint64) (since time.Time, writes []float64) {
 
 func (n *Node) rateLoop(ctx context.Context) {
 	for env.Sleep(ctx, n.cfg.Env.Clock, ratePeriod) == nil {
-		n.rates.look(n.store.Looks(0), n.cfg.Env.Clock.Now())
+		now := n.cfg.Env.Clock.Now()
+		n.rates.look(n.store.Looks(0), now)
+		n.load.look(n.sql.StatementTotals(), n.sql.Sessions(), now)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/expr"
 	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/sql/stmtstats"
 )
 
 // Options configures an Engine.
@@ -119,6 +120,7 @@ type Engine struct {
 	// plannedAhead counts plans that were made before their timestamp was there.
 	plannedAhead atomic.Uint64
 	channels     channels
+	stats        *stmtstats.Recorder
 
 	mu struct {
 		sync.Mutex
@@ -140,7 +142,7 @@ func New(o Options) (*Engine, error) {
 	if o.Entropy == nil {
 		o.Entropy = rand.Reader
 	}
-	e := &Engine{o: o, exprs: expr.NewCatalog(), defs: settingDefs(), started: o.Clock.Now()}
+	e := &Engine{o: o, exprs: expr.NewCatalog(), defs: settingDefs(), started: o.Clock.Now(), stats: stmtstats.New(0, o.Clock.Now())}
 	e.rowIDs = rowIDs{clock: o.Clock, node: uint64(o.NodeID)}
 	var tables []*catalog.Table
 	e.virtual = map[catalog.ID]*virtualTable{}

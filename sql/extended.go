@@ -76,7 +76,7 @@ func (s *Session) prepare(ctx context.Context, name, text string, oids []uint32)
 	for _, n := range list[0].Notices {
 		s.notice(n)
 	}
-	p.stmt = list[0].AST
+	p.stmt, p.body = list[0].AST, list[0].Text
 	p.declared = make([]types.Type, max(len(oids), list[0].NumParams))
 	for i, oid := range oids {
 		if oid == 0 || types.OID(oid) == types.OIDUnknown {
@@ -323,7 +323,10 @@ func (s *Session) Execute(ctx context.Context, name string, maxRows int, w pgwir
 		}
 		w.Mark()
 		resumed := p.started
+		began := s.e.o.Clock.Now()
 		done, susp, err := s.runPortal(ctx, p, maxRows, w, true)
+		p.took += s.e.o.Clock.Now().Sub(began)
+		s.observePortal(p, done, susp, err)
 		if err != nil || susp {
 			suspended = susp
 			s.last.n += 2 // a suspended portal is not run again
@@ -359,15 +362,20 @@ func (s *Session) ClosePortal(_ context.Context, name string) error {
 // Sync ends the implicit transaction.
 func (s *Session) Sync(ctx context.Context) error {
 	if s.tx == nil || s.tx.block {
+		s.observeSynced(0, 0, nil)
 		s.last = lastExecute{}
 		return nil
 	}
 	ctx, leave := s.enter(ctx, "")
 	defer leave()
 	last := s.last
+	began, attempt := s.e.o.Clock.Now(), 0
 	err := s.commit(ctx)
-	defer func() { s.pessimistic = false }()
-	for attempt := 0; err != nil && last.n == 1 && last.clean && s.retryable(err, last.portal.prep) && attempt+1 < autocommitAttempts && ctx.Err() == nil; attempt++ {
+	defer func() {
+		s.pessimistic = false
+		s.observeSynced(s.e.o.Clock.Now().Sub(began), attempt, err)
+	}()
+	for ; err != nil && last.n == 1 && last.clean && s.retryable(err, last.portal.prep) && attempt+1 < autocommitAttempts && ctx.Err() == nil; attempt++ {
 		if !last.w.Rewind() {
 			break
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/quorate-db/quorate/sql/parse"
 	"github.com/quorate-db/quorate/sql/rowcodec"
 	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/sql/stmtstats"
 	"github.com/quorate-db/quorate/sql/types"
 	"github.com/quorate-db/quorate/storage/keys"
 	"github.com/quorate-db/quorate/txn"
@@ -60,6 +61,8 @@ type Session struct {
 	// last is the statement of the extended protocol that an implicit transaction
 	// consists of so far, for running it again at Sync.
 	last lastExecute
+	// unsynced are the runs of that transaction, to be counted at Sync.
+	unsynced []observed
 	// pessimistic: the statement is run again because of a conflict, and locks rows
 	// now.
 	pessimistic bool
@@ -418,6 +421,9 @@ func (s *Session) abort(ctx context.Context) {
 
 // failed is called after an error of a statement.
 func (s *Session) failed(ctx context.Context) {
+	if len(s.unsynced) > 0 {
+		s.observeSynced(0, 0, errFailedBlock()) // they were rolled back
+	}
 	switch {
 	case s.tx == nil:
 		s.status = pgwire.TxIdle
@@ -495,16 +501,21 @@ func (s *Session) execSimple(ctx context.Context, text string, w pgwire.ResultWr
 
 // simpleStatement runs one statement of a string. alone statements outside a
 // block are transactions of their own and may be repeated.
-func (s *Session) simpleStatement(ctx context.Context, st *parse.Statement, text string, w pgwire.ResultWriter, alone, last bool) error {
+func (s *Session) simpleStatement(ctx context.Context, st *parse.Statement, text string, w pgwire.ResultWriter, alone, last bool) (err error) {
 	for _, n := range st.Notices {
 		s.notice(n)
 	}
-	stmt := &prepared{stmt: st.AST, text: text, params: nil, simple: true}
+	stmt := &prepared{stmt: st.AST, text: text, body: st.Text, params: nil, simple: true}
 	alone = alone && s.tx == nil
-	defer func() { s.pessimistic = false }()
-	for attempt := 0; ; attempt++ {
+	began, attempt := s.e.o.Clock.Now(), 0
+	var done completion
+	defer func() {
+		s.pessimistic = false
+		s.observe(stmt, stmtstats.Observation{Took: s.e.o.Clock.Now().Sub(began), Rows: done.rows, Failed: err != nil, Retries: attempt})
+	}()
+	for ; ; attempt++ {
 		w.Mark()
-		done, err := s.once(ctx, stmt, w, alone, last)
+		done, err = s.once(ctx, stmt, w, alone, last)
 		if err == nil {
 			return done.send(w)
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/quorate-db/quorate/pgwire"
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/sql/stmtstats"
 	"github.com/quorate-db/quorate/sql/types"
 )
 
@@ -14,6 +15,8 @@ import (
 type Peers interface {
 	// Sessions lists those of all other nodes that answer.
 	Sessions(ctx context.Context) []SessionInfo
+	// Statements lists what each other node that answers has counted of its statements.
+	Statements(ctx context.Context) [][]stmtstats.Statement
 	// Signal does on the node that a process id belongs to what Engine.Signal does here.
 	Signal(ctx context.Context, pid uint32, terminate bool) (found bool, err error)
 }

@@ -124,7 +124,7 @@ func settingDefs() map[string]*settingDef {
 		text("timezone_abbreviations", "Default"),
 		text("restrict_nonsystem_relation_kind", ""),
 		text("default_text_search_config", "pg_catalog.simple"),
-		text("log_statement", "none"), text("log_min_duration_statement", "-1"),
+		text("log_statement", "none"), settingDef{name: "log_min_duration_statement", def: "-1", kind: kindMillis, min: -1, max: math.MaxInt32},
 		text("session_replication_role", "origin"),
 		text("vacuum_cost_delay", "0"),
 		boolean("track_activities", "on"),
@@ -160,6 +160,8 @@ type settings struct {
 	path   []string // search_path, "$user" not yet replaced
 	// noRules is quorate.plan_rules = off.
 	noRules bool
+	// slow is log_min_duration_statement; below 0 nothing is logged.
+	slow time.Duration
 }
 
 func newSettings(defs map[string]*settingDef) *settings {
@@ -210,7 +212,7 @@ func (s *settings) show(name string) (string, bool) {
 
 func showMillis(v string) string {
 	n, err := strconv.ParseInt(v, 10, 64)
-	if err != nil || n == 0 {
+	if err != nil || n <= 0 {
 		return v
 	}
 	for _, u := range []struct {
@@ -533,6 +535,11 @@ func (s *settings) derive() error {
 	}
 	s.path = splitPath(s.must("search_path"))
 	s.noRules = s.must("quorate.plan_rules") == "off"
+	slow, err := strconv.Atoi(s.must("log_min_duration_statement"))
+	if err != nil {
+		return fmt.Errorf("log_min_duration_statement: %w", err)
+	}
+	s.slow = time.Duration(slow) * time.Millisecond
 	return nil
 }
 

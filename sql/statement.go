@@ -20,6 +20,8 @@ type prepared struct {
 	name     string
 	stmt     ast.Statement // nil: an empty string
 	text     string
+	body     string // the statement's own part of text
+	print    uint64 // fingerprint, once it was asked for
 	declared []types.Type
 	params   []types.Type
 	simple   bool // of the simple protocol, or of SQL's PREPARE: no client has seen its columns
@@ -59,6 +61,7 @@ type portal struct {
 	collected bool
 	done      completion
 	sent      int64
+	took      time.Duration // so far
 	// trace measures the execution; nil for nothing.
 	trace *exec.Trace
 }

@@ -501,6 +501,337 @@ func (*WakeResponse) Descriptor() ([]byte, []int) {
 	return file_sqlpb_sql_proto_rawDescGZIP(), []int{8}
 }
 
+type ActivityRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Statements bool                   `protobuf:"varint,1,opt,name=statements,proto3" json:"statements,omitempty"`
+	// load_since_ms asks for the points later than that, in milliseconds since 1970; -1: none.
+	LoadSinceMs   int64 `protobuf:"varint,2,opt,name=load_since_ms,json=loadSinceMs,proto3" json:"load_since_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActivityRequest) Reset() {
+	*x = ActivityRequest{}
+	mi := &file_sqlpb_sql_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActivityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActivityRequest) ProtoMessage() {}
+
+func (x *ActivityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sqlpb_sql_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActivityRequest.ProtoReflect.Descriptor instead.
+func (*ActivityRequest) Descriptor() ([]byte, []int) {
+	return file_sqlpb_sql_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ActivityRequest) GetStatements() bool {
+	if x != nil {
+		return x.Statements
+	}
+	return false
+}
+
+func (x *ActivityRequest) GetLoadSinceMs() int64 {
+	if x != nil {
+		return x.LoadSinceMs
+	}
+	return 0
+}
+
+type ActivityResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Statements    []*Statement           `protobuf:"bytes,1,rep,name=statements,proto3" json:"statements,omitempty"`
+	Load          []*LoadPoint           `protobuf:"bytes,2,rep,name=load,proto3" json:"load,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActivityResponse) Reset() {
+	*x = ActivityResponse{}
+	mi := &file_sqlpb_sql_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActivityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActivityResponse) ProtoMessage() {}
+
+func (x *ActivityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sqlpb_sql_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActivityResponse.ProtoReflect.Descriptor instead.
+func (*ActivityResponse) Descriptor() ([]byte, []int) {
+	return file_sqlpb_sql_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ActivityResponse) GetStatements() []*Statement {
+	if x != nil {
+		return x.Statements
+	}
+	return nil
+}
+
+func (x *ActivityResponse) GetLoad() []*LoadPoint {
+	if x != nil {
+		return x.Load
+	}
+	return nil
+}
+
+// Statement is what a node has counted of one statement. Durations are microseconds.
+type Statement struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Fingerprint   uint64                 `protobuf:"fixed64,2,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	Calls         uint64                 `protobuf:"varint,4,opt,name=calls,proto3" json:"calls,omitempty"`
+	Errors        uint64                 `protobuf:"varint,5,opt,name=errors,proto3" json:"errors,omitempty"`
+	Retries       uint64                 `protobuf:"varint,6,opt,name=retries,proto3" json:"retries,omitempty"`
+	Rows          int64                  `protobuf:"varint,7,opt,name=rows,proto3" json:"rows,omitempty"`
+	TotalUs       int64                  `protobuf:"varint,8,opt,name=total_us,json=totalUs,proto3" json:"total_us,omitempty"`
+	MinUs         int64                  `protobuf:"varint,9,opt,name=min_us,json=minUs,proto3" json:"min_us,omitempty"`
+	MaxUs         int64                  `protobuf:"varint,10,opt,name=max_us,json=maxUs,proto3" json:"max_us,omitempty"`
+	LastUs        int64                  `protobuf:"varint,11,opt,name=last_us,json=lastUs,proto3" json:"last_us,omitempty"`                                                                    // since 1970
+	Durations     map[uint32]uint64      `protobuf:"bytes,12,rep,name=durations,proto3" json:"durations,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // buckets of stmtstats.Histogram that are not 0
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Statement) Reset() {
+	*x = Statement{}
+	mi := &file_sqlpb_sql_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Statement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Statement) ProtoMessage() {}
+
+func (x *Statement) ProtoReflect() protoreflect.Message {
+	mi := &file_sqlpb_sql_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Statement.ProtoReflect.Descriptor instead.
+func (*Statement) Descriptor() ([]byte, []int) {
+	return file_sqlpb_sql_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Statement) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Statement) GetFingerprint() uint64 {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return 0
+}
+
+func (x *Statement) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Statement) GetCalls() uint64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *Statement) GetErrors() uint64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *Statement) GetRetries() uint64 {
+	if x != nil {
+		return x.Retries
+	}
+	return 0
+}
+
+func (x *Statement) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *Statement) GetTotalUs() int64 {
+	if x != nil {
+		return x.TotalUs
+	}
+	return 0
+}
+
+func (x *Statement) GetMinUs() int64 {
+	if x != nil {
+		return x.MinUs
+	}
+	return 0
+}
+
+func (x *Statement) GetMaxUs() int64 {
+	if x != nil {
+		return x.MaxUs
+	}
+	return 0
+}
+
+func (x *Statement) GetLastUs() int64 {
+	if x != nil {
+		return x.LastUs
+	}
+	return 0
+}
+
+func (x *Statement) GetDurations() map[uint32]uint64 {
+	if x != nil {
+		return x.Durations
+	}
+	return nil
+}
+
+// LoadPoint is what a node did in the period before at_ms.
+type LoadPoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AtMs          int64                  `protobuf:"varint,1,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"` // since 1970
+	PeriodMs      uint32                 `protobuf:"varint,2,opt,name=period_ms,json=periodMs,proto3" json:"period_ms,omitempty"`
+	Statements    uint64                 `protobuf:"varint,3,opt,name=statements,proto3" json:"statements,omitempty"` // failed ones included
+	Errors        uint64                 `protobuf:"varint,4,opt,name=errors,proto3" json:"errors,omitempty"`
+	Retries       uint64                 `protobuf:"varint,5,opt,name=retries,proto3" json:"retries,omitempty"`
+	Sessions      uint32                 `protobuf:"varint,6,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	Durations     map[uint32]uint64      `protobuf:"bytes,7,rep,name=durations,proto3" json:"durations,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoadPoint) Reset() {
+	*x = LoadPoint{}
+	mi := &file_sqlpb_sql_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoadPoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoadPoint) ProtoMessage() {}
+
+func (x *LoadPoint) ProtoReflect() protoreflect.Message {
+	mi := &file_sqlpb_sql_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoadPoint.ProtoReflect.Descriptor instead.
+func (*LoadPoint) Descriptor() ([]byte, []int) {
+	return file_sqlpb_sql_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *LoadPoint) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *LoadPoint) GetPeriodMs() uint32 {
+	if x != nil {
+		return x.PeriodMs
+	}
+	return 0
+}
+
+func (x *LoadPoint) GetStatements() uint64 {
+	if x != nil {
+		return x.Statements
+	}
+	return 0
+}
+
+func (x *LoadPoint) GetErrors() uint64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *LoadPoint) GetRetries() uint64 {
+	if x != nil {
+		return x.Retries
+	}
+	return 0
+}
+
+func (x *LoadPoint) GetSessions() uint32 {
+	if x != nil {
+		return x.Sessions
+	}
+	return 0
+}
+
+func (x *LoadPoint) GetDurations() map[uint32]uint64 {
+	if x != nil {
+		return x.Durations
+	}
+	return nil
+}
+
 var File_sqlpb_sql_proto protoreflect.FileDescriptor
 
 const file_sqlpb_sql_proto_rawDesc = "" +
@@ -539,12 +870,53 @@ const file_sqlpb_sql_proto_rawDesc = "" +
 	"\x0eSignalResponse\x12\x14\n" +
 	"\x05found\x18\x01 \x01(\bR\x05found\"\r\n" +
 	"\vWakeRequest\"\x0e\n" +
-	"\fWakeResponse2\x8a\x02\n" +
+	"\fWakeResponse\"U\n" +
+	"\x0fActivityRequest\x12\x1e\n" +
+	"\n" +
+	"statements\x18\x01 \x01(\bR\n" +
+	"statements\x12\"\n" +
+	"\rload_since_ms\x18\x02 \x01(\x03R\vloadSinceMs\"v\n" +
+	"\x10ActivityResponse\x126\n" +
+	"\n" +
+	"statements\x18\x01 \x03(\v2\x16.quorate.sql.StatementR\n" +
+	"statements\x12*\n" +
+	"\x04load\x18\x02 \x03(\v2\x16.quorate.sql.LoadPointR\x04load\"\x96\x03\n" +
+	"\tStatement\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12 \n" +
+	"\vfingerprint\x18\x02 \x01(\x06R\vfingerprint\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12\x14\n" +
+	"\x05calls\x18\x04 \x01(\x04R\x05calls\x12\x16\n" +
+	"\x06errors\x18\x05 \x01(\x04R\x06errors\x12\x18\n" +
+	"\aretries\x18\x06 \x01(\x04R\aretries\x12\x12\n" +
+	"\x04rows\x18\a \x01(\x03R\x04rows\x12\x19\n" +
+	"\btotal_us\x18\b \x01(\x03R\atotalUs\x12\x15\n" +
+	"\x06min_us\x18\t \x01(\x03R\x05minUs\x12\x15\n" +
+	"\x06max_us\x18\n" +
+	" \x01(\x03R\x05maxUs\x12\x17\n" +
+	"\alast_us\x18\v \x01(\x03R\x06lastUs\x12C\n" +
+	"\tdurations\x18\f \x03(\v2%.quorate.sql.Statement.DurationsEntryR\tdurations\x1a<\n" +
+	"\x0eDurationsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xae\x02\n" +
+	"\tLoadPoint\x12\x13\n" +
+	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\x12\x1b\n" +
+	"\tperiod_ms\x18\x02 \x01(\rR\bperiodMs\x12\x1e\n" +
+	"\n" +
+	"statements\x18\x03 \x01(\x04R\n" +
+	"statements\x12\x16\n" +
+	"\x06errors\x18\x04 \x01(\x04R\x06errors\x12\x18\n" +
+	"\aretries\x18\x05 \x01(\x04R\aretries\x12\x1a\n" +
+	"\bsessions\x18\x06 \x01(\rR\bsessions\x12C\n" +
+	"\tdurations\x18\a \x03(\v2%.quorate.sql.LoadPoint.DurationsEntryR\tdurations\x1a<\n" +
+	"\x0eDurationsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x012\xd3\x02\n" +
 	"\bSessions\x12;\n" +
 	"\x04List\x12\x18.quorate.sql.ListRequest\x1a\x19.quorate.sql.ListResponse\x12A\n" +
 	"\x06Cancel\x12\x1a.quorate.sql.CancelRequest\x1a\x1b.quorate.sql.CancelResponse\x12A\n" +
 	"\x06Signal\x12\x1a.quorate.sql.SignalRequest\x1a\x1b.quorate.sql.SignalResponse\x12;\n" +
-	"\x04Wake\x12\x18.quorate.sql.WakeRequest\x1a\x19.quorate.sql.WakeResponseB+Z)github.com/quorate-db/quorate/proto/sqlpbb\x06proto3"
+	"\x04Wake\x12\x18.quorate.sql.WakeRequest\x1a\x19.quorate.sql.WakeResponse\x12G\n" +
+	"\bActivity\x12\x1c.quorate.sql.ActivityRequest\x1a\x1d.quorate.sql.ActivityResponseB+Z)github.com/quorate-db/quorate/proto/sqlpbb\x06proto3"
 
 var (
 	file_sqlpb_sql_proto_rawDescOnce sync.Once
@@ -558,33 +930,45 @@ func file_sqlpb_sql_proto_rawDescGZIP() []byte {
 	return file_sqlpb_sql_proto_rawDescData
 }
 
-var file_sqlpb_sql_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_sqlpb_sql_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_sqlpb_sql_proto_goTypes = []any{
-	(*ListRequest)(nil),    // 0: quorate.sql.ListRequest
-	(*ListResponse)(nil),   // 1: quorate.sql.ListResponse
-	(*Session)(nil),        // 2: quorate.sql.Session
-	(*CancelRequest)(nil),  // 3: quorate.sql.CancelRequest
-	(*CancelResponse)(nil), // 4: quorate.sql.CancelResponse
-	(*SignalRequest)(nil),  // 5: quorate.sql.SignalRequest
-	(*SignalResponse)(nil), // 6: quorate.sql.SignalResponse
-	(*WakeRequest)(nil),    // 7: quorate.sql.WakeRequest
-	(*WakeResponse)(nil),   // 8: quorate.sql.WakeResponse
+	(*ListRequest)(nil),      // 0: quorate.sql.ListRequest
+	(*ListResponse)(nil),     // 1: quorate.sql.ListResponse
+	(*Session)(nil),          // 2: quorate.sql.Session
+	(*CancelRequest)(nil),    // 3: quorate.sql.CancelRequest
+	(*CancelResponse)(nil),   // 4: quorate.sql.CancelResponse
+	(*SignalRequest)(nil),    // 5: quorate.sql.SignalRequest
+	(*SignalResponse)(nil),   // 6: quorate.sql.SignalResponse
+	(*WakeRequest)(nil),      // 7: quorate.sql.WakeRequest
+	(*WakeResponse)(nil),     // 8: quorate.sql.WakeResponse
+	(*ActivityRequest)(nil),  // 9: quorate.sql.ActivityRequest
+	(*ActivityResponse)(nil), // 10: quorate.sql.ActivityResponse
+	(*Statement)(nil),        // 11: quorate.sql.Statement
+	(*LoadPoint)(nil),        // 12: quorate.sql.LoadPoint
+	nil,                      // 13: quorate.sql.Statement.DurationsEntry
+	nil,                      // 14: quorate.sql.LoadPoint.DurationsEntry
 }
 var file_sqlpb_sql_proto_depIdxs = []int32{
-	2, // 0: quorate.sql.ListResponse.sessions:type_name -> quorate.sql.Session
-	0, // 1: quorate.sql.Sessions.List:input_type -> quorate.sql.ListRequest
-	3, // 2: quorate.sql.Sessions.Cancel:input_type -> quorate.sql.CancelRequest
-	5, // 3: quorate.sql.Sessions.Signal:input_type -> quorate.sql.SignalRequest
-	7, // 4: quorate.sql.Sessions.Wake:input_type -> quorate.sql.WakeRequest
-	1, // 5: quorate.sql.Sessions.List:output_type -> quorate.sql.ListResponse
-	4, // 6: quorate.sql.Sessions.Cancel:output_type -> quorate.sql.CancelResponse
-	6, // 7: quorate.sql.Sessions.Signal:output_type -> quorate.sql.SignalResponse
-	8, // 8: quorate.sql.Sessions.Wake:output_type -> quorate.sql.WakeResponse
-	5, // [5:9] is the sub-list for method output_type
-	1, // [1:5] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2,  // 0: quorate.sql.ListResponse.sessions:type_name -> quorate.sql.Session
+	11, // 1: quorate.sql.ActivityResponse.statements:type_name -> quorate.sql.Statement
+	12, // 2: quorate.sql.ActivityResponse.load:type_name -> quorate.sql.LoadPoint
+	13, // 3: quorate.sql.Statement.durations:type_name -> quorate.sql.Statement.DurationsEntry
+	14, // 4: quorate.sql.LoadPoint.durations:type_name -> quorate.sql.LoadPoint.DurationsEntry
+	0,  // 5: quorate.sql.Sessions.List:input_type -> quorate.sql.ListRequest
+	3,  // 6: quorate.sql.Sessions.Cancel:input_type -> quorate.sql.CancelRequest
+	5,  // 7: quorate.sql.Sessions.Signal:input_type -> quorate.sql.SignalRequest
+	7,  // 8: quorate.sql.Sessions.Wake:input_type -> quorate.sql.WakeRequest
+	9,  // 9: quorate.sql.Sessions.Activity:input_type -> quorate.sql.ActivityRequest
+	1,  // 10: quorate.sql.Sessions.List:output_type -> quorate.sql.ListResponse
+	4,  // 11: quorate.sql.Sessions.Cancel:output_type -> quorate.sql.CancelResponse
+	6,  // 12: quorate.sql.Sessions.Signal:output_type -> quorate.sql.SignalResponse
+	8,  // 13: quorate.sql.Sessions.Wake:output_type -> quorate.sql.WakeResponse
+	10, // 14: quorate.sql.Sessions.Activity:output_type -> quorate.sql.ActivityResponse
+	10, // [10:15] is the sub-list for method output_type
+	5,  // [5:10] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_sqlpb_sql_proto_init() }
@@ -598,7 +982,7 @@ func file_sqlpb_sql_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sqlpb_sql_proto_rawDesc), len(file_sqlpb_sql_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,10 +22,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Sessions_List_FullMethodName   = "/quorate.sql.Sessions/List"
-	Sessions_Cancel_FullMethodName = "/quorate.sql.Sessions/Cancel"
-	Sessions_Signal_FullMethodName = "/quorate.sql.Sessions/Signal"
-	Sessions_Wake_FullMethodName   = "/quorate.sql.Sessions/Wake"
+	Sessions_List_FullMethodName     = "/quorate.sql.Sessions/List"
+	Sessions_Cancel_FullMethodName   = "/quorate.sql.Sessions/Cancel"
+	Sessions_Signal_FullMethodName   = "/quorate.sql.Sessions/Signal"
+	Sessions_Wake_FullMethodName     = "/quorate.sql.Sessions/Wake"
+	Sessions_Activity_FullMethodName = "/quorate.sql.Sessions/Activity"
 )
 
 // SessionsClient is the client API for Sessions service.
@@ -41,6 +42,8 @@ type SessionsClient interface {
 	Signal(ctx context.Context, in *SignalRequest, opts ...grpc.CallOption) (*SignalResponse, error)
 	// Wake says that there are notifications.
 	Wake(ctx context.Context, in *WakeRequest, opts ...grpc.CallOption) (*WakeResponse, error)
+	// Activity is what the node's statements cost, and how busy it was.
+	Activity(ctx context.Context, in *ActivityRequest, opts ...grpc.CallOption) (*ActivityResponse, error)
 }
 
 type sessionsClient struct {
@@ -91,6 +94,16 @@ func (c *sessionsClient) Wake(ctx context.Context, in *WakeRequest, opts ...grpc
 	return out, nil
 }
 
+func (c *sessionsClient) Activity(ctx context.Context, in *ActivityRequest, opts ...grpc.CallOption) (*ActivityResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ActivityResponse)
+	err := c.cc.Invoke(ctx, Sessions_Activity_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SessionsServer is the server API for Sessions service.
 // All implementations must embed UnimplementedSessionsServer
 // for forward compatibility.
@@ -104,6 +117,8 @@ type SessionsServer interface {
 	Signal(context.Context, *SignalRequest) (*SignalResponse, error)
 	// Wake says that there are notifications.
 	Wake(context.Context, *WakeRequest) (*WakeResponse, error)
+	// Activity is what the node's statements cost, and how busy it was.
+	Activity(context.Context, *ActivityRequest) (*ActivityResponse, error)
 	mustEmbedUnimplementedSessionsServer()
 }
 
@@ -125,6 +140,9 @@ func (UnimplementedSessionsServer) Signal(context.Context, *SignalRequest) (*Sig
 }
 func (UnimplementedSessionsServer) Wake(context.Context, *WakeRequest) (*WakeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Wake not implemented")
+}
+func (UnimplementedSessionsServer) Activity(context.Context, *ActivityRequest) (*ActivityResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Activity not implemented")
 }
 func (UnimplementedSessionsServer) mustEmbedUnimplementedSessionsServer() {}
 func (UnimplementedSessionsServer) testEmbeddedByValue()                  {}
@@ -219,6 +237,24 @@ func _Sessions_Wake_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Sessions_Activity_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ActivityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionsServer).Activity(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Sessions_Activity_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionsServer).Activity(ctx, req.(*ActivityRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Sessions_ServiceDesc is the grpc.ServiceDesc for Sessions service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -241,6 +277,10 @@ var Sessions_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Wake",
 			Handler:    _Sessions_Wake_Handler,
+		},
+		{
+			MethodName: "Activity",
+			Handler:    _Sessions_Activity_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
