@@ -112,6 +112,7 @@ func againstMap(t *testing.T, c *cluster, cl *Client, seed uint64) {
 			continue
 		}
 		check(tx.Commit(bg, CommitOptions{}))
+		synctestWait() // locks whose writes were undone are released in the background
 		model = mine
 		if tx.buf.bytes != 0 {
 			t.Fatal("buffer not dropped")
