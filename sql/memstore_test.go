@@ -194,6 +194,10 @@ func (t *memTxn) Put(_ context.Context, key keys.User, value []byte) error {
 	return nil
 }
 
+func (t *memTxn) Update(ctx context.Context, key keys.User, value []byte) error {
+	return t.Put(ctx, key, value)
+}
+
 func (t *memTxn) Delete(_ context.Context, key keys.User) error {
 	t.writes[string(key)] = memWrite{}
 	return nil

@@ -182,6 +182,9 @@ func (t *clusterTxn) Each(ctx context.Context, start, end keys.User, fn func(k, 
 func (t *clusterTxn) Put(_ context.Context, key keys.User, value []byte) error {
 	return t.t.Put(key, value)
 }
+func (t *clusterTxn) Update(_ context.Context, key keys.User, value []byte) error {
+	return t.t.Update(key, value)
+}
 func (t *clusterTxn) Delete(_ context.Context, key keys.User) error { return t.t.Delete(key) }
 func (t *clusterTxn) Locking() bool                                 { return t.t.Locking() }
 
@@ -191,7 +194,15 @@ func (t *clusterTxn) LockRows(ctx context.Context, list []keys.User, l exec.RowL
 		raw[i] = k
 	}
 	policy := [...]txn.LockPolicy{exec.LockBlock: txn.LockBlock, exec.LockNoWait: txn.LockNoWait, exec.LockSkip: txn.LockSkip}[l.Wait]
-	got, err := t.t.LockRows(ctx, raw, txn.LockMode(l.Mode), policy)
+	var (
+		got []txn.RowLock
+		err error
+	)
+	if l.KeyOnly {
+		got, err = t.t.LockKeys(ctx, raw, policy)
+	} else {
+		got, err = t.t.LockRows(ctx, raw, txn.LockMode(l.Mode), policy)
+	}
 	if err != nil {
 		return nil, err
 	}

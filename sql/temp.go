@@ -212,6 +212,9 @@ func (t *tempTxn) Scan(ctx context.Context, start, end keys.User, o exec.ScanOpt
 func (t *tempTxn) Put(ctx context.Context, key keys.User, value []byte) error {
 	return t.kv().Put(ctx, key, value)
 }
+func (t *tempTxn) Update(ctx context.Context, key keys.User, value []byte) error {
+	return t.kv().Update(ctx, key, value)
+}
 func (t *tempTxn) Insert(ctx context.Context, pairs []exec.Pair) error {
 	return t.kv().Insert(ctx, pairs)
 }
@@ -272,6 +275,13 @@ func (k tempKV) Put(ctx context.Context, key keys.User, value []byte) error {
 		return k.t.rows.put(string(key), value)
 	}
 	return k.KV.Put(ctx, key, value)
+}
+
+func (k tempKV) Update(ctx context.Context, key keys.User, value []byte) error {
+	if isTempKey(key) {
+		return k.t.rows.put(string(key), value)
+	}
+	return k.KV.Update(ctx, key, value)
 }
 
 func (k tempKV) Insert(ctx context.Context, pairs []exec.Pair) error {

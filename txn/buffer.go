@@ -74,9 +74,11 @@ type version struct {
 	seq   uint64
 	op    op
 	fresh bool // the key must not exist when the transaction commits
-	since timestamp.Timestamp
-	value []byte
-	prev  *version
+	// keyStays: of a put, all that the transaction did to the row leaves its key.
+	keyStays bool
+	since    timestamp.Timestamp
+	value    []byte
+	prev     *version
 }
 
 // undoEntry says that a node got a version at seq that a savepoint below may
@@ -100,18 +102,27 @@ func (b *buffer) drop() {
 	b.init(limit)
 }
 
-func (b *buffer) put(key, value []byte) error { return b.write(key, opPut, value, false) }
-func (b *buffer) delete(key []byte) error     { return b.write(key, opDelete, nil, false) }
+func (b *buffer) put(key, value []byte) error {
+	return b.write(key, version{op: opPut, value: value})
+}
+func (b *buffer) delete(key []byte) error { return b.write(key, version{op: opDelete}) }
+
+// update is put with the promise that the key of the row stays.
+func (b *buffer) update(key, value []byte) error {
+	return b.write(key, version{op: opPut, value: value, keyStays: true})
+}
 
 // insert puts a key that must not exist when the transaction commits.
-func (b *buffer) insert(key, value []byte) error { return b.write(key, opPut, value, true) }
+func (b *buffer) insert(key, value []byte) error {
+	return b.write(key, version{op: opPut, value: value, fresh: true})
+}
 
 // lock adds a lock unless the key is written anyway.
 func (b *buffer) lock(key []byte) error {
 	if v := b.lookup(key); v != nil && v.op != opNone {
 		return nil
 	}
-	return b.write(key, opLock, nil, false)
+	return b.write(key, version{op: opLock})
 }
 
 // lookup returns the newest version of a key, or nil.
@@ -155,14 +166,15 @@ func (b *buffer) below(key []byte) *node {
 	return x
 }
 
-func (b *buffer) write(key []byte, o op, value []byte, fresh bool) error {
-	if n := len(key) + len(value); n > entryBytesMax {
+// write puts a version without its number on top of a key.
+func (b *buffer) write(key []byte, v version) error {
+	if n := len(key) + len(v.value); n > entryBytesMax {
 		return &TooLargeError{Key: key, Bytes: int64(n), Limit: entryBytesMax}
 	}
 	var path [levelMax]*node
 	n := b.seek(key, &path)
 	found := n != nil && bytes.Equal(n.key, key)
-	grow := int64(len(value))
+	grow := int64(len(v.value))
 	if !found {
 		grow += int64(len(key)) + nodeOverhead
 	}
@@ -181,10 +193,12 @@ func (b *buffer) write(key []byte, o op, value []byte, fresh bool) error {
 	if n.top.op == opNone {
 		b.count++
 	}
-	v := version{seq: b.seq, op: o, value: value, fresh: fresh || n.top.fresh, since: b.since}
+	v.seq, v.since = b.seq, b.since
+	v.fresh = v.fresh || n.top.fresh
 	if n.top.op != opNone {
 		// What was there when the key was first written must not have changed since.
 		v.since = n.top.since
+		v.keyStays = v.keyStays && (n.top.keyStays || n.top.op == opLock)
 	}
 	v.prev = b.keep(n.top, v.seq)
 	n.top = v
@@ -199,7 +213,7 @@ func (b *buffer) keep(v version, above uint64) *version {
 	last := &first
 	for p := &v; p != nil; p = p.prev {
 		if p.seq != 0 && b.seen(p.seq, above) {
-			kept := &version{seq: p.seq, op: p.op, fresh: p.fresh, since: p.since, value: p.value}
+			kept := &version{seq: p.seq, op: p.op, fresh: p.fresh, keyStays: p.keyStays, since: p.since, value: p.value}
 			*last, last = kept, &kept.prev
 		} else {
 			b.bytes -= int64(len(p.value))

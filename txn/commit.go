@@ -157,11 +157,15 @@ func (cm *committer) collect(t *Txn) {
 		if m == nil {
 			continue
 		}
+		m.ForUpdateTs = uint64(n.top.since)
 		if h := held[string(m.Key)]; h != nil {
-			m.ForUpdateTs, m.Held = uint64(h.forUpdate), h.mode
+			m.Held = h.mode
 			written++
-		} else {
-			m.ForUpdateTs = uint64(n.top.since)
+			if exclusive(h.mode) {
+				// A shared lock has not shown the row as it is written now: others may have
+				// changed it beside KEY SHARE.
+				m.ForUpdateTs = uint64(h.forUpdate)
+			}
 		}
 		cm.muts = append(cm.muts, m)
 	}
@@ -211,7 +215,7 @@ func (cm *committer) addLocked(held map[string]*heldLock) {
 			continue
 		}
 		m := &kvpb.Mutation{Key: []byte(k), Op: kvpb.MutationOp_LOCK_ONLY, ForUpdateTs: uint64(h.forUpdate), Held: h.mode}
-		if h.mode < LockNoKeyUpdate {
+		if !exclusive(h.mode) {
 			m.Op = kvpb.MutationOp_LOCK_SHARED
 		}
 		cm.muts = append(cm.muts, m)
@@ -228,7 +232,7 @@ func mutation(n *node) *kvpb.Mutation {
 	m := &kvpb.Mutation{Key: n.key}
 	switch n.top.op {
 	case opPut:
-		m.Op, m.Value = kvpb.MutationOp_PUT, n.top.value
+		m.Op, m.Value, m.KeyStays = kvpb.MutationOp_PUT, n.top.value, n.top.keyStays
 	case opDelete:
 		m.Op = kvpb.MutationOp_DELETE
 		if n.top.fresh {

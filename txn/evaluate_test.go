@@ -201,6 +201,17 @@ func (ev *evaluation) scan(req *kvpb.ScanRequest) (*kvpb.ScanResponse, error) {
 	return resp, nil
 }
 
+func mutationOf(m *kvpb.Mutation) mvcc.Mutation {
+	kinds := map[kvpb.MutationOp]mvcc.Kind{
+		kvpb.MutationOp_PUT: mvcc.Put, kvpb.MutationOp_DELETE: mvcc.Delete,
+		kvpb.MutationOp_LOCK_ONLY: mvcc.LockOnly, kvpb.MutationOp_LOCK_SHARED: mvcc.Shared,
+	}
+	return mvcc.Mutation{
+		Kind: kinds[m.GetOp()], Key: m.GetKey(), Value: m.GetValue(), ForUpdateTS: timestamp.Timestamp(m.GetForUpdateTs()),
+		Held: mvcc.Mode(m.GetHeld()), KeyStays: m.GetKeyStays(),
+	}
+}
+
 func (ev *evaluation) prewrite(req *kvpb.PrewriteRequest) (*kvpb.PrewriteResponse, error) {
 	start := timestamp.Timestamp(req.GetStartTs())
 	resp := &kvpb.PrewriteResponse{Errors: ev.against(req)}
@@ -210,17 +221,8 @@ func (ev *evaluation) prewrite(req *kvpb.PrewriteRequest) (*kvpb.PrewriteRespons
 	}
 	muts := make([]mvcc.Mutation, 0, len(req.GetMutations()))
 	for _, m := range req.GetMutations() {
-		mm := mvcc.Mutation{Key: m.GetKey(), Value: m.GetValue(), ForUpdateTS: timestamp.Timestamp(m.GetForUpdateTs()), Held: mvcc.Mode(m.GetHeld())}
-		switch m.GetOp() {
-		case kvpb.MutationOp_PUT:
-			mm.Kind = mvcc.Put
-		case kvpb.MutationOp_DELETE:
-			mm.Kind = mvcc.Delete
-		case kvpb.MutationOp_LOCK_ONLY:
-			mm.Kind = mvcc.LockOnly
-		case kvpb.MutationOp_LOCK_SHARED:
-			mm.Kind = mvcc.Shared
-		case kvpb.MutationOp_CHECK_NOT_EXISTS:
+		mm := mutationOf(m)
+		if m.GetOp() == kvpb.MutationOp_CHECK_NOT_EXISTS {
 			v, err := mvcc.Get(ev.b, m.GetKey(), mvcc.ReadOptions{TS: timestamp.Max - 1, Own: start})
 			if err == nil && v.Found {
 				err = &mvcc.AlreadyExistsError{Key: m.GetKey(), Value: v.Value}

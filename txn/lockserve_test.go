@@ -65,7 +65,7 @@ func (ev *evaluation) lock(q *kvpb.LockRequest) (*kvpb.LockResponse, error) {
 				return fail(err)
 			}
 		}
-		n, err := mvcc.Newest(ev.b, key, own)
+		n, err := mvcc.Newest(ev.b, key, own, mvcc.Mode(q.GetMode()), read)
 		if err != nil {
 			return fail(err)
 		}
@@ -77,8 +77,8 @@ func (ev *evaluation) lock(q *kvpb.LockRequest) (*kvpb.LockResponse, error) {
 			return fail(&mvcc.AlreadyExistsError{Key: key, Value: n.Value.Value, CommitTS: n.Value.CommitTS})
 		}
 		resp.Keys = append(resp.Keys, row)
-		if q.GetDemand() == kvpb.LockDemand_LOCK_ROW && n.Found && n.Value.CommitTS > read {
-			row.Changed = &kvpb.WriteConflict{Key: key, ConflictStartTs: uint64(n.Value.StartTS), ConflictCommitTs: uint64(n.Value.CommitTS)}
+		if q.GetDemand() == kvpb.LockDemand_LOCK_ROW && n.Changed != nil {
+			row.Changed = &kvpb.WriteConflict{Key: key, ConflictStartTs: uint64(n.Changed.StartTS), ConflictCommitTs: uint64(n.Changed.CommitTS)}
 			return resp, nil
 		}
 	}
@@ -121,20 +121,12 @@ func (ev *evaluation) decided(start uint64) { ev.c.rows.Release(time.Now(), lock
 func (ev *evaluation) against(q *kvpb.PrewriteRequest) (kes []*kvpb.KeyError) {
 	id := locktable.OwnerID(q.GetStartTs())
 	for _, m := range q.GetMutations() {
-		mode := locktable.Update
-		if m.GetHeld() != 0 {
-			mode = locktable.Mode(m.GetHeld())
-		}
-		switch m.GetOp() {
-		case kvpb.MutationOp_CHECK_NOT_EXISTS:
+		if m.GetOp() == kvpb.MutationOp_CHECK_NOT_EXISTS {
 			continue
-		case kvpb.MutationOp_LOCK_SHARED:
-			mode = locktable.Share
-			if m.GetHeld() != 0 {
-				mode = locktable.Mode(m.GetHeld())
-			}
 		}
-		if own := ev.c.rows.Mode(id, string(m.GetKey())); own.Exclusive() || own != 0 && !mode.Exclusive() {
+		mm := mutationOf(m)
+		mode := locktable.Mode(mm.Strength())
+		if ev.c.rows.Mode(id, string(m.GetKey())) >= mode {
 			continue
 		}
 		o, _, found := ev.c.rows.Against(id, string(m.GetKey()), mode)

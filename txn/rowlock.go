@@ -24,6 +24,9 @@ const (
 	LockUpdate      = kvpb.LockMode_LOCK_UPDATE
 )
 
+// exclusive reports whether one transaction at a time can hold the mode.
+func exclusive(m LockMode) bool { return m >= LockNoKeyUpdate }
+
 // LockPolicy says what to do about a row that somebody else has locked.
 type LockPolicy = kvpb.LockPolicy
 
@@ -95,18 +98,17 @@ func (s *lockSet) got(key []byte, mode LockMode, forUpdate timestamp.Timestamp) 
 		h = &heldLock{forUpdate: forUpdate}
 		s.held[string(key)] = h
 	}
-	// What was there between two requests was checked by the second, or, under KEY SHARE,
-	// shows as a change at the second. The later time counts then.
+	// What was there between two requests was checked by the second. The later time
+	// counts then.
 	h.mode, h.forUpdate = max(h.mode, mode), max(h.forUpdate, forUpdate)
 }
 
-// checks returns what the locks on some keys promise. A KEY SHARE that is made stronger
-// has let others write, and is left out then.
-func (s *lockSet) checks(keys [][]byte, least LockMode) (out []*kvpb.LockCheck) {
+// checks returns what the locks on some keys promise.
+func (s *lockSet) checks(keys [][]byte) (out []*kvpb.LockCheck) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range keys {
-		if h := s.held[string(k)]; h != nil && h.mode >= least {
+		if h := s.held[string(k)]; h != nil {
 			out = append(out, &kvpb.LockCheck{Key: k, Mode: h.mode, ForUpdateTs: uint64(h.forUpdate)})
 		}
 	}
@@ -196,7 +198,22 @@ type RowLock struct {
 // lie in one region, and waits for those who have locked them. Errors:
 // *ChangedError if a row was changed after the snapshot (it is locked then),
 // *LockNotAvailableError, *DeadlockError, *AbortedError.
+//
+// At SERIALIZABLE what is learned of a row that is not locked, or that others may change
+// beside LockKeyShare, is validated at the commit like any other read.
 func (t *Txn) LockRows(ctx context.Context, keys [][]byte, mode LockMode, policy LockPolicy) ([]RowLock, error) {
+	return t.lockRows(ctx, keys, mode, policy, mode == LockKeyShare)
+}
+
+// LockKeys is LockRows in LockKeyShare for who only wants to know whether the rows are
+// there, as a foreign key does, or reads nothing but their keys: the lock keeps that as it
+// is, so changes of other columns do not count at any level.
+func (t *Txn) LockKeys(ctx context.Context, keys [][]byte, policy LockPolicy) ([]RowLock, error) {
+	return t.lockRows(ctx, keys, LockKeyShare, policy, false)
+}
+
+// lockRows is LockRows. noted says that the commit has to validate the values.
+func (t *Txn) lockRows(ctx context.Context, keys [][]byte, mode LockMode, policy LockPolicy, noted bool) ([]RowLock, error) {
 	if t.finished {
 		return nil, ErrFinished
 	}
@@ -226,6 +243,9 @@ func (t *Txn) LockRows(ctx context.Context, keys [][]byte, mode LockMode, policy
 			// What the transaction has written itself counts, and a row that only it
 			// knows is as good as locked.
 			got = RowLock{Locked: got.Locked || v.op == opPut && k.GetBusy() == nil}
+		}
+		if noted || !got.Locked {
+			t.noteKey(k.GetKey())
 		}
 		for _, i := range at[string(k.GetKey())] {
 			out[i] = got
@@ -285,7 +305,7 @@ func (t *Txn) lockPart(ctx context.Context, keys [][]byte, template *kvpb.LockRe
 	for attempt := 0; len(keys) > 0; attempt++ {
 		q := &kvpb.LockRequest{
 			Owner: template.Owner, ReadTs: template.ReadTs, Mode: template.Mode, Policy: template.Policy,
-			Demand: template.Demand, Keys: keys, IgnoreLocks: ignore, Checks: t.locks.checks(keys, LockShare),
+			Demand: template.Demand, Keys: keys, IgnoreLocks: ignore, Checks: t.locks.checks(keys),
 		}
 		resp, err := t.c.opts.Router.Send(waitCtx, &kvpb.Request{Cmd: &kvpb.Request_Lock{Lock: q}})
 		if err != nil {
@@ -426,7 +446,7 @@ func (t *Txn) endLocks(ctx context.Context) error {
 	}
 	t.c.keeper.remove(t)
 	err := t.c.perRegion(ctx, keys, limits{keys: t.c.opts.BatchKeysMax}, func(ctx context.Context, keys [][]byte) error {
-		q := &kvpb.ReleaseRequest{Owner: uint64(t.startTS), Keys: keys, All: true, Checks: t.locks.checks(keys, LockKeyShare)}
+		q := &kvpb.ReleaseRequest{Owner: uint64(t.startTS), Keys: keys, All: true, Checks: t.locks.checks(keys)}
 		resp, err := t.c.sendIdempotent(ctx, &kvpb.Request{Cmd: &kvpb.Request_Release{Release: q}})
 		if err != nil {
 			return err

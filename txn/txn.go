@@ -209,6 +209,16 @@ func (t *Txn) Put(key, value []byte) error {
 	return t.buf.put(key, value)
 }
 
+// Update is Put for a row of which the columns that others may refer to stay as they
+// are: it goes together with locks of LockKeyShare, as if it were locked in
+// LockNoKeyUpdate.
+func (t *Txn) Update(key, value []byte) error {
+	if err := t.writable(); err != nil {
+		return err
+	}
+	return t.buf.update(key, value)
+}
+
 // Delete removes a key, whether or not it exists. Errors as for Put.
 func (t *Txn) Delete(key []byte) error {
 	if err := t.writable(); err != nil {

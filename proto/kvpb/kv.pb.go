@@ -4778,13 +4778,16 @@ func (x *ValidateResponse) GetError() *KeyError {
 }
 
 type Mutation struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Op            MutationOp             `protobuf:"varint,1,opt,name=op,proto3,enum=quorate.kv.MutationOp" json:"op,omitempty"`
-	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	Value         []byte                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
-	Existence     Existence              `protobuf:"varint,4,opt,name=existence,proto3,enum=quorate.kv.Existence" json:"existence,omitempty"`
-	ForUpdateTs   uint64                 `protobuf:"varint,5,opt,name=for_update_ts,json=forUpdateTs,proto3" json:"for_update_ts,omitempty"` // 0: conflicts are checked against start_ts
-	Held          LockMode               `protobuf:"varint,6,opt,name=held,proto3,enum=quorate.kv.LockMode" json:"held,omitempty"`           // in which the row was locked; 0: it was not
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Op          MutationOp             `protobuf:"varint,1,opt,name=op,proto3,enum=quorate.kv.MutationOp" json:"op,omitempty"`
+	Key         []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	Value       []byte                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	Existence   Existence              `protobuf:"varint,4,opt,name=existence,proto3,enum=quorate.kv.Existence" json:"existence,omitempty"`
+	ForUpdateTs uint64                 `protobuf:"varint,5,opt,name=for_update_ts,json=forUpdateTs,proto3" json:"for_update_ts,omitempty"` // 0: conflicts are checked against start_ts
+	Held        LockMode               `protobuf:"varint,6,opt,name=held,proto3,enum=quorate.kv.LockMode" json:"held,omitempty"`           // in which the row was locked; 0: it was not
+	// Of a PUT: the columns by which others may refer to the row stay as they are, so that
+	// it goes together with locks of LOCK_KEY_SHARE.
+	KeyStays      bool `protobuf:"varint,7,opt,name=key_stays,json=keyStays,proto3" json:"key_stays,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4859,6 +4862,13 @@ func (x *Mutation) GetHeld() LockMode {
 		return x.Held
 	}
 	return LockMode_LOCK_NONE
+}
+
+func (x *Mutation) GetKeyStays() bool {
+	if x != nil {
+		return x.KeyStays
+	}
+	return false
 }
 
 // PrewriteRequest locks keys, or with one_pc commits them at once if this is
@@ -7984,14 +7994,15 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x05spans\x18\x04 \x03(\v2\x13.quorate.kv.KeySpanR\x05spans\x12!\n" +
 	"\fignore_locks\x18\x05 \x03(\x04R\vignoreLocks\">\n" +
 	"\x10ValidateResponse\x12*\n" +
-	"\x05error\x18\x01 \x01(\v2\x14.quorate.kv.KeyErrorR\x05error\"\xdd\x01\n" +
+	"\x05error\x18\x01 \x01(\v2\x14.quorate.kv.KeyErrorR\x05error\"\xfa\x01\n" +
 	"\bMutation\x12&\n" +
 	"\x02op\x18\x01 \x01(\x0e2\x16.quorate.kv.MutationOpR\x02op\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\fR\x05value\x123\n" +
 	"\texistence\x18\x04 \x01(\x0e2\x15.quorate.kv.ExistenceR\texistence\x12\"\n" +
 	"\rfor_update_ts\x18\x05 \x01(\x04R\vforUpdateTs\x12(\n" +
-	"\x04held\x18\x06 \x01(\x0e2\x14.quorate.kv.LockModeR\x04held\"\xb6\x03\n" +
+	"\x04held\x18\x06 \x01(\x0e2\x14.quorate.kv.LockModeR\x04held\x12\x1b\n" +
+	"\tkey_stays\x18\a \x01(\bR\bkeyStays\"\xb6\x03\n" +
 	"\x0fPrewriteRequest\x12\x19\n" +
 	"\bstart_ts\x18\x01 \x01(\x04R\astartTs\x12\x18\n" +
 	"\aprimary\x18\x02 \x01(\fR\aprimary\x122\n" +

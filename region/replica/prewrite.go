@@ -53,7 +53,7 @@ func splitMutations(ms []*kvpb.Mutation) (writes, checks []mvcc.Mutation, e erro
 	for _, m := range ms {
 		out := mvcc.Mutation{
 			Key: m.GetKey(), Value: m.GetValue(), ForUpdateTS: timestamp.Timestamp(m.GetForUpdateTs()),
-			Held: mvcc.Mode(m.GetHeld()),
+			Held: mvcc.Mode(m.GetHeld()), KeyStays: m.GetKeyStays(),
 		}
 		switch m.GetExistence() {
 		case kvpb.Existence_ANY:
@@ -110,15 +110,7 @@ func (ev *evaluation) findQuiet(start timestamp.Timestamp, writes []mvcc.Mutatio
 // transaction is about to be decided, and may be settled by anybody.
 func (ev *evaluation) rowLocks(start timestamp.Timestamp, writes []mvcc.Mutation) (kes []*kvpb.KeyError, err error) {
 	for _, m := range writes {
-		mode := locktable.Mode(m.Held)
-		switch {
-		case mode != 0:
-		case m.Kind == mvcc.Shared:
-			mode = locktable.Share
-		default:
-			mode = locktable.Update
-		}
-		ke := ev.l.rows.against(start, m.Key, mode)
+		ke := ev.l.rows.against(start, m.Key, locktable.Mode(m.Strength()))
 		if ke == nil {
 			continue
 		}

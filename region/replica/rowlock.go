@@ -182,7 +182,7 @@ func (lk *locking) read(state engine.Reader, row *kvpb.LockedKey, owner locktabl
 			return lk.failed(err)
 		}
 	}
-	n, err := mvcc.Newest(state, row.GetKey(), timestamp.Timestamp(owner.ID))
+	n, err := mvcc.Newest(state, row.GetKey(), timestamp.Timestamp(owner.ID), mvcc.Mode(lk.q.GetMode()), readTS)
 	if err != nil {
 		if fresh && lk.q.GetPolicy() != kvpb.LockPolicy_LOCK_BLOCK {
 			lk.l.rows.releaseKeys(timestamp.Timestamp(owner.ID), [][]byte{row.GetKey()})
@@ -204,10 +204,10 @@ func (lk *locking) read(state engine.Reader, row *kvpb.LockedKey, owner locktabl
 		return lockNext, nil
 	}
 	lk.resp.Keys = append(lk.resp.Keys, row)
-	if n.Found && n.Value.CommitTS > readTS {
+	if c := n.Changed; c != nil {
 		row.Changed = &kvpb.WriteConflict{
 			Key: row.GetKey(), StartTs: uint64(owner.ID),
-			ConflictStartTs: uint64(n.Value.StartTS), ConflictCommitTs: uint64(n.Value.CommitTS),
+			ConflictStartTs: uint64(c.StartTS), ConflictCommitTs: uint64(c.CommitTS),
 		}
 		return lockStops, nil
 	}

@@ -146,14 +146,13 @@ func (rl *rowLocks) gateways() []locktable.Gateway {
 	return rl.mu.table.Gateways()
 }
 
-// against returns the lock that forbids a transaction to write the key. Who holds
-// the key exclusively may; others may only if nobody holds it at all, because what
-// they want to do to it is not known any more.
+// against returns the lock that forbids a transaction to do to the key what needs a mode.
+// Who holds the key in that mode may.
 func (rl *rowLocks) against(start timestamp.Timestamp, key []byte, m locktable.Mode) *kvpb.KeyError {
 	rl.mu.Lock()
 	defer rl.mu.Unlock()
 	id := locktable.OwnerID(start)
-	if own := rl.mu.table.Mode(id, string(key)); own.Exclusive() || own != 0 && !m.Exclusive() {
+	if own := rl.mu.table.Mode(id, string(key)); own >= m {
 		return nil
 	}
 	o, held, found := rl.mu.table.Against(id, string(key), m)

@@ -22,6 +22,9 @@ type KV interface {
 	// Scan starts reading the pairs in [start, end).
 	Scan(ctx context.Context, start, end keys.User, opts ScanOptions) (Iterator, error)
 	Put(ctx context.Context, key keys.User, value []byte) error
+	// Update is Put for a row that exists and of which the columns of unique keys stay as
+	// they are, so that LockKeyShare of others is no obstacle.
+	Update(ctx context.Context, key keys.User, value []byte) error
 	// Insert is Put for keys that must not exist: otherwise a *DuplicateError is
 	// returned, now or by the commit. All or none are written.
 	Insert(ctx context.Context, pairs []Pair) error
@@ -38,6 +41,9 @@ type KV interface {
 type RowLocking struct {
 	Mode LockMode
 	Wait LockWait
+	// KeyOnly, with LockKeyShare: nothing but the columns of the key is read, so that no
+	// level minds a change of others.
+	KeyOnly bool
 }
 
 // LockMode is the strength of a row lock, weakest first.

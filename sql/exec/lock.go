@@ -2,7 +2,10 @@ package exec
 
 import (
 	"context"
+	"slices"
 
+	"github.com/quorate-db/quorate/sql/ast"
+	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/expr"
 	"github.com/quorate-db/quorate/sql/plan"
 	"github.com/quorate-db/quorate/sql/sqlerr"
@@ -27,7 +30,7 @@ func newLockOp(rt *Runtime, in operator, n *plan.LockRows, ev *expr.EvalContext)
 	if len(n.Tables) == 1 && n.Limit == nil && n.Offset == nil {
 		if s := pointBelow(in); s != nil {
 			// Single rows are locked and read in one go.
-			s.lock = RowLocking{Mode: LockMode(n.Tables[0].Mode), Wait: lockWait(n.Tables[0].Wait)}
+			s.lock = scanLocking(s.n, LockMode(n.Tables[0].Mode), n.Tables[0].Wait)
 			return in
 		}
 	}
@@ -50,6 +53,24 @@ func pointBelow(in operator) *scanOp {
 		return nil
 	}
 	return s
+}
+
+// scanLocking is how a scan locks its rows.
+func scanLocking(n *plan.Scan, mode LockMode, wait ast.LockWait) RowLocking {
+	return RowLocking{Mode: mode, Wait: lockWait(wait), KeyOnly: mode == LockKeyShare && keyOnly(n)}
+}
+
+// keyOnly reports whether nothing but columns of the scanned index is read: as long as a
+// row is locked FOR KEY SHARE they do not change.
+func keyOnly(n *plan.Scan) bool {
+	for _, place := range n.Wanted {
+		if place >= 0 && !slices.ContainsFunc(n.Index.Desc.Columns, func(c catalog.IndexColumn) bool {
+			return n.Table.ColumnIndex(c.Column) == place
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 func (o *lockOp) start() error {

@@ -23,6 +23,8 @@ type overlayWrite struct {
 	key    keys.User
 	value  []byte
 	insert bool
+	// keyStays: an Update
+	keyStays bool
 }
 
 func newOverlay(rt *Runtime) *overlay {
@@ -45,6 +47,10 @@ func (o *overlay) Get(ctx context.Context, key keys.User) ([]byte, error) {
 
 func (o *overlay) Put(_ context.Context, key keys.User, value []byte) error {
 	return o.add(&overlayWrite{key: key, value: value})
+}
+
+func (o *overlay) Update(_ context.Context, key keys.User, value []byte) error {
+	return o.add(&overlayWrite{key: key, value: value, keyStays: true})
 }
 
 func (o *overlay) Delete(_ context.Context, key keys.User) error {
@@ -91,6 +97,8 @@ func (o *overlay) flush(ctx context.Context) error {
 			err = o.KV.Insert(ctx, []Pair{{Key: w.key, Value: w.value}})
 		case w.value == nil:
 			err = o.KV.Delete(ctx, w.key)
+		case w.keyStays:
+			err = o.KV.Update(ctx, w.key, w.value)
 		default:
 			err = o.KV.Put(ctx, w.key, w.value)
 		}

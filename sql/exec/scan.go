@@ -46,7 +46,7 @@ type scanOp struct {
 type span struct{ start, end keys.User }
 
 func newScan(rt *Runtime, n *plan.Scan, ev *expr.EvalContext) (*scanOp, error) {
-	o := &scanOp{rt: rt, n: n, ev: ev, lock: RowLocking{Mode: LockMode(n.Lock), Wait: lockWait(n.LockWait)}}
+	o := &scanOp{rt: rt, n: n, ev: ev, lock: scanLocking(n, LockMode(n.Lock), n.LockWait)}
 	from := n.Index
 	if n.Primary != nil {
 		from = n.Primary

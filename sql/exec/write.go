@@ -493,8 +493,13 @@ func (w *tableWriter) update(ctx context.Context, rows []rowChange, changed []bo
 			moved = append(moved, x)
 		}
 	}
+	// Who holds the row FOR KEY SHARE is not in the way if all keys stay.
+	write := w.rt.writes().Put
+	if w.mode(changed) == LockNoKeyUpdate {
+		write = w.rt.writes().Update
+	}
 	if !pkChanged && len(moved) == 0 {
-		return w.updateInPlace(ctx, rows)
+		return w.updateInPlace(ctx, rows, write)
 	}
 	type put struct {
 		x    *rowcodec.Index
@@ -534,7 +539,7 @@ func (w *tableWriter) update(ctx context.Context, rows []rowChange, changed []bo
 	}
 	for _, p := range puts {
 		if !p.must {
-			if err := w.rt.writes().Put(ctx, p.key, p.val); err != nil {
+			if err := write(ctx, p.key, p.val); err != nil {
 				return err
 			}
 			continue
@@ -546,7 +551,7 @@ func (w *tableWriter) update(ctx context.Context, rows []rowChange, changed []bo
 }
 
 // updateInPlace is the usual case: no key changes, one pair per row.
-func (w *tableWriter) updateInPlace(ctx context.Context, rows []rowChange) error {
+func (w *tableWriter) updateInPlace(ctx context.Context, rows []rowChange, write func(context.Context, keys.User, []byte) error) error {
 	for _, r := range rows {
 		key, _, err := w.indexes[0].Key(r.new)
 		if err != nil {
@@ -556,7 +561,7 @@ func (w *tableWriter) updateInPlace(ctx context.Context, rows []rowChange) error
 		if err != nil {
 			return err
 		}
-		if err := w.rt.writes().Put(ctx, key, val); err != nil {
+		if err := write(ctx, key, val); err != nil {
 			return err
 		}
 	}

@@ -13,7 +13,8 @@ import (
 // Stored values start with the version of their format.
 //
 //	Version  format, kind, uvarint(commit − start), value; of a lock record its mode,
-//	         left out if that is not known
+//	         left out if that is not known; the highest bit of the kind is for a put
+//	         that leaves the key of its row
 //	Lock     format, kind, flags, then uvarints and byte strings in the order of
 //	         encodeLock, the value last; the gateway only with its flag
 //	mark     format
@@ -26,14 +27,23 @@ const (
 const (
 	flagAsync   = 1 << 0
 	flagGateway = 1 << 1
+	// flagKeyStays marks a put under ModeNoKeyUpdate.
+	flagKeyStays = 1 << 2
 )
+
+// kindKeyStays is flagKeyStays of a version.
+const kindKeyStays = 1 << 7
 
 // secondariesMax bounds what a lock may list; async commits are for fewer keys.
 const secondariesMax = 4096
 
 func encodeVersion(v Version) []byte {
 	out := make([]byte, 0, 2+binary.MaxVarintLen64+len(v.Value))
-	out = append(out, versionFormat, byte(v.Kind))
+	kind := byte(v.Kind)
+	if v.Kind == Put && v.Held == ModeNoKeyUpdate {
+		kind |= kindKeyStays
+	}
+	out = append(out, versionFormat, kind)
 	out = binary.AppendUvarint(out, uint64(v.CommitTS-v.StartTS))
 	if v.Kind == LockOnly && v.Held != 0 {
 		return append(out, byte(v.Held))
@@ -46,8 +56,8 @@ func decodeVersion(b []byte, commitTS timestamp.Timestamp) (Version, error) {
 	if len(b) < 3 || b[0] != versionFormat {
 		return Version{}, fmt.Errorf("%w: version %x: unknown format", ErrCorrupt, clip(b))
 	}
-	v := Version{Kind: Kind(b[1]), CommitTS: commitTS}
-	if v.Kind < Put || v.Kind > LockOnly {
+	v := Version{Kind: Kind(b[1] &^ kindKeyStays), CommitTS: commitTS}
+	if v.Kind < Put || v.Kind > LockOnly || b[1]&kindKeyStays != 0 && v.Kind != Put {
 		return Version{}, fmt.Errorf("%w: version %x: unknown kind", ErrCorrupt, clip(b))
 	}
 	delta, n := binary.Uvarint(b[2:])
@@ -58,6 +68,9 @@ func decodeVersion(b []byte, commitTS timestamp.Timestamp) (Version, error) {
 	rest := b[2+n:]
 	if v.Kind == Put {
 		v.Value = rest[:len(rest):len(rest)]
+		if b[1]&kindKeyStays != 0 {
+			v.Held = ModeNoKeyUpdate
+		}
 	} else if held, ok := decodeHeld(rest); ok && v.Kind == LockOnly {
 		v.Held = held
 	} else if len(rest) != 0 {
@@ -85,6 +98,9 @@ func encodeLock(l *Lock) []byte {
 	}
 	if l.Gateway != (Gateway{}) {
 		flags |= flagGateway
+	}
+	if l.Kind == Put && l.Held == ModeNoKeyUpdate {
+		flags |= flagKeyStays
 	}
 	out = append(out, lockFormat, byte(l.Kind), flags)
 	out = appendBytes(out, l.Primary)
@@ -116,7 +132,7 @@ func decodeLock(b []byte) (*Lock, error) {
 		return bad("unknown format")
 	}
 	l := &Lock{Kind: Kind(b[1]), Async: b[2]&flagAsync != 0}
-	if l.Kind < Put || l.Kind > Shared || b[2]&^(flagAsync|flagGateway) != 0 {
+	if l.Kind < Put || l.Kind > Shared || b[2]&^(flagAsync|flagGateway|flagKeyStays) != 0 || b[2]&flagKeyStays != 0 && l.Kind != Put {
 		return bad("unknown kind or flag")
 	}
 	d := decoder{b: b[3:]}
@@ -144,6 +160,9 @@ func decodeLock(b []byte) (*Lock, error) {
 	}
 	if l.Kind == Put {
 		l.Value = append([]byte{}, d.b...)
+		if b[2]&flagKeyStays != 0 {
+			l.Held = ModeNoKeyUpdate
+		}
 	} else if held, ok := decodeHeld(d.b); ok && l.Kind != Delete {
 		l.Held = held
 	} else if len(d.b) != 0 {

@@ -122,16 +122,20 @@ type NewestResult struct {
 	// Any is the commit timestamp of the newest version of any kind, 0 if there is
 	// none.
 	Any timestamp.Timestamp
+	// Changed is the newest put or delete above what was seen that the mode does not go
+	// together with, without its value; nil if there is none.
+	Changed *Version
 }
 
-// Newest returns the newest committed state of a key, or *LockedError if the lock
-// of a transaction other than own stands on it.
-func Newest(r engine.Reader, key keys.User, own timestamp.Timestamp) (NewestResult, error) {
+// Newest returns the newest committed state of a key for a transaction own that is about to lock
+// it in a mode and has seen it at seen. It returns *LockedError if another
+// transaction's lock stands on the key that excludes this mode.
+func Newest(r engine.Reader, key keys.User, own timestamp.Timestamp, mode Mode, seen timestamp.Timestamp) (NewestResult, error) {
 	l, err := GetLock(r, key)
 	if err != nil {
 		return NewestResult{}, err
 	}
-	if l != nil && l.StartTS != own {
+	if l != nil && l.StartTS != own && mode.Conflicts(l.strength()) {
 		return NewestResult{}, &LockedError{Key: bytes.Clone(key), Lock: *l}
 	}
 	var out NewestResult
@@ -140,11 +144,21 @@ func Newest(r engine.Reader, key keys.User, own timestamp.Timestamp) (NewestResu
 		if v.Kind == LockOnly {
 			return true
 		}
-		out.Found, out.Value = true, v
-		if v.Kind == Put {
-			out.Value.Value = append([]byte{}, v.Value...)
+		if !out.Found {
+			out.Found, out.Value = true, v
+			if v.Kind == Put {
+				out.Value.Value = append([]byte{}, v.Value...)
+			}
 		}
-		return false
+		if v.CommitTS <= seen {
+			return false
+		}
+		if mode.Conflicts(v.strength()) {
+			v.Value = nil
+			out.Changed = &v
+			return false
+		}
+		return true
 	})
 	return out, err
 }

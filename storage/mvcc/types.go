@@ -78,7 +78,9 @@ type Lock struct {
 	Async       bool
 	Secondaries []keys.User
 	Value       []byte // of Put
-	Held        Mode   // of LockOnly and Shared
+	// Held is the strength of a LockOnly or Shared. Of a Put it is ModeNoKeyUpdate if
+	// the key of the row stays, see Mutation.
+	Held Mode
 }
 
 // Gateway is a store and its boot id.
@@ -105,8 +107,28 @@ type Version struct {
 	StartTS  timestamp.Timestamp
 	CommitTS timestamp.Timestamp
 	Value    []byte // of Put
-	// Held is the mode of a lock record; zero stands for ModeUpdate.
+	// Held is the mode of a lock record, and of a Put ModeNoKeyUpdate if the key of the
+	// row has stayed; zero stands for ModeUpdate.
 	Held Mode
+}
+
+// strength is what the lock excludes while it stands.
+func (l *Lock) strength() Mode {
+	switch {
+	case l.Held != 0:
+		return l.Held
+	case l.Kind == Shared:
+		return ModeShare
+	}
+	return ModeUpdate
+}
+
+// strength is what the version stands for, among those who have locked the key.
+func (v *Version) strength() Mode {
+	if v.Held != 0 {
+		return v.Held
+	}
+	return ModeUpdate
 }
 
 // trace reports whether the version is what a shared lock has left.
@@ -141,6 +163,37 @@ type Mutation struct {
 	// Quiet: the caller knows that no version and no rollback mark of the key has the
 	// transaction's start timestamp or a later one, so that nobody looks for them.
 	Quiet bool
+	// KeyStays says of a Put that it leaves the columns by which others may refer to the
+	// row as they are, so that it goes together with locks of ModeKeyShare.
+	KeyStays bool
+}
+
+// Strength is the mode of the mutation's lock while it is under way and of the version
+// that it leaves: the stronger one of what it does and of what the transaction held.
+func (m *Mutation) Strength() Mode {
+	switch {
+	case m.Kind == Put && m.KeyStays:
+		return max(m.Held, ModeNoKeyUpdate)
+	case m.Kind == Put, m.Kind == Delete:
+		return ModeUpdate
+	case m.Held != 0:
+		return m.Held
+	case m.Kind == Shared:
+		return ModeShare
+	}
+	return ModeUpdate
+}
+
+// recorded is the strength as locks and versions keep it: zero for what they stand for
+// anyway.
+func (m *Mutation) recorded() Mode {
+	switch {
+	case m.Kind == LockOnly, m.Kind == Shared:
+		return m.Held
+	case m.Kind == Put && m.Strength() == ModeNoKeyUpdate:
+		return ModeNoKeyUpdate
+	}
+	return 0
 }
 
 // PrewriteParams is what all mutations of a prewrite have in common.

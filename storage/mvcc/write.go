@@ -55,11 +55,9 @@ func Prewrite(b engine.Writer, r engine.Reader, m Mutation, p PrewriteParams) (P
 		Gateway:     p.Gateway,
 		Async:       p.Async,
 	}
-	switch m.Kind {
-	case Put:
+	l.Held = m.recorded()
+	if m.Kind == Put {
 		l.Value = m.Value
-	case LockOnly, Shared:
-		l.Held = m.Held
 	}
 	if p.Async && bytes.Equal(m.Key, p.Primary) {
 		l.Secondaries = p.Secondaries
@@ -87,24 +85,19 @@ func checkMutation(m Mutation, startTS timestamp.Timestamp) error {
 }
 
 // conflicts reports whether a version above those that a mutation knows of is in its
-// way. Changes are. Lock records are if the locks exclude each other: then one of the
-// two was lost, and its transaction must not believe that it had it. Who has locked
-// nothing is not concerned with traces.
+// way. Two changes are in each other's way. Otherwise it counts whether the locks exclude
+// each other: then one of the two was lost, and its transaction must not believe that it
+// had it. Who changes a row that he has not locked was promised nothing, so that traces do
+// not concern him, unless he takes away the key which they stand for.
 func (m *Mutation) conflicts(v Version) bool {
-	if v.Kind != LockOnly {
-		return true
-	}
-	was, held := v.Held, m.Held
-	if was == 0 {
-		was = ModeUpdate
-	}
+	changes := m.Kind == Put || m.Kind == Delete
 	switch {
-	case held != 0:
-		return held.Conflicts(was)
-	case m.Kind == Shared:
-		return ModeShare.Conflicts(was)
+	case changes && v.Kind != LockOnly:
+		return true
+	case m.Held == 0 && m.Kind != Shared && v.trace():
+		return changes && m.Strength() == ModeUpdate
 	}
-	return !v.trace()
+	return m.Strength().Conflicts(v.strength())
 }
 
 // foreignLock returns the transaction's own lock on key or nil, and
@@ -247,10 +240,7 @@ func OnePC(b engine.Writer, r engine.Reader, muts []Mutation, startTS, commitTS 
 			}
 			continue
 		}
-		v := Version{Kind: m.Kind, StartTS: startTS, CommitTS: commitTS}
-		if m.Kind == LockOnly {
-			v.Held = m.Held
-		}
+		v := Version{Kind: m.Kind, StartTS: startTS, CommitTS: commitTS, Held: m.recorded()}
 		if m.Kind == Put {
 			v.Value = m.Value
 		}
