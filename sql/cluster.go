@@ -209,7 +209,7 @@ func (d *ddl) splitAt(ctx context.Context, t *catalog.Table, ix *catalog.Index, 
 	}
 	var want []types.Type
 	for _, c := range ix.Columns {
-		want = append(want, t.Column(c.Column).Type)
+		want = append(want, t.KeyType(c))
 	}
 	rows, err := d.s.rowsOf(ctx, a.Source, d.text, want)
 	if err != nil {

@@ -76,7 +76,7 @@ func (d *ddl) columnNull(ctx context.Context, t *catalog.Table, a *ast.AlterColu
 	if c.Identity != 0 {
 		return errIdentityColumn(t, c)
 	}
-	if t.HasPrimaryKey() && indexes(t.Primary(), c.ID) {
+	if t.HasPrimaryKey() && t.Primary().Uses(c.ID) {
 		return sqlerr.New(sqlerr.InvalidTableDefinition, "column %q is in a primary key", c.Name)
 	}
 	return d.changeColumn(ctx, t, c.ID, func(c *catalog.Column) { c.NotNull, c.NullRefused = false, false })
@@ -102,6 +102,11 @@ func (d *ddl) columnType(ctx context.Context, t *catalog.Table, a *ast.AlterColu
 		return nil
 	case !widens(c.Type, typ):
 		return d.at(sqlerr.Unsupported("changing a column from %s to %s, which changes its rows,", c.Type, typ), a)
+	}
+	for i := range t.Indexes {
+		if slices.Contains(t.Indexes[i].Reads, c.ID) {
+			return d.at(sqlerr.Unsupported("changing the type of column %q, which index %q computes with,", c.Name, t.Indexes[i].Name), a)
+		}
 	}
 	views, err := d.viewsOn(t, c)
 	if err != nil {
@@ -132,11 +137,6 @@ func widens(from, to types.Type) bool {
 	return false
 }
 
-// indexes reports whether a column is one of an index's.
-func indexes(ix *catalog.Index, column int16) bool {
-	return slices.ContainsFunc(ix.Columns, func(k catalog.IndexColumn) bool { return k.Column == column })
-}
-
 // dropColumn takes a column out, with its indexes, checks and sequences. Its number is
 // never used again: what rows hold of it stays and is not read.
 func (d *ddl) dropColumn(ctx context.Context, t *catalog.Table, a *ast.DropColumn, actions int) error {
@@ -151,7 +151,7 @@ func (d *ddl) dropColumn(ctx context.Context, t *catalog.Table, a *ast.DropColum
 	var over []uint64
 	for i := range t.Indexes {
 		ix := &t.Indexes[i]
-		if !indexes(ix, c.ID) {
+		if !ix.Uses(c.ID) {
 			continue
 		}
 		if ix.Full {

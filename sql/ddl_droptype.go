@@ -226,7 +226,7 @@ func (d *ddl) dropIndexesOver(ctx context.Context, r *removal) (again bool, err 
 		}
 		for i := range x.table.Indexes {
 			ix := &x.table.Indexes[i]
-			over := slices.ContainsFunc(ix.Columns, func(c catalog.IndexColumn) bool { return c.Column == x.column })
+			over := ix.Uses(x.column)
 			p := place{x.table.ID, ix.Number}
 			switch {
 			case !over || slices.Contains(later, p):

@@ -8,6 +8,7 @@ import (
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/exec"
+	"github.com/quorate-db/quorate/sql/plan"
 	"github.com/quorate-db/quorate/sql/rowcodec"
 	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
@@ -25,10 +26,6 @@ func (d *ddl) createIndex(ctx context.Context, st *ast.CreateIndex) error {
 	switch {
 	case st.Method != "" && lower(st.Method) != "btree":
 		return d.at(sqlerr.Unsupported("index method %s", st.Method), st)
-	case st.Where != nil:
-		return d.at(sqlerr.Unsupported("a partial index"), st.Where)
-	case len(st.Include) > 0:
-		return d.at(sqlerr.Unsupported("INCLUDE columns"), st)
 	case st.NullsNotDistinct:
 		return d.at(sqlerr.Unsupported("NULLS NOT DISTINCT"), st)
 	}
@@ -44,47 +41,13 @@ func (d *ddl) createIndex(ctx context.Context, st *ast.CreateIndex) error {
 			return sqlerr.New(sqlerr.DuplicateTable, "relation %q already exists", st.Name.Name)
 		}
 	}
+	draft, err := d.draftIndex(t, st)
+	if err != nil {
+		return err
+	}
 	return d.addIndex(ctx, t, false, 1, func(ch *catalog.Change, n *catalog.Table) (*catalog.Index, error) {
-		return d.indexOver(ctx, ch, n, st)
+		return draft.make(ctx, d, ch, n)
 	})
-}
-
-// indexOver makes the descriptor of a CREATE INDEX.
-func (d *ddl) indexOver(ctx context.Context, ch *catalog.Change, t *catalog.Table, st *ast.CreateIndex) (*catalog.Index, error) {
-	b := &tableBuilder{d: d, ch: ch, t: t, taken: map[string]bool{}}
-	ix := &catalog.Index{Unique: st.Unique, Name: st.Name.Name}
-	var names []string
-	for _, e := range st.Elems {
-		if e.Expr != nil {
-			return nil, d.at(sqlerr.Unsupported("an index over an expression"), e)
-		}
-		if e.OpClass != nil || e.Collation != nil && e.Collation.Name != "C" && e.Collation.Name != "default" {
-			return nil, d.at(sqlerr.Unsupported("an operator class or collation of an index"), e)
-		}
-		col := t.ColumnByName(e.Column)
-		if col == nil {
-			return nil, sqlerr.New(sqlerr.UndefinedColumn, "column %q does not exist", e.Column)
-		}
-		if err := rowcodec.CheckKeyType(col.Type); err != nil {
-			return nil, d.at(err, e)
-		}
-		if e.Nulls == ast.NullsFirst && !e.Desc || e.Nulls == ast.NullsLast && e.Desc {
-			return nil, d.at(sqlerr.Unsupported("an index with NULLs on the other end"), e)
-		}
-		ix.Columns = append(ix.Columns, catalog.IndexColumn{Column: col.ID, Desc: e.Desc})
-		names = append(names, e.Column)
-	}
-	if ix.Name == "" {
-		ix.Name = chooseName(t.Name, strings.Join(names, "_"), "idx", b.relTaken)
-	} else if _, exists := ch.Current().Relation(t.Schema, ix.Name); exists {
-		return nil, sqlerr.New(sqlerr.DuplicateTable, "relation %q already exists", ix.Name)
-	}
-	var err error
-	if ix.ID, err = ch.NewID(ctx); err != nil {
-		return nil, err
-	}
-	ix.Number = b.number()
-	return ix, nil
 }
 
 // online runs work that needs several transactions of its own. The session's
@@ -125,7 +88,10 @@ func (e *Engine) ddlStep(ctx context.Context, id catalog.ID, f func(context.Cont
 // retry runs a transaction again and again as long as it ends with a conflict. f
 // returns the catalog as it has changed it, or the one it was given.
 func (e *Engine) retry(ctx context.Context, f func(context.Context, Txn, *catalog.Snapshot) (*catalog.Snapshot, error)) error {
-	s := &Session{e: e, settings: newSettings(e.defs), rand: e.o.NewRand()}
+	return e.again(ctx, &Session{e: e, settings: newSettings(e.defs), rand: e.o.NewRand()}, f)
+}
+
+func (e *Engine) again(ctx context.Context, s *Session, f func(context.Context, Txn, *catalog.Snapshot) (*catalog.Snapshot, error)) error {
 	for attempt := 0; ; attempt++ {
 		err := s.runOnce(ctx, f)
 		if err == nil || !sqlerr.Is(err, sqlerr.TRSerializationFailure) || attempt >= 10*autocommitAttempts {
@@ -135,6 +101,14 @@ func (e *Engine) retry(ctx context.Context, f func(context.Context, Txn, *catalo
 			return err
 		}
 	}
+}
+
+// retrySession is retry for work that needs a session and leaves the catalog alone.
+func (e *Engine) retrySession(ctx context.Context, f func(context.Context, *Session) error) error {
+	s := &Session{e: e, settings: newSettings(e.defs), rand: e.o.NewRand()}
+	return e.again(ctx, s, func(ctx context.Context, _ Txn, snap *catalog.Snapshot) (*catalog.Snapshot, error) {
+		return snap, f(ctx, s)
+	})
 }
 
 func (s *Session) runOnce(ctx context.Context, f func(context.Context, Txn, *catalog.Snapshot) (*catalog.Snapshot, error)) error {
@@ -220,11 +194,10 @@ func (d *ddl) addIndexNow(ctx context.Context, t *catalog.Table, primary bool, b
 			requireNotNull(n, ix)
 		}
 		n.Indexes = append(n.Indexes, *ix)
-		f, err := newFiller(n, ix.Number, primary)
+		f, err := d.s.newFiller(ctx, n, ix.Number, primary)
 		if err != nil {
 			return err
 		}
-		f.format = &d.s.settings.format
 		for start := keys.User(nil); ; {
 			next, err := f.piece(ctx, d.s.tx.tx, start)
 			if err != nil {
@@ -524,17 +497,17 @@ func (e *Engine) backfill(ctx context.Context, id catalog.ID, number uint64, pri
 	var start keys.User
 	for {
 		var next keys.User
-		err := e.retry(ctx, func(ctx context.Context, tx Txn, snap *catalog.Snapshot) (*catalog.Snapshot, error) {
-			t := snap.Table(id)
+		err := e.retrySession(ctx, func(ctx context.Context, s *Session) error {
+			t := s.tx.snap.Table(id)
 			if t == nil || t.Index(number) == nil {
-				return nil, sqlerr.New(sqlerr.UndefinedObject, "the index was dropped meanwhile")
+				return sqlerr.New(sqlerr.UndefinedObject, "the index was dropped meanwhile")
 			}
-			f, err := newFiller(t, number, primary)
+			f, err := s.newFiller(ctx, t, number, primary)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			next, err = f.piece(ctx, tx, start)
-			return snap, err
+			next, err = f.piece(ctx, s.tx.tx, start)
+			return err
 		})
 		if err != nil || next == nil {
 			return err
@@ -547,23 +520,38 @@ func (e *Engine) backfill(ctx context.Context, id catalog.ID, number uint64, pri
 type filler struct {
 	t       *catalog.Table
 	from    *rowcodec.Index
-	to      *rowcodec.Index
+	to      *exec.IndexWriter
 	fetch   *rowcodec.Fetcher
 	primary bool
 	format  *types.FormatContext
 }
 
-func newFiller(t *catalog.Table, number uint64, primary bool) (*filler, error) {
-	f := &filler{t: t, primary: primary}
+func (s *Session) newFiller(ctx context.Context, t *catalog.Table, number uint64, primary bool) (*filler, error) {
+	f := &filler{t: t, primary: primary, format: &s.settings.format}
 	var err error
 	if f.from, err = rowcodec.NewIndex(t, t.Primary()); err != nil {
 		return nil, err
 	}
-	if f.to, err = rowcodec.NewIndex(t, t.Index(number)); err != nil {
+	if f.to, err = s.indexWriter(ctx, t, t.Index(number)); err != nil {
 		return nil, err
 	}
 	f.fetch, err = f.from.NewFetcher(rowcodec.AllColumns(t))
 	return f, err
+}
+
+// indexWriter makes what makes the entries of an index.
+func (s *Session) indexWriter(ctx context.Context, t *catalog.Table, ix *catalog.Index) (*exec.IndexWriter, error) {
+	x, err := rowcodec.NewIndex(t, ix)
+	if err != nil {
+		return nil, err
+	}
+	d, err := plan.DerivedOf(s.planOptions("", nil), t, ix)
+	if err != nil {
+		return nil, err
+	}
+	ev := s.evalContext(nil)
+	ev.Ctx = ctx
+	return exec.NewIndexWriter(x, d, ev), nil
 }
 
 // piece works on the rows from start on (nil: the first) and returns where to go
@@ -581,7 +569,7 @@ func (f *filler) piece(ctx context.Context, tx Txn, start keys.User) (next keys.
 	var pairs []exec.Pair
 	var unique []bool
 	row := make([]types.Datum, len(f.t.Columns))
-	for len(pairs) < backfillRows {
+	for read := 0; read < backfillRows; {
 		ok, err := it.Next(ctx)
 		if err != nil {
 			return nil, err
@@ -601,12 +589,15 @@ func (f *filler) piece(ctx context.Context, tx Txn, start keys.User) (next keys.
 		if err != nil {
 			return nil, err
 		}
+		next = keys.Next(it.Key())
+		if read++; key == nil {
+			continue
+		}
 		val, err := f.to.Value(row, u)
 		if err != nil {
 			return nil, err
 		}
 		pairs, unique = append(pairs, exec.Pair{Key: key, Value: val}), append(unique, u)
-		next = keys.Next(it.Key())
 	}
 	return next, f.write(ctx, tx, pairs, unique)
 }
@@ -636,7 +627,7 @@ func (f *filler) write(ctx context.Context, tx Txn, pairs []exec.Pair, unique []
 			continue
 		}
 		if unique[i] && (have[string(p.Key)] != nil || twice) {
-			e := sqlerr.As(exec.UniqueViolation(f.to, p.Key, f.format))
+			e := sqlerr.As(exec.UniqueViolation(f.to.Index, p.Key, f.format))
 			return sqlerr.New(sqlerr.UniqueViolation, "could not create unique index %q", f.to.Desc.Name).
 				WithDetail("%s", strings.Replace(e.Detail, "already exists", "is duplicated", 1)).
 				WithTable(f.t.SchemaName, f.t.Name).WithConstraint(f.to.Desc.Name)

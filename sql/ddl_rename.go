@@ -8,11 +8,13 @@ import (
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/parse"
+	"github.com/quorate-db/quorate/sql/plan"
 	"github.com/quorate-db/quorate/sql/sqlerr"
 )
 
 // Views, defaults and sequences refer to relations and columns by number, so a new name
-// does not concern them. The conditions of CHECK constraints are text.
+// does not concern them. The conditions of CHECK constraints, and
+// what indexes are over, are text.
 
 // renameAny is ALTER TABLE … RENAME TO and ALTER INDEX … RENAME TO, which take every
 // kind of relation.
@@ -68,7 +70,7 @@ func (d *ddl) renameRelation(ctx context.Context, r catalog.Relation, name strin
 		if n.ArrayTypeID != 0 {
 			n.ArrayTypeName = arrayName(d.snap(), sc.ID, name)
 		}
-		if err := rewriteChecks(n, func(parts []string) {
+		if err := d.rewriteTexts(n, func(parts []string) {
 			if i := len(parts) - 2; i >= 0 && parts[i] == t.Name {
 				parts[i] = name
 			}
@@ -91,7 +93,7 @@ func (d *ddl) renameColumn(ctx context.Context, t *catalog.Table, a *ast.RenameC
 	return d.change(ctx, func(ch *catalog.Change) error {
 		n := t.Clone()
 		n.Column(c.ID).Name = a.NewName
-		if err := rewriteChecks(n, func(parts []string) {
+		if err := d.rewriteTexts(n, func(parts []string) {
 			if i := len(parts) - 1; parts[i] == a.Name {
 				parts[i] = a.NewName
 			}
@@ -123,26 +125,57 @@ func (d *ddl) renameConstraint(ctx context.Context, t *catalog.Table, a *ast.Ren
 	})
 }
 
-// rewriteChecks lets f change the names of the columns in a table's conditions. Those
-// in which nothing changes stay as they were written.
-func rewriteChecks(t *catalog.Table, f func(parts []string)) error {
+// rewriteTexts lets f change the names of the columns in a table's conditions and
+// expressions. Those in which nothing changes stay as they were written.
+func (d *ddl) rewriteTexts(t *catalog.Table, f func(parts []string)) error {
 	for i := range t.Checks {
-		e, err := parse.ParseExpr(t.Checks[i].Expr)
-		if err != nil {
+		if err := rewriteText(&t.Checks[i].Expr, f); err != nil {
 			return sqlerr.Wrap(err, "read check constraint %q of table %q", t.Checks[i].Name, t.Name)
 		}
-		changed := false
-		eachColumnRef(reflect.ValueOf(e), func(r *ast.ColumnRef) {
-			if r.Star {
-				return
+	}
+	for i := range t.Indexes {
+		ix := &t.Indexes[i]
+		err := rewriteText(&ix.Pred, f)
+		for j := range ix.Columns {
+			if err == nil {
+				err = rewriteText(&ix.Columns[j].Expr, f)
 			}
-			before := slices.Clone(r.Parts)
-			f(r.Parts)
-			changed = changed || !slices.Equal(before, r.Parts)
-		})
-		if changed {
-			t.Checks[i].Expr = ast.Deparse(e)
 		}
+		if err != nil {
+			return sqlerr.Wrap(err, "read the expressions of index %q", ix.Name)
+		}
+		texts, _, _, err := plan.IndexTexts(d.s.planOptions("", nil), t, ix, true)
+		if err != nil {
+			return err
+		}
+		for j := range ix.Columns {
+			if c := &ix.Columns[j]; c.Column == 0 {
+				c.Text, texts = texts[0], texts[1:]
+			}
+		}
+	}
+	return nil
+}
+
+func rewriteText(text *string, f func(parts []string)) error {
+	if *text == "" {
+		return nil
+	}
+	e, err := parse.ParseExpr(*text)
+	if err != nil {
+		return err
+	}
+	changed := false
+	eachColumnRef(reflect.ValueOf(e), func(r *ast.ColumnRef) {
+		if r.Star {
+			return
+		}
+		before := slices.Clone(r.Parts)
+		f(r.Parts)
+		changed = changed || !slices.Equal(before, r.Parts)
+	})
+	if changed {
+		*text = ast.Deparse(e)
 	}
 	return nil
 }

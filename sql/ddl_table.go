@@ -2,7 +2,6 @@ package sql
 
 import (
 	"context"
-	"strings"
 
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
@@ -279,8 +278,6 @@ func (b *tableBuilder) number() uint64 {
 // uniqueIndex makes the index of a PRIMARY KEY or UNIQUE constraint.
 func (b *tableBuilder) uniqueIndex(ctx context.Context, c *ast.Constraint, primary bool) (*catalog.Index, error) {
 	switch {
-	case len(c.Include) > 0:
-		return nil, b.d.at(sqlerr.Unsupported("INCLUDE columns"), c)
 	case c.NullsNotDistinct:
 		return nil, b.d.at(sqlerr.Unsupported("NULLS NOT DISTINCT"), c)
 	case c.UsingIndex != "":
@@ -293,7 +290,7 @@ func (b *tableBuilder) uniqueIndex(ctx context.Context, c *ast.Constraint, prima
 		what = "primary key"
 	}
 	ix := &catalog.Index{Unique: true, Full: primary}
-	var names []string
+	var names columnNames
 	for _, id := range c.Columns {
 		col := b.t.ColumnByName(id.Name)
 		if col == nil {
@@ -311,7 +308,15 @@ func (b *tableBuilder) uniqueIndex(ctx context.Context, c *ast.Constraint, prima
 			}
 		}
 		ix.Columns = append(ix.Columns, catalog.IndexColumn{Column: col.ID})
-		names = append(names, id.Name)
+		names.add(id.Name)
+	}
+	for _, id := range c.Include {
+		col := b.t.ColumnByName(id.Name)
+		if col == nil {
+			return nil, b.d.at(sqlerr.New(sqlerr.UndefinedColumn, "column %q named in key does not exist", id.Name), c)
+		}
+		ix.Include = append(ix.Include, col.ID)
+		names.add(id.Name)
 	}
 	ix.Name = c.Name
 	switch {
@@ -322,7 +327,7 @@ func (b *tableBuilder) uniqueIndex(ctx context.Context, c *ast.Constraint, prima
 	case primary:
 		ix.Name = chooseName(b.t.Name, "", "pkey", b.relTaken)
 	default:
-		ix.Name = chooseName(b.t.Name, strings.Join(names, "_"), "key", b.relTaken)
+		ix.Name = chooseName(b.t.Name, names.join(), "key", b.relTaken)
 	}
 	b.taken[ix.Name], b.constraints[ix.Name] = true, true
 	var err error

@@ -129,7 +129,7 @@ func (e *Engine) ParseSplitKey(ctx context.Context, start, end []byte, text stri
 		if len(p) >= 2 && p[0] == '\'' && p[len(p)-1] == '\'' {
 			p = strings.ReplaceAll(p[1:len(p)-1], "''", "'")
 		}
-		d, err := types.DecodeText(p, t.Column(ix.Columns[i].Column).Type, nil)
+		d, err := types.DecodeText(p, t.KeyType(ix.Columns[i]), nil)
 		if err != nil {
 			return nil, err
 		}

@@ -682,7 +682,7 @@ func (s *Session) describeKey(key []byte) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(datumText(vals[i], x.Table.Column(c.Column).Type, &s.settings.format))
+		b.WriteString(datumText(vals[i], x.Table.KeyType(c), &s.settings.format))
 	}
 	if x.Desc.ID == 0 {
 		return fmt.Sprintf("a row of table %q", x.Table.Name)

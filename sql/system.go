@@ -8,7 +8,6 @@ import (
 
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
-	"github.com/quorate-db/quorate/sql/exec"
 	"github.com/quorate-db/quorate/sql/expr"
 	"github.com/quorate-db/quorate/sql/parse"
 	"github.com/quorate-db/quorate/sql/plan"
@@ -136,7 +135,11 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 	case "pg_get_serial_sequence":
 		return s.serialSequence(snap, args[0].Str(), args[1].Str())
 	case "pg_get_expr":
-		return args[0], nil // expressions are kept as text
+		// Expressions are kept as text; pretty leaves out the outer parentheses.
+		if text := args[0]; len(args) > 2 && args[2].IsTrue() && !text.IsNull() && strings.HasPrefix(text.Str(), "(") && closes(text.Str()) == len(text.Str())-1 {
+			return types.NewString(text.Str()[1 : len(text.Str())-1]), nil
+		}
+		return args[0], nil
 	case "pg_get_indexdef":
 		return s.indexDef(snap, args), nil
 	case "pg_get_constraintdef":
@@ -259,42 +262,6 @@ func compositeRel(snap *catalog.Snapshot, schema, name string, path []string) (t
 	return 0, false
 }
 
-// indexDef is pg_get_indexdef(oid [, column, pretty]).
-func (s *Session) indexDef(snap *catalog.Snapshot, args []types.Datum) types.Datum {
-	r, ok := snap.IndexByID(args[0].OID())
-	if !ok {
-		return types.Null
-	}
-	if len(args) > 1 && args[1].Int() > 0 {
-		n := int(args[1].Int())
-		if n > len(r.Index.Columns) {
-			return types.NewString("")
-		}
-		return types.NewString(exec.QuoteIdent(r.Table.Column(r.Index.Columns[n-1].Column).Name))
-	}
-	var b strings.Builder
-	b.WriteString("CREATE ")
-	if r.Index.Unique {
-		b.WriteString("UNIQUE ")
-	}
-	b.WriteString("INDEX " + exec.QuoteIdent(r.Index.Name) + " ON ")
-	if sc := snap.SchemaByID(r.Table.Schema); sc != nil {
-		b.WriteString(exec.QuoteIdent(sc.Name) + ".")
-	}
-	b.WriteString(exec.QuoteIdent(r.Table.Name) + " USING btree (")
-	for i, c := range r.Index.Columns {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(exec.QuoteIdent(r.Table.Column(c.Column).Name))
-		if c.Desc {
-			b.WriteString(" DESC")
-		}
-	}
-	b.WriteString(")")
-	return types.NewString(b.String())
-}
-
 // closes is where the parenthesis that text begins with is closed.
 func closes(text string) int {
 	depth := 0
@@ -340,15 +307,11 @@ func (s *Session) constraintDef(snap *catalog.Snapshot, oid types.OID, pretty bo
 	for _, t := range snap.Tables() {
 		for i := range t.Indexes {
 			if ix := &t.Indexes[i]; ix.ConstraintID == oid && oid != 0 {
-				var names []string
-				for _, c := range ix.Columns {
-					names = append(names, exec.QuoteIdent(t.Column(c.Column).Name))
-				}
 				kind := "UNIQUE"
-				if ix.Full {
+				if ix.IsPrimaryKey() {
 					kind = "PRIMARY KEY"
 				}
-				return types.NewString(kind + " (" + strings.Join(names, ", ") + ")")
+				return types.NewString(kind + " (" + strings.Join(keyNames(t, ix), ", ") + ")" + includeText(t, ix))
 			}
 		}
 		for i := range t.Checks {

@@ -148,7 +148,7 @@ func infoTableConstraints(s *Session, yield func(fields) error) error {
 		for i := range t.Indexes {
 			switch ix := &t.Indexes[i]; {
 			case ix.ConstraintID == 0:
-			case ix.Full:
+			case ix.IsPrimaryKey():
 				rows = append(rows, s.constraint(t, ix.Name, "PRIMARY KEY"))
 			default:
 				row := s.constraint(t, ix.Name, "UNIQUE")

@@ -62,6 +62,16 @@ var opclasses = []opclass{
 	{10088, "jsonb_ops", 4033, 3802, true},
 }
 
+// opclassNamed returns the operator class of that name, nil if there is none.
+func opclassNamed(name string) *opclass {
+	for i := range opclasses {
+		if opclasses[i].name == name {
+			return &opclasses[i]
+		}
+	}
+	return nil
+}
+
 func pgOpclass(_ *Session, yield func(fields) error) error {
 	for _, c := range opclasses {
 		err := yield(fields{"oid": dOID(c.oid), "opcmethod": dOID(amBtree), "opcname": dText(c.name), "opcnamespace": dOID(catalog.SchemaPgCatalog),

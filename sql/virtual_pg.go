@@ -86,7 +86,7 @@ func pgClass(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldR
 			if ix.ID == 0 {
 				continue
 			}
-			row := classRow(ix.ID, ix.Name, t.Schema, 'i', len(ix.Columns), 0, amBtree, ix.ID)
+			row := classRow(ix.ID, ix.Name, t.Schema, 'i', len(ix.Columns)+len(ix.Include), 0, amBtree, ix.ID)
 			row[15] = dChar(persistence(t))
 			if err := yield(row); err != nil {
 				return err
@@ -124,11 +124,8 @@ func pgAttribute(_ context.Context, s *Session, eq map[int]types.Datum, yield yi
 			if ix.ID == 0 {
 				continue
 			}
-			for j, k := range ix.Columns {
-				col := t.Column(k.Column)
-				if err := yield(attributeRow(ix.ID, col.Name, col.Type, int16(j+1))); err != nil {
-					return err
-				}
+			if err := indexAttributes(t, ix, yield); err != nil {
+				return err
 			}
 		}
 	}
@@ -174,22 +171,7 @@ func pgIndex(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldR
 			if ix.ID == 0 {
 				continue
 			}
-			n := len(ix.Columns)
-			key, coll, class, opt := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
-			for j, c := range ix.Columns {
-				key[j] = int64(c.Column)
-				class[j] = int64(defaultOpclass(t.Column(c.Column).Type))
-				if info, ok := t.Column(c.Column).Type.Info(); ok {
-					coll[j] = int64(info.Collation)
-				}
-				if c.Desc {
-					opt[j] = 3 // descending, NULLs first
-				}
-			}
-			if err := yield([]types.Datum{dOID(ix.ID), dOID(t.ID), dInt(int64(n)), dInt(int64(n)), dBool(ix.Unique), dBool(false),
-				dBool(ix.Full && ix.ConstraintID != 0), dBool(false), dBool(true), dBool(false), dBool(ix.State == catalog.Public), dBool(false),
-				dBool(ix.State != catalog.DeleteOnly), dBool(true), dBool(false), dVector(types.Int2, key), dVector(types.Oid, coll),
-				dVector(types.Oid, class), dVector(types.Int2, opt), types.Null, types.Null}); err != nil {
+			if err := yield(indexRow(s, t, ix)); err != nil {
 				return err
 			}
 		}
@@ -206,7 +188,7 @@ func pgConstraint(_ context.Context, s *Session, eq map[int]types.Datum, yield y
 				continue
 			}
 			kind := byte('u')
-			if ix.Full {
+			if ix.IsPrimaryKey() {
 				kind = 'p'
 			}
 			cols := make([]types.Datum, len(ix.Columns))

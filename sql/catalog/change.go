@@ -121,6 +121,7 @@ func (ch *Change) PutTable(ctx context.Context, t *Table) error {
 	for i := range t.Columns {
 		t.Columns[i].Type = ch.snap.attached(t.Columns[i].Type)
 	}
+	t.eachKeyType(func(c *IndexColumn) { c.Type = ch.snap.attached(c.Type) })
 	ch.snap.addTable(t)
 	if ch.snap.rowInUse(t) {
 		ch.snap.link()

@@ -3,6 +3,7 @@ package catalog
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
@@ -89,10 +90,21 @@ type Column struct {
 	Comment string `json:"comment,omitempty"`
 }
 
-// IndexColumn is one key column of an index.
+// IndexColumn is one key column of an index: a column of the table, or an expression
+// over its columns.
 type IndexColumn struct {
-	Column int16 `json:"column"`
+	Column int16 `json:"column"`         // 0 for an expression
 	Desc   bool  `json:"desc,omitempty"` // with NULLs first; ascending has them last
+	// Expr is the text of the expression, to be bound; Text is how PostgreSQL prints it,
+	// for messages, Name what the catalogue calls the column.
+	Expr string     `json:"expr,omitempty"`
+	Text string     `json:"text,omitempty"`
+	Name string     `json:"name,omitempty"`
+	Type types.Type `json:"type,omitzero"` // of the expression
+	// Collation and OpClass are what was asked for beside the default; the order is the
+	// same.
+	Collation string `json:"collation,omitempty"`
+	OpClass   string `json:"opclass,omitempty"`
 }
 
 // Index describes an index. The primary index of a table holds all columns; its
@@ -104,6 +116,12 @@ type Index struct {
 	Name    string        `json:"name"`
 	Columns []IndexColumn `json:"columns"`
 	Unique  bool          `json:"unique,omitempty"`
+	// Include are columns of the table that the entries hold beside the key.
+	Include []int16 `json:"include,omitempty"`
+	// Pred is the condition of the rows that have an entry, as text; "" is all rows.
+	Pred string `json:"pred,omitempty"`
+	// Reads are the columns that Pred and the expressions read.
+	Reads []int16 `json:"reads,omitempty"`
 	// ConstraintID is the OID of the PRIMARY KEY or UNIQUE constraint that the
 	// index stands for, 0 for an index made by CREATE INDEX and for the hidden
 	// primary index of a table without primary key.
@@ -112,6 +130,23 @@ type Index struct {
 	Full    bool       `json:"full,omitempty"`
 	State   IndexState `json:"state,omitempty"`
 	Comment string     `json:"comment,omitempty"`
+}
+
+// Derives reports whether something is computed of a row before its entry can be made:
+// an expression, or whether there is one.
+func (x *Index) Derives() bool { return len(x.Reads) > 0 || x.Pred != "" || x.hasExpr() }
+
+// IsPrimaryKey reports whether the index is that of a PRIMARY KEY constraint.
+func (x *Index) IsPrimaryKey() bool { return x.Full && x.ConstraintID != 0 }
+
+func (x *Index) hasExpr() bool {
+	return slices.ContainsFunc(x.Columns, func(c IndexColumn) bool { return c.Column == 0 })
+}
+
+// Uses reports whether entries depend on a column of the table.
+func (x *Index) Uses(column int16) bool {
+	return slices.ContainsFunc(x.Columns, func(c IndexColumn) bool { return c.Column == column }) ||
+		slices.Contains(x.Include, column) || slices.Contains(x.Reads, column)
 }
 
 // Check is a CHECK constraint.
@@ -275,6 +310,30 @@ func (t *Table) Visible() []*Column {
 	return out
 }
 
+// KeyType is the type of a key column of an index.
+func (t *Table) KeyType(c IndexColumn) types.Type {
+	if c.Column == 0 {
+		return c.Type
+	}
+	return t.Column(c.Column).Type
+}
+
+// KeyText is a key column of an index in SQL, as it stands in an index's definition.
+func (t *Table) KeyText(c IndexColumn, quote func(string) string) string {
+	if c.Column == 0 {
+		return c.Text
+	}
+	return quote(t.Column(c.Column).Name)
+}
+
+// KeyName is what the catalogue calls a key column of an index.
+func (t *Table) KeyName(c IndexColumn) string {
+	if c.Column == 0 {
+		return c.Name
+	}
+	return t.Column(c.Column).Name
+}
+
 // Index returns the index with the given number, nil if there is none.
 func (t *Table) Index(number uint64) *Index {
 	for i := range t.Indexes {
@@ -292,6 +351,8 @@ func (t *Table) Clone() *Table {
 	c.Indexes = append([]Index(nil), t.Indexes...)
 	for i := range c.Indexes {
 		c.Indexes[i].Columns = append([]IndexColumn(nil), t.Indexes[i].Columns...)
+		c.Indexes[i].Include = slices.Clone(t.Indexes[i].Include)
+		c.Indexes[i].Reads = slices.Clone(t.Indexes[i].Reads)
 	}
 	c.Checks = append([]Check(nil), t.Checks...)
 	if t.Sequence != nil {
@@ -331,9 +392,17 @@ func (t *Table) Validate() error {
 		if len(ix.Columns) == 0 {
 			return bad("index %q has no columns", ix.Name)
 		}
+		uses := slices.Concat(ix.Include, ix.Reads)
 		for _, c := range ix.Columns {
-			if col := t.Column(c.Column); col == nil || col.Dropped {
-				return bad("index %q has column %d", ix.Name, c.Column)
+			if c.Column != 0 {
+				uses = append(uses, c.Column)
+			} else if c.Expr == "" || c.Type.IsZero() || ix.Full {
+				return bad("index %q has an expression without text or type", ix.Name)
+			}
+		}
+		for _, id := range uses {
+			if col := t.Column(id); col == nil || col.Dropped {
+				return bad("index %q has column %d", ix.Name, id)
 			}
 		}
 	}

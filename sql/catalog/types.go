@@ -296,6 +296,17 @@ func (s *Snapshot) defOf(t *UserType) *types.Def {
 	return d
 }
 
+// eachKeyType calls f with the key columns of indexes that are expressions.
+func (t *Table) eachKeyType(f func(*IndexColumn)) {
+	for i := range t.Indexes {
+		for j := range t.Indexes[i].Columns {
+			if c := &t.Indexes[i].Columns[j]; c.Column == 0 {
+				f(c)
+			}
+		}
+	}
+}
+
 func (s *Snapshot) fields(cols []Column) []types.Field {
 	var out []types.Field
 	for i := range cols {
@@ -317,6 +328,15 @@ func (s *Snapshot) linkTable(t *Table) {
 			}
 			t.Columns[i].Type = typ
 		}
+	}
+	stale := false
+	t.eachKeyType(func(c *IndexColumn) { stale = stale || s.attached(c.Type) != c.Type })
+	if stale {
+		if s.tables[t.ID] == t {
+			t = t.Clone()
+			s.replaceTable(t)
+		}
+		t.eachKeyType(func(c *IndexColumn) { c.Type = s.attached(c.Type) })
 	}
 	if t.TypeID == 0 {
 		return

@@ -22,7 +22,7 @@ type Bulk struct {
 func (rt *Runtime) Bulk(ctx context.Context, n *plan.Bulk) (*Bulk, error) {
 	b := &Bulk{rt: rt, n: n, ev: rt.eval(ctx, nil)}
 	t := n.Insert.Table
-	b.w = tableWriter{rt: rt, table: t, indexes: n.Insert.Indexes, format: b.ev.Format}
+	b.w = newTableWriter(rt, t, n.Insert.Indexes, n.Insert.Derived, b.ev)
 	b.c = rowChecker{t, n.Insert.Checks, b.ev}
 	b.row = make([]types.Datum, len(t.Columns))
 	return b, nil

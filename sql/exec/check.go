@@ -93,12 +93,11 @@ func uniqueViolation(x *rowcodec.Index, vals []types.Datum, format *types.Format
 			names.WriteString(", ")
 			text.WriteString(", ")
 		}
-		col := x.Table.Column(c.Column)
-		names.WriteString(QuoteIdent(col.Name))
+		names.WriteString(x.Table.KeyText(c, QuoteIdent))
 		if vals[i].IsNull() {
 			text.WriteString("null")
 		} else {
-			text.Write(types.EncodeText(nil, vals[i], col.Type, format))
+			text.Write(types.EncodeText(nil, vals[i], x.Table.KeyType(c), format))
 		}
 	}
 	return sqlerr.New(sqlerr.UniqueViolation, "duplicate key value violates unique constraint %q", x.Desc.Name).

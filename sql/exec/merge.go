@@ -25,7 +25,7 @@ func (o *mergeOp) next(ctx context.Context, b *Batch) error { return o.run(ctx, 
 
 func (o *mergeOp) merge(ctx context.Context) error {
 	t := o.n.Table
-	w := tableWriter{rt: o.rt, table: t, indexes: o.n.Indexes, format: o.ev.Format}
+	w := newTableWriter(o.rt, t, o.n.Indexes, o.n.Derived, o.ev)
 	o.c = rowChecker{t, o.n.Checks, o.ev}
 	o.touched = map[string]struct{}{}
 	store, err := o.input(ctx, len(o.n.Input.Columns()))
@@ -44,7 +44,7 @@ func (o *mergeOp) merge(ctx context.Context) error {
 		return err
 	}
 	for _, r := range o.deleted {
-		if err := w.remove(ctx, r.old, o.n.Indexes); err != nil {
+		if err := w.remove(ctx, r.old); err != nil {
 			return err
 		}
 	}

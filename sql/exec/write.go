@@ -71,18 +71,22 @@ func (o *writeOp) input(ctx context.Context, width int) (*rowStore, error) {
 type tableWriter struct {
 	rt      *Runtime
 	table   *catalog.Table
-	indexes []*rowcodec.Index
+	indexes []*IndexWriter
 	format  *types.FormatContext
 	// upsert: a row that the snapshot does not show must be looked at, not refused.
 	upsert bool
 
 	// Pairs of new rows are gathered so that their existence is checked together.
 	pairs []Pair
-	owner []*rowcodec.Index
+	owner []*IndexWriter
 	// For COPY: the number that add was given with each pair's row, the present one,
 	// and the one of the row that flush found to be a duplicate.
 	marks        []int64
 	mark, failed int64
+}
+
+func newTableWriter(rt *Runtime, t *catalog.Table, indexes []*rowcodec.Index, derived []*plan.Derived, ev *expr.EvalContext) tableWriter {
+	return tableWriter{rt: rt, table: t, indexes: indexWriters(indexes, derived, ev), format: ev.Format}
 }
 
 // add gathers the pairs of a new row. flush must follow.
@@ -101,9 +105,9 @@ func (w *tableWriter) add(ctx context.Context, row []types.Datum) error {
 	return nil
 }
 
-func (w *tableWriter) addTo(ctx context.Context, x *rowcodec.Index, row []types.Datum) error {
+func (w *tableWriter) addTo(ctx context.Context, x *IndexWriter, row []types.Datum) error {
 	key, unique, err := x.Key(row)
-	if err != nil {
+	if err != nil || key == nil {
 		return err
 	}
 	value, err := x.Value(row, unique)
@@ -147,19 +151,22 @@ func (w *tableWriter) flush(ctx context.Context) error {
 			at = i
 		}
 		if at >= 0 {
-			return UniqueViolation(w.owner[at], dup.Key, w.format)
+			return UniqueViolation(w.owner[at].Index, dup.Key, w.format)
 		}
 	}
 	w.pairs, w.owner, w.marks = w.pairs[:0], w.owner[:0], w.marks[:0]
 	return err
 }
 
-// remove deletes the pairs of a row from the given indexes.
-func (w *tableWriter) remove(ctx context.Context, row []types.Datum, indexes []*rowcodec.Index) error {
-	for _, x := range indexes {
+// remove deletes the pairs of a row.
+func (w *tableWriter) remove(ctx context.Context, row []types.Datum) error {
+	for _, x := range w.indexes {
 		key, _, err := x.Key(row)
 		if err != nil {
 			return err
+		}
+		if key == nil {
+			continue
 		}
 		if err := w.rt.writes().Delete(ctx, key); err != nil {
 			return err
@@ -196,7 +203,7 @@ func (o *insertOp) next(ctx context.Context, b *Batch) error {
 
 func (o *insertOp) insert(ctx context.Context) error {
 	t := o.n.Table
-	o.w = tableWriter{rt: o.rt, table: t, indexes: o.n.Indexes, format: o.ev.Format}
+	o.w = newTableWriter(o.rt, t, o.n.Indexes, o.n.Derived, o.ev)
 	o.c = rowChecker{t, o.n.Checks, o.ev}
 	var r rowSource
 	if _, ok := o.n.Input.(*plan.Values); ok {
@@ -299,8 +306,8 @@ func (o *insertOp) upsert(ctx context.Context, row []types.Datum) error {
 	if err := o.w.flush(ctx); err != nil {
 		return err
 	}
-	for i, x := range o.n.Indexes {
-		if !o.isArbiter(i, x) {
+	for i, x := range o.w.indexes {
+		if !o.isArbiter(i, x.Index) {
 			continue
 		}
 		key, unique, err := x.Key(row)
@@ -308,7 +315,7 @@ func (o *insertOp) upsert(ctx context.Context, row []types.Datum) error {
 			return err
 		}
 		if !unique {
-			continue // a NULL: no conflict
+			continue // a NULL, or no entry: no conflict
 		}
 		value, err := o.rt.writes().Get(ctx, key)
 		if err != nil {
@@ -320,7 +327,7 @@ func (o *insertOp) upsert(ctx context.Context, row []types.Datum) error {
 		if o.n.Conflict.Set == nil {
 			return nil
 		}
-		return o.updateExisting(ctx, x, key, value, row)
+		return o.updateExisting(ctx, x.Index, key, value, row)
 	}
 	if err := o.w.add(ctx, row); err != nil {
 		return err
@@ -452,7 +459,7 @@ func (w *tableWriter) lock(ctx context.Context, rows []rowChange, changed []bool
 			if err != nil {
 				return err
 			}
-			if !unique {
+			if !unique || key == nil {
 				continue
 			}
 			if r.new != nil {
@@ -487,7 +494,7 @@ func (w *tableWriter) lock(ctx context.Context, rows []rowChange, changed []bool
 func (w *tableWriter) update(ctx context.Context, rows []rowChange, changed []bool) error {
 	primary := w.indexes[0]
 	pkChanged := touches(primary.Desc, w.table, changed)
-	var moved []*rowcodec.Index
+	var moved []*IndexWriter
 	for _, x := range w.indexes[1:] {
 		if pkChanged || x.Desc.Full || touches(x.Desc, w.table, changed) {
 			moved = append(moved, x)
@@ -502,37 +509,37 @@ func (w *tableWriter) update(ctx context.Context, rows []rowChange, changed []bo
 		return w.updateInPlace(ctx, rows, write)
 	}
 	type put struct {
-		x    *rowcodec.Index
+		x    *IndexWriter
 		key  keys.User
 		val  []byte
 		must bool
 	}
 	var puts []put
 	for _, r := range rows {
-		for _, x := range append([]*rowcodec.Index{primary}, moved...) {
+		for _, x := range append([]*IndexWriter{primary}, moved...) {
 			oldKey, _, err := x.Key(r.old)
 			if err != nil {
 				return err
 			}
-			if x.Desc.State == catalog.DeleteOnly {
+			var newKey keys.User
+			var unique bool
+			if x.Desc.State != catalog.DeleteOnly {
+				if newKey, unique, err = x.Key(r.new); err != nil {
+					return err
+				}
+			}
+			same := string(oldKey) == string(newKey)
+			if oldKey != nil && !same {
 				if err := w.rt.writes().Delete(ctx, oldKey); err != nil {
 					return err
 				}
-				continue
 			}
-			newKey, unique, err := x.Key(r.new)
-			if err != nil {
-				return err
+			if newKey == nil {
+				continue
 			}
 			val, err := x.Value(r.new, unique)
 			if err != nil {
 				return err
-			}
-			same := string(oldKey) == string(newKey)
-			if !same {
-				if err := w.rt.writes().Delete(ctx, oldKey); err != nil {
-					return err
-				}
 			}
 			puts = append(puts, put{x, newKey, val, unique && !same})
 		}
@@ -568,9 +575,11 @@ func (w *tableWriter) updateInPlace(ctx context.Context, rows []rowChange, write
 	return nil
 }
 
+// touches reports whether the entries of an index can differ after a change of the
+// given columns.
 func touches(ix *catalog.Index, t *catalog.Table, changed []bool) bool {
-	for _, c := range ix.Columns {
-		if changed[t.ColumnIndex(c.Column)] {
+	for i, c := range changed {
+		if c && ix.Uses(t.Columns[i].ID) {
 			return true
 		}
 	}
@@ -589,7 +598,7 @@ func (o *updateOp) update(ctx context.Context) error {
 	t := o.n.Table
 	n := len(t.Columns)
 	width := len(o.n.Input.Columns())
-	w := tableWriter{rt: o.rt, table: t, indexes: o.n.Indexes, format: o.ev.Format}
+	w := newTableWriter(o.rt, t, o.n.Indexes, o.n.Derived, o.ev)
 	lockInput(o.rt, o.in, w.mode(o.n.Changed))
 	store, err := o.input(ctx, width)
 	if err != nil {
@@ -688,7 +697,7 @@ func (o *deleteOp) next(ctx context.Context, b *Batch) error { return o.run(ctx,
 
 func (o *deleteOp) delete(ctx context.Context) error {
 	width := len(o.n.Input.Columns())
-	w := tableWriter{rt: o.rt, table: o.n.Table, indexes: o.n.Indexes, format: o.ev.Format}
+	w := newTableWriter(o.rt, o.n.Table, o.n.Indexes, o.n.Derived, o.ev)
 	lockInput(o.rt, o.in, LockUpdate)
 	store, err := o.input(ctx, width)
 	if err != nil {
@@ -717,7 +726,7 @@ func (o *deleteOp) delete(ctx context.Context) error {
 		return err
 	}
 	for _, i := range gone {
-		if err := w.remove(ctx, store.row(i), o.n.Indexes); err != nil {
+		if err := w.remove(ctx, store.row(i)); err != nil {
 			return err
 		}
 	}

@@ -34,6 +34,8 @@ type printer struct {
 	b      strings.Builder
 	exact  bool
 	column func(*Column) string
+	// stored and pretty: see FormatStored.
+	stored, pretty bool
 }
 
 func (p *printer) s(parts ...string) {
@@ -47,6 +49,10 @@ func (p *printer) list(list []Expr) {
 		if i > 0 {
 			p.s(", ")
 		}
+		if p.pretty {
+			p.s(p.bare(x))
+			continue
+		}
 		p.expr(x)
 	}
 }
@@ -59,6 +65,9 @@ func (p *printer) typ(t types.Type) {
 }
 
 func (p *printer) expr(e Expr) {
+	if p.stored && p.storedExpr(e) {
+		return
+	}
 	switch x := e.(type) {
 	case *Const:
 		p.literal(x)

@@ -16,6 +16,7 @@ type target struct {
 	table   *catalog.Table
 	alias   string
 	indexes []*rowcodec.Index
+	derived []*Derived
 	checks  []CheckExpr
 	scope   *scope // all columns in their places, the hidden ones marked
 	need    *Need
@@ -41,6 +42,9 @@ func (b *binder) target(ref *ast.TableRef, p catalog.Privileges) (*target, error
 		w.alias = t.Name
 	}
 	if w.indexes, err = Indexes(t); err != nil {
+		return nil, err
+	}
+	if w.derived, err = b.derived(t); err != nil {
 		return nil, err
 	}
 	w.scope = tableScope(t, w.alias, b.o.Catalog)
@@ -267,7 +271,7 @@ func (b *binder) bindInsert(s *ast.Insert) (Node, []Column, error) {
 	for _, i := range places {
 		mark(&w.need.Inserted, w.table.Columns[i].ID)
 	}
-	n := &Insert{Table: w.table, Indexes: w.indexes, Checks: w.checks}
+	n := &Insert{Table: w.table, Indexes: w.indexes, Derived: w.derived, Checks: w.checks}
 	switch {
 	case s.DefaultValues:
 		row, err := b.fullRow(w, nil, nil)
@@ -462,9 +466,6 @@ func (b *binder) insertValues(w *target, s *ast.Insert, v *ast.Values, places []
 // onConflict binds ON CONFLICT.
 func (b *binder) onConflict(w *target, o *ast.OnConflict) (*Conflict, error) {
 	c := &Conflict{}
-	if o.TargetWhere != nil {
-		return nil, b.errAt(unsupported("ON CONFLICT over a partial index"), o.TargetWhere)
-	}
 	switch {
 	case o.Constraint != "":
 		for i := range w.table.Indexes {
@@ -499,40 +500,6 @@ func (b *binder) onConflict(w *target, o *ast.OnConflict) (*Conflict, error) {
 		c.Where, err = b.condition(o.Where, "WHERE", s)
 	}
 	return c, err
-}
-
-// inferArbiters finds the unique indexes over exactly the columns of the target.
-func (b *binder) inferArbiters(w *target, o *ast.OnConflict, c *Conflict) error {
-	want := map[int16]bool{}
-	for _, e := range o.Target {
-		if e.Column == "" || e.Collation != nil || e.OpClass != nil {
-			return b.errAt(unsupported("an expression, collation or operator class as conflict target"), e)
-		}
-		i, err := w.column(b, ast.Ident{At: e.At, Name: e.Column})
-		if err != nil {
-			return b.errAt(sqlerr.New(sqlerr.UndefinedColumn, "column %q does not exist", e.Column), e)
-		}
-		want[w.table.Columns[i].ID] = true
-		w.need.Privileges |= catalog.Select
-		mark(&w.need.Selected, w.table.Columns[i].ID)
-	}
-	for i := range w.table.Indexes {
-		ix := &w.table.Indexes[i]
-		if !ix.Unique && !ix.Full || ix.State != catalog.Public || ix.ID == 0 || len(ix.Columns) != len(want) {
-			continue
-		}
-		all := true
-		for _, col := range ix.Columns {
-			all = all && want[col.Column]
-		}
-		if all {
-			c.Arbiters = append(c.Arbiters, i)
-		}
-	}
-	if c.Arbiters == nil {
-		return sqlerr.New(sqlerr.InvalidColumnReference, "there is no unique or exclusion constraint matching the ON CONFLICT specification")
-	}
-	return nil
 }
 
 // assignments binds SET: expressions for all columns of the new row, over a row
@@ -689,7 +656,7 @@ func (b *binder) bindUpdate(s *ast.Update) (Node, []Column, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	n := &Update{Table: w.table, Indexes: w.indexes, Checks: w.checks}
+	n := &Update{Table: w.table, Indexes: w.indexes, Derived: w.derived, Checks: w.checks}
 	var sc *scope
 	if n.Input, sc, err = b.source(w, s.From, s.Where); err != nil {
 		return nil, nil, err
@@ -714,7 +681,7 @@ func (b *binder) bindDelete(s *ast.Delete) (Node, []Column, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	n := &Delete{Table: w.table, Indexes: w.indexes}
+	n := &Delete{Table: w.table, Indexes: w.indexes, Derived: w.derived}
 	var sc *scope
 	if n.Input, sc, err = b.source(w, s.Using, s.Where); err != nil {
 		return nil, nil, err

@@ -122,7 +122,7 @@ func (e *estimator) distinct(c Column, rows float64) float64 {
 // unique reports whether a column alone is a unique key.
 func (i *tableInfo) unique(id int16) bool {
 	for k := range i.t.Indexes {
-		if ix := &i.t.Indexes[k]; (ix.Unique || ix.Full) && ix.State == catalog.Public && len(ix.Columns) == 1 && ix.Columns[0].Column == id {
+		if ix := &i.t.Indexes[k]; (ix.Unique || ix.Full) && ix.Pred == "" && ix.State == catalog.Public && len(ix.Columns) == 1 && ix.Columns[0].Column == id {
 			return true
 		}
 	}

@@ -298,6 +298,7 @@ type Insert struct {
 	Input     Node
 	Table     *catalog.Table
 	Indexes   []*rowcodec.Index // [0] is the primary index
+	Derived   []*Derived        // beside Indexes; nil if nothing is to be computed for any
 	Checks    []CheckExpr
 	Conflict  *Conflict
 	Returning []expr.Expr // over the row; nil for no rows
@@ -328,6 +329,7 @@ type Update struct {
 	Input   Node
 	Table   *catalog.Table
 	Indexes []*rowcodec.Index
+	Derived []*Derived
 	Checks  []CheckExpr
 	// NewRow computes the new row over the input's row. Changed tells which columns
 	// are assigned; the others' expressions give the old value.
@@ -343,6 +345,7 @@ type Delete struct {
 	Input     Node
 	Table     *catalog.Table
 	Indexes   []*rowcodec.Index
+	Derived   []*Derived
 	Returning []expr.Expr // over the input's row
 }
 
@@ -354,6 +357,7 @@ type Merge struct {
 	Input   Node
 	Table   *catalog.Table
 	Indexes []*rowcodec.Index
+	Derived []*Derived
 	Checks  []CheckExpr
 	Whens   []*MergeWhen
 	// Changed tells which columns one of the clauses assigns.

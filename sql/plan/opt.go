@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/expr"
 	"github.com/quorate-db/quorate/sql/types"
 )
@@ -9,7 +10,7 @@ import (
 // that nobody reads are dropped, then every scan gets an access path and every
 // join a method. Subplans of expressions are treated likewise.
 func (b *binder) optimize(p *Plan) error {
-	o := &optimizer{eval: b.o.Eval, eb: b.eb}
+	o := &optimizer{b: b, eval: b.o.Eval, eb: b.eb}
 	if len(p.Modifying) == 0 {
 		p.Root = inlineCTEs(p.Root)
 	}
@@ -43,11 +44,14 @@ func (o *optimizer) doomed(root Node) error {
 }
 
 type optimizer struct {
+	b    *binder
 	eval *expr.EvalContext
 	eb   *expr.Builder
 	err  error
 	// seen are the WITH queries that have been treated already.
 	seen map[*CTE]bool
+	// bound has what indexes compute, over their tables' columns.
+	bound map[*catalog.Index]*Derived
 }
 
 func (o *optimizer) run(n Node) (Node, error) {

@@ -149,7 +149,11 @@ func (o *optimizer) chooseIndex(s *Scan) {
 		if ix.State != catalog.Public {
 			continue
 		}
-		c, ok := o.tryIndex(s, ix, usable, len(conds))
+		key, ok := o.fitting(s, ix, conds, usable)
+		if !ok {
+			continue
+		}
+		c, ok := o.tryIndex(s, ix, key, len(conds))
 		if ok && c.cost < best.cost {
 			best = c
 		}
@@ -191,13 +195,13 @@ func (o *optimizer) tryIndex(s *Scan, ix *catalog.Index, conds []cond, all int) 
 	c := candidate{index: x, access: &Access{}}
 	keys, scanned := 1.0, guessTable
 	for i, ic := range ix.Columns {
-		place := placeOf(s, ic.Column)
+		place := keyPlace(s, ix, i)
 		if place < 0 {
 			break
 		}
 		if k, ok := findCond(conds, place, "="); ok {
 			set := EqSet{List: k.vals, Array: k.arr, Null: k.null}
-			if k.null && !s.Table.Column(ic.Column).NotNull {
+			if k.null && (ic.Column == 0 || !s.Table.Column(ic.Column).NotNull) {
 				keys *= 2
 			} else {
 				keys *= max(1, float64(len(k.vals)))
@@ -233,14 +237,18 @@ func (o *optimizer) tryIndex(s *Scan, ix *catalog.Index, conds []cond, all int) 
 		}
 		break
 	}
-	covers := x.Covers(s.Wanted)
+	covers := ix.Full || s.Lock == 0 && x.Covers(s.Wanted)
 	if len(c.used) == 0 {
 		// A whole index that covers the columns is smaller than the table.
-		if ix.Full || !covers {
+		// So is one of few rows.
+		if ix.Full || !covers && ix.Pred == "" {
 			return c, false
 		}
 		c.access = nil
-		c.cost = 0.9 * guessTable
+		if ix.Pred != "" {
+			scanned *= guessRange
+		}
+		c.cost = 0.9 * scanned
 	} else {
 		c.access.Conds = c.used
 		c.cost = scanned
@@ -473,8 +481,11 @@ func (o *optimizer) dropSort(n *Sort) Node {
 		if err != nil {
 			continue
 		}
-		covers := x.Covers(s.Wanted)
+		covers := ix.Full || s.Lock == 0 && x.Covers(s.Wanted)
 		if !covers && n.Limit == nil {
+			continue
+		}
+		if _, ok := o.fitting(s, ix, conjuncts(s.Filter, nil), nil); !ok {
 			continue
 		}
 		reverse, ok := ordered(&Scan{Table: s.Table}, ix, want)

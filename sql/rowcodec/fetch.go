@@ -46,7 +46,7 @@ func (x *Index) Covers(columns []int) bool {
 		return true
 	}
 	for _, pos := range columns {
-		if pos >= 0 && !covered(x.cols, pos) && !covered(x.pk, pos) {
+		if pos >= 0 && !covered(x.cols, pos) && !covered(x.pk, pos) && !(x.stored != nil && x.stored[pos]) {
 			return false
 		}
 	}
@@ -92,7 +92,9 @@ func (x *Index) NewFetcher(columns []int) (*Fetcher, error) {
 	f.keySlot, f.keyLast = slots(x.cols)
 	if !x.Desc.Full {
 		f.pkSlot, f.pkLast = slots(x.pk)
-		return f, nil
+		if x.stored == nil {
+			return f, nil
+		}
 	}
 	maxID := int16(0)
 	for i := range x.Table.Columns {
@@ -110,7 +112,7 @@ func (x *Index) NewFetcher(columns []int) (*Fetcher, error) {
 			if c.Type.Conforms() {
 				f.conform = append(f.conform, conformed{i, c.Type})
 			}
-			if c.Missing != nil {
+			if c.Missing != nil && x.Desc.Full {
 				d, err := decodeMissing(c.Missing)
 				if err != nil {
 					return nil, fmt.Errorf("column %q of table %q: %w", c.Name, x.Table.Name, err)
@@ -125,10 +127,19 @@ func (x *Index) NewFetcher(columns []int) (*Fetcher, error) {
 // Decode fills out, one value per wanted column. Text in it refers to value.
 func (f *Fetcher) Decode(key, value []byte, out []types.Datum) error {
 	clear(out)
-	if len(value) == 0 || value[0] != valueVersion {
-		return fmt.Errorf("pair of index %q of table %q: unknown value format %x", f.x.Desc.Name, f.x.Table.Name, value[:min(len(value), 8)])
+	var pk, cols []byte
+	if f.x.Desc.Full {
+		if len(value) == 0 || value[0] != valueVersion {
+			return fmt.Errorf("pair of index %q of table %q: unknown value format %x", f.x.Desc.Name, f.x.Table.Name, value[:min(len(value), 8)])
+		}
+		cols = value[1:]
+	} else {
+		var err error
+		if pk, cols, err = f.x.splitValue(value); err != nil {
+			return err
+		}
 	}
-	if err := f.decodeKey(key, value, out); err != nil {
+	if err := f.decodeKey(key, pk, out); err != nil {
 		return fmt.Errorf("key %x of index %q: %w", key, f.x.Desc.Name, err)
 	}
 	if !f.wantValue {
@@ -137,7 +148,7 @@ func (f *Fetcher) Decode(key, value []byte, out []types.Datum) error {
 	for _, m := range f.missing {
 		out[m.slot] = m.value
 	}
-	if err := f.decodeValue(value[1:], out); err != nil {
+	if err := f.decodeValue(cols, out); err != nil {
 		return fmt.Errorf("row of table %q at key %x: %w", f.x.Table.Name, key, err)
 	}
 	for _, c := range f.conform {
@@ -146,7 +157,8 @@ func (f *Fetcher) Decode(key, value []byte, out []types.Datum) error {
 	return nil
 }
 
-func (f *Fetcher) decodeKey(key, value []byte, out []types.Datum) error {
+// decodeKey reads what stands in the key, and in the primary key pk if that is not in it.
+func (f *Fetcher) decodeKey(key, pk []byte, out []types.Datum) error {
 	if f.keyLast == 0 && f.pkLast == 0 {
 		return nil
 	}
@@ -155,7 +167,7 @@ func (f *Fetcher) decodeKey(key, value []byte, out []types.Datum) error {
 	}
 	rest := key[len(f.x.prefix):]
 	last := f.keyLast
-	inKey := len(value) == 1 // where the primary key is
+	inKey := len(pk) == 0
 	if f.pkLast > 0 && inKey {
 		last = len(f.keySlot)
 	}
@@ -164,7 +176,7 @@ func (f *Fetcher) decodeKey(key, value []byte, out []types.Datum) error {
 		return err
 	}
 	if !inKey {
-		rest = value[1:]
+		rest = pk
 	}
 	_, err = decodeCols(rest, f.x.pk[:f.pkLast], f.pkSlot, out)
 	return err

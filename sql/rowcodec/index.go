@@ -11,8 +11,14 @@ import (
 
 const valueVersion = 1
 
+// includeVersion begins the value of an entry that holds columns beside its key: the
+// length of the primary key, 0 if that is in the key, the primary key, and the columns
+// as in a row value.
+const includeVersion = 2
+
 // Index encodes and decodes the pairs of one index. Rows are slices with one
-// value per element of the table's Columns, dropped ones included.
+// value per element of the table's Columns, dropped ones included; for an index over
+// expressions the values of these stand behind, in the order of its columns.
 type Index struct {
 	Table *catalog.Table
 	Desc  *catalog.Index
@@ -20,7 +26,8 @@ type Index struct {
 	prefix []byte
 	cols   []keyCol // the index's own columns
 	pk     []keyCol // the primary key's, for secondary indexes
-	// stored[i] says that Columns[i] is part of the row value (full indexes).
+	// stored[i] says that Columns[i] is part of the row value (full indexes) or of what
+	// is held beside the key.
 	stored []bool
 }
 
@@ -38,6 +45,12 @@ func NewIndex(t *catalog.Table, ix *catalog.Index) (*Index, error) {
 		return nil, err
 	}
 	if !ix.Full {
+		if len(ix.Include) > 0 {
+			x.stored = make([]bool, len(t.Columns))
+			for _, id := range ix.Include {
+				x.stored[t.ColumnIndex(id)] = true
+			}
+		}
 		x.pk, err = keyCols(t, t.Primary())
 		return x, err
 	}
@@ -53,15 +66,19 @@ func NewIndex(t *catalog.Table, ix *catalog.Index) (*Index, error) {
 
 func keyCols(t *catalog.Table, ix *catalog.Index) ([]keyCol, error) {
 	out := make([]keyCol, len(ix.Columns))
+	derived := len(t.Columns)
 	for i, c := range ix.Columns {
-		pos := t.ColumnIndex(c.Column)
-		if pos < 0 {
+		pos := derived
+		if c.Column == 0 {
+			derived++
+		} else if pos = t.ColumnIndex(c.Column); pos < 0 {
 			return nil, fmt.Errorf("index %q of table %q has unknown column %d", ix.Name, t.Name, c.Column)
 		}
-		if err := CheckKeyType(t.Columns[pos].Type); err != nil {
+		typ := t.KeyType(c)
+		if err := CheckKeyType(typ); err != nil {
 			return nil, err
 		}
-		out[i] = keyCol{pos, formOf(t.Columns[pos].Type), keys.Direction(c.Desc)}
+		out[i] = keyCol{pos, formOf(typ), keys.Direction(c.Desc)}
 	}
 	return out, nil
 }
@@ -125,12 +142,47 @@ func (x *Index) Value(row []types.Datum, uniqueKey bool) ([]byte, error) {
 	if x.Desc.Full {
 		return x.rowValue(row)
 	}
+	if x.stored != nil {
+		return x.includeValue(row, uniqueKey)
+	}
 	if !uniqueKey {
 		return []byte{valueVersion}, nil
 	}
 	return appendCols(append(make([]byte, 0, 16), valueVersion), row, x.pk)
 }
 
+func (x *Index) includeValue(row []types.Datum, uniqueKey bool) (_ []byte, err error) {
+	var pk []byte
+	if uniqueKey {
+		if pk, err = appendCols(nil, row, x.pk); err != nil {
+			return nil, err
+		}
+	}
+	cols, err := x.rowValue(row)
+	if err != nil {
+		return nil, err
+	}
+	dst := append(make([]byte, 0, 4+len(pk)+len(cols)), includeVersion)
+	dst = append(binary.AppendUvarint(dst, uint64(len(pk))), pk...)
+	return append(dst, cols[1:]...), nil
+}
+
+// splitValue takes the value of an entry of a secondary index apart: the primary key,
+// empty if it is in the key, and the columns beside the key.
+func (x *Index) splitValue(value []byte) (pk, cols []byte, err error) {
+	switch {
+	case len(value) > 0 && value[0] == valueVersion && x.stored == nil:
+		return value[1:], nil, nil
+	case len(value) > 1 && value[0] == includeVersion && x.stored != nil:
+		if n, size := binary.Uvarint(value[1:]); size > 0 && n <= uint64(len(value)-1-size) {
+			rest := value[1+size:]
+			return rest[:n], rest[n:], nil
+		}
+	}
+	return nil, nil, fmt.Errorf("entry of index %q: unknown value format %x", x.Desc.Name, value[:min(len(value), 8)])
+}
+
+// rowValue encodes the stored columns of a row.
 func (x *Index) rowValue(row []types.Datum) ([]byte, error) {
 	if len(row) < len(x.stored) {
 		return nil, fmt.Errorf("row of table %q with %d of %d values", x.Table.Name, len(row), len(x.stored))
@@ -200,10 +252,10 @@ func kindFor(d types.Datum) byte {
 // PrimaryKey returns the key in the primary index (of prefix primary) of the row
 // that a pair of this secondary index stands for.
 func (x *Index) PrimaryKey(primary []byte, key, value []byte) (keys.User, error) {
-	if len(value) == 0 || value[0] != valueVersion {
-		return nil, fmt.Errorf("entry of index %q: unknown value format %x", x.Desc.Name, value[:min(len(value), 8)])
+	pk, _, err := x.splitValue(value)
+	if err != nil {
+		return nil, err
 	}
-	pk := value[1:]
 	if len(pk) == 0 {
 		rest, err := x.skipColumns(key)
 		if err != nil {
