@@ -134,9 +134,11 @@ func TestWhoKnowsTellsWhoHasTheLog(t *testing.T) {
 }
 
 // A leader commits what its predecessor proposed, its own removal. A follower is bound
-// to it, whose store lives, and must be let go: whether it has heard of the commit or not.
+// to it, whose store lives, and must be let go: whether it has heard of the commit or not;
+// if it has, though nobody tells it that the leader leads no more.
 func TestLeaderThatRemovesItselfLetsGo(t *testing.T) {
-	for _, heard := range []bool{false, true} {
+	for _, k := range []struct{ heard, told bool }{{false, true}, {true, true}, {true, false}} {
+		heard := k.heard
 		c := newCluster(t, 3)
 		// Another region, or the stores would have nothing more to do with each other.
 		other := region.Initial(region.PlacementID, nil, []byte{2}, &metapb.Peer{Id: 21, NodeId: 1, StoreId: 1},
@@ -163,9 +165,12 @@ func TestLeaderThatRemovesItselfLetsGo(t *testing.T) {
 		c.settle()
 		// The first store is cut off, the second one is elected and commits.
 		led := false
+		untold := func(e *multiraft.Envelope) bool {
+			return !k.told && e.Message != nil && e.FromStore == second && e.Message.GetType() == raftpb.MsgForgetLeader
+		}
 		c.cut = func(e *multiraft.Envelope) bool {
 			led = led || e.Message != nil && e.FromStore == second && e.Message.GetType() == raftpb.MsgApp
-			return e.FromStore == first.id || e.ToStore == first.id ||
+			return e.FromStore == first.id || e.ToStore == first.id || untold(e) ||
 				!heard && e.Message != nil && e.FromStore == second && e.ToStore == third && e.Message.GetCommit() >= index
 		}
 		c.until("the second store has led and leads no more", func() bool {
@@ -173,7 +178,7 @@ func TestLeaderThatRemovesItselfLetsGo(t *testing.T) {
 			return led && (r == nil || !r.Info().IsLeader)
 		})
 		c.cut = func(e *multiraft.Envelope) bool {
-			return !heard && e.Message != nil && e.FromStore == second && e.ToStore == third && e.Message.GetCommit() >= index
+			return untold(e) || !heard && e.Message != nil && e.FromStore == second && e.ToStore == third && e.Message.GetCommit() >= index
 		}
 		c.until("there is a leader that commits", func() bool {
 			n := c.leader(user)

@@ -142,6 +142,32 @@ func TestSnapshotCrashAtEachStep(t *testing.T) {
 	}
 }
 
+// Rule C5: when a raft snapshot is acknowledged the receiver has it for good: what its
+// disk holds at that moment, without what was not synced, opens behind the snapshot.
+func TestSnapshotIsAcknowledgedWhenItIsDurable(t *testing.T) {
+	c, lagging := lag(t)
+	had := lagging.s.replica(user).AppliedIndex()
+	var acked uint64
+	var image *engine.MemFS
+	c.cut = func(e *multiraft.Envelope) bool {
+		m := e.Message
+		if e.FromStore == lagging.id && e.RegionID == user && acked == 0 && m.GetType() == raftpb.MsgAppResp && !m.GetReject() && m.GetIndex() > had+1 {
+			acked, image = m.GetIndex(), engine.CrashClone(lagging.fs, 0, 1)
+		}
+		return false
+	}
+	c.wantCaughtUp(lagging)
+	if acked == 0 || lagging.s.Stats().SnapshotsGot == 0 {
+		t.Fatal("no raft snapshot was acknowledged")
+	}
+	lagging.crash()
+	lagging.fs = image
+	lagging.restart()
+	if got := lagging.s.replica(user).AppliedIndex(); got < acked {
+		t.Errorf("index %d was acknowledged, %d is on the disk", acked, got)
+	}
+}
+
 // A raft snapshot of a child is refused while the parent covers its range here.
 func TestSnapshotOverlapIsRefused(t *testing.T) {
 	c, lagging := lag(t)

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -128,6 +129,52 @@ func TestRequestsDuringSplit(t *testing.T) {
 		t.Fatalf("write and read of the child at the parent: %v %v", *write, *read)
 	}
 	c.leader(50).wantGet(50, "tz", "2")
+}
+
+// Rule B1: from the moment in which a split or the end of a merged region is in the log
+// until the leader has applied it, nothing is read or written there, under a lease or
+// not: others may have applied it, and serve the keys in a region of their own.
+func TestNothingIsServedBeforeABoundaryIsApplied(t *testing.T) {
+	for name, begin := range map[string]func(n *node) **kvpb.Response{
+		"split": func(n *node) **kvpb.Response {
+			return n.begin(n.request(right, func(r *kvpb.Request) { r.Cmd = &kvpb.Request_Admin{Admin: splitCmd(60, 3, "tp")} }))
+		},
+		"merge": func(n *node) **kvpb.Response { return n.beginMerge(user, right) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, n := halves(t)
+			index := n.s.replica(right).AppliedIndex()
+			c.cut = func(e *multiraft.Envelope) bool {
+				return e.RegionID == right && e.ToStore == n.id && e.Message.GetType() == raftpb.MsgAppResp
+			}
+			done := begin(n)
+			c.settle()
+			if _, held := n.s.Lease(right); !held || *done != nil || n.s.replica(right).AppliedIndex() > index {
+				t.Fatalf("it is applied already, or there is no lease (%v): %v", held, *done)
+			}
+			var out []**kvpb.Response
+			for _, key := range []string{"tn", "tz"} {
+				out = append(out, n.begin(n.getReq(right, key, c.timestamp())), n.begin(n.putReq(right, c.timestamp(), key, "9")))
+			}
+			c.settle()
+			for i, r := range out {
+				if *r != nil {
+					t.Errorf("request %d was answered before: %v", i, *r)
+				}
+			}
+			c.cut = nil
+			c.until("all are answered", func() bool {
+				return *done != nil && !slices.ContainsFunc(out, func(r **kvpb.Response) bool { return *r == nil })
+			})
+			for i, r := range out {
+				if e := (*r).GetRegionError(); e.GetEpochNotMatch() == nil && e.GetServerBusy() == nil {
+					t.Errorf("request %d, which came for the region as it was, is answered %v", i, *r)
+				}
+			}
+			l := c.leader(map[string]uint64{"split": 60, "merge": user}[name])
+			l.wantGet(map[string]uint64{"split": 60, "merge": user}[name], "tz", "2")
+		})
+	}
 }
 
 // Rule B4: messages for a region that is not born yet are held and make no shell;

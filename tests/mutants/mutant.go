@@ -53,6 +53,7 @@ func (k killer) String() string { return strings.TrimPrefix(k.pkg, "./") + " " +
 func registry() []mutant {
 	var out []mutant
 	out = append(out, consensus...)
+	out = append(out, rules...)
 	out = append(out, transactions...)
 	return out
 }
