@@ -186,12 +186,15 @@ func (ch *churn) order(ctx context.Context, kind string) error {
 // something only of a machine that has nothing else to do, and of many orders.
 func (ch *churn) gaps(probers []*prober, from, to time.Time, bars bool) {
 	var all []time.Duration
-	for _, p := range probers {
+	for i, p := range probers {
 		p.mu.Lock()
 		last := from
 		for _, a := range p.mu.acks {
 			if a.at.After(from) && a.at.Before(to) {
-				all = append(all, a.at.Sub(last))
+				gap := a.at.Sub(last)
+				if all = append(all, gap); gap >= churnGapP999 {
+					ch.t.Logf("a gap of %v through node %d until %s", gap.Round(time.Millisecond), i+1, a.at.UTC().Format("15:04:05.000"))
+				}
 				last = a.at
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -89,6 +90,13 @@ func newClusterWith(t *testing.T, opts cluster.Options) *cluster.Cluster {
 			for _, n := range c.Nodes() {
 				s := n.Stderr()
 				t.Logf("end of the log of %s (node %d):\n%s", n.Name, n.ID, s[max(0, len(s)-3000):])
+			}
+		}
+		if os.Getenv("CHAOS_KEEP") != "" {
+			for _, n := range c.Nodes() {
+				if err := os.WriteFile(filepath.Join(dir, n.Name+".log"), []byte(n.Stderr()), 0o644); err != nil {
+					t.Error(err)
+				}
 			}
 		}
 	})
