@@ -27,6 +27,22 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, c Client) (Proof, error)
 }
 
+// Admits reports whether an authenticator would admit a client that shows a password in
+// the clear, for what is not a connection of the PostgreSQL protocol. It takes as long
+// for a role that does not exist; an error says that nobody can tell now.
+func Admits(ctx context.Context, a Authenticator, c Client, password string) (bool, error) {
+	proof, err := a.Authenticate(ctx, c)
+	switch {
+	case sqlerr.CodeOf(err) == sqlerr.InvalidAuthorizationSpecification:
+		return false, nil
+	case err != nil:
+		return false, err
+	case proof.Password == nil:
+		return true, nil
+	}
+	return proof.Password.matches(password), nil
+}
+
 // Proof is what a client has to show. The zero value asks for nothing.
 type Proof struct {
 	// Password asks for the password of the role by SCRAM-SHA-256.

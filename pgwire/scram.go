@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -39,6 +40,10 @@ type Verifier struct {
 // NewVerifier derives the verifier of a password. salt has to be random, of
 // SaltBytes.
 func NewVerifier(password string, salt []byte) (*Verifier, error) {
+	return derive(password, salt, scramIterations)
+}
+
+func derive(password string, salt []byte, iterations int) (*Verifier, error) {
 	c, err := scram.SHA256.NewClient("", password, "")
 	if err != nil {
 		// As PostgreSQL does: a password that SASLprep forbids is taken as it is.
@@ -47,11 +52,17 @@ func NewVerifier(password string, salt []byte) (*Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("derive the keys of a password: %w", err)
 	}
-	cred, err := c.GetStoredCredentialsWithError(scram.KeyFactors{Salt: string(salt), Iters: scramIterations})
+	cred, err := c.GetStoredCredentialsWithError(scram.KeyFactors{Salt: string(salt), Iters: iterations})
 	if err != nil {
 		return nil, fmt.Errorf("derive the keys of a password: %w", err)
 	}
-	return &Verifier{iterations: scramIterations, salt: bytes.Clone(salt), storedKey: cred.StoredKey, serverKey: cred.ServerKey}, nil
+	return &Verifier{iterations: iterations, salt: bytes.Clone(salt), storedKey: cred.StoredKey, serverKey: cred.ServerKey}, nil
+}
+
+// matches reports whether a verifier was made of a password.
+func (v *Verifier) matches(password string) bool {
+	other, err := derive(password, v.salt, v.iterations)
+	return err == nil && subtle.ConstantTimeCompare(v.storedKey, other.storedKey) == 1
 }
 
 // mockVerifier is the verifier of a role that has none: no password matches it, and

@@ -58,6 +58,10 @@ func (v *statusView) problem(harm uint32, what, why, try string) {
 // Status names everything that is wrong as far as this node sees, the worst first, and
 // the command that mends it or shows more.
 func (a *admin) Status(ctx context.Context, req *adminpb.StatusRequest) (*adminpb.StatusResponse, error) {
+	return a.status(ctx, req.GetDetail()).st, nil
+}
+
+func (a *admin) status(ctx context.Context, detail bool) *statusView {
 	n := a.n
 	v := &statusView{n: n, nodes: n.nodes(), regions: n.regionsNow(), live: map[uint64]bool{}, heard: n.store.Heard(), st: &adminpb.StatusResponse{
 		ClusterId: n.ident.ClusterID, NodeId: n.ident.NodeID, Version: Version, StartedUnixMs: n.began.UnixMilli(),
@@ -74,14 +78,14 @@ func (a *admin) Status(ctx context.Context, req *adminpb.StatusRequest) (*adminp
 	v.blind = !known
 	v.addNodes()
 	replicas, leaders := v.addRegions()
-	if req.GetDetail() {
+	if detail {
 		v.addDetail(ctx)
 	}
 	quiet := n.cfg.Env.Clock.Now().UnixMilli()-v.st.LastOperatorUnixMs >= 5000
 	v.st.Balanced = known && quiet && v.st.OperatorsRunning == 0 && v.st.RegionsUnderReplicated == 0 && v.st.RegionsWithoutLeader == 0 &&
 		v.st.RegionsWithLearner == 0 && even(v.nodes, replicas) && even(v.nodes, leaders)
 	slices.SortStableFunc(v.st.Problems, func(a, b *adminpb.Problem) int { return cmp.Compare(a.Harm, b.Harm) })
-	return v.st, nil
+	return v
 }
 
 func (v *statusView) addNodes() {

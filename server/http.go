@@ -36,6 +36,8 @@ func (n *Node) httpHandler() http.Handler {
 		_ = enc.Encode(map[string]any{"store": n.store.Stats(), "txn": n.txn.Stats()}) // the client is gone
 	})
 	mux.Handle("GET /metrics", n.metricsHandler())
+	mux.Handle("/console/", n.console)
+	mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusFound))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)

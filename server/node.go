@@ -36,6 +36,7 @@ import (
 	"github.com/quorate-db/quorate/region/router"
 	"github.com/quorate-db/quorate/region/store"
 	"github.com/quorate-db/quorate/server/certs"
+	"github.com/quorate-db/quorate/server/console"
 	"github.com/quorate-db/quorate/sql"
 	"github.com/quorate-db/quorate/storage/engine"
 	"github.com/quorate-db/quorate/txn"
@@ -83,6 +84,7 @@ type Node struct {
 	sql       *sql.Engine
 	pg        *pgwire.Server
 	http      *http.Server
+	console   *console.Console
 
 	reports *reporter
 	rates   *rates
@@ -315,6 +317,13 @@ func (n *Node) build() error {
 	n.sessions.register(n.grpc)
 	n.placement.Register(n.grpc)
 	adminpb.RegisterAdminServer(n.grpc, &admin{n: n})
+	var doors console.Doors
+	if n.certs != nil || n.cfg.RulesFile != "" {
+		doors = consoleDoors{n}
+	}
+	if n.console, err = console.New(console.Options{Source: consoleSource{n}, Clock: n.cfg.Env.Clock, Logger: n.log, Doors: doors}); err != nil {
+		return err
+	}
 	n.http = &http.Server{Handler: n.httpHandler(), ReadHeaderTimeout: 5 * time.Second}
 	close(n.built)
 	return nil
@@ -602,6 +611,9 @@ func (n *Node) StopNow(context.Context) error {
 func (n *Node) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	if n.console != nil {
+		n.console.Close()
+	}
 	if n.pg != nil {
 		n.pg.Close()
 	}

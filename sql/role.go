@@ -92,6 +92,17 @@ func (e *Engine) Login(ctx context.Context, role string) (pgwire.Login, error) {
 	return l, nil
 }
 
+// MayMonitor reports whether a role may log in and see what others do: a superuser or a
+// member of pg_read_all_stats.
+func (e *Engine) MayMonitor(ctx context.Context, role string) (bool, error) {
+	snap, err := e.present(ctx)
+	if err != nil {
+		return false, notYet(err)
+	}
+	r := snap.RoleByName(role)
+	return r != nil && r.Login && snap.HasRights(r.ID, catalog.RoleReadAllStats), nil
+}
+
 // notYet is the error for a client that comes while the catalogue cannot be read.
 func notYet(err error) error {
 	return sqlerr.New(sqlerr.CannotConnectNow, "the database system cannot read its catalog now").WithDetail("%v.", err).WithCause(err)

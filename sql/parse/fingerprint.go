@@ -106,11 +106,17 @@ func (n *normalizer) is(back int, text string) bool {
 
 // foldSign makes one constant of a sign and a number where nothing but a constant can stand: -1 is one.
 func (n *normalizer) foldSign() {
-	if n.at(0).constant && n.is(1, "-") && (n.is(2, "(") || n.is(2, ",")) {
+	if n.at(0).constant && n.is(1, "-") && n.operand(2) {
 		c := *n.at(0)
 		c.space = n.at(1).space
 		n.out = append(n.out[:len(n.out)-2], c)
 	}
+}
+
+// operand reports whether a value begins behind a piece: a bracket, a comma, an operator.
+func (n *normalizer) operand(back int) bool {
+	p := n.at(back)
+	return !p.constant && len(p.text) > 0 && strings.IndexByte("(,=<>+-*/%", p.text[len(p.text)-1]) >= 0
 }
 
 // foldRow makes one constant of a row of constants in brackets that follows another one: VALUES (1, 2), (3, 4).

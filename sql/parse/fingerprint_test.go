@@ -17,6 +17,7 @@ func TestNormalize(t *testing.T) {
 		{"select a from t where b NOT IN (1, 2)", "select a from t where b NOT IN ($1, ...)"},
 		{"select f(1, x, 2)", "select f($1, x, $2)"},
 		{"select 1, 2", "select $1, $2"},
+		{"update t set a = a + -5, b = -1", "update t set a = a + $1, b = $2"},
 		{"select a - 1", "select a - $1"},
 		{"create role r password 'secret'", "create role r password $1"},
 		{`select "A", b'101', E'\n', $$x$$`, `select "A", $1, $2, $3`},
