@@ -93,6 +93,8 @@ func (s *Session) utility(ctx context.Context, p *portal, w pgwire.ResultWriter)
 		return s.vacuum(ctx, st, text)
 	case *ast.LockTable:
 		return s.lockTable(ctx, st, text)
+	case *ast.AdminCheck:
+		return s.adminCheck(ctx, st, text)
 	case *ast.Checkpoint:
 		return nil
 	case *ast.Copy:

@@ -366,6 +366,12 @@ type Do struct {
 	Language, Code string
 }
 
+// AdminCheck is ADMIN CHECK TABLE: the indexes of tables are compared with their rows.
+type AdminCheck struct {
+	At
+	Tables []Name
+}
+
 // Checkpoint is CHECKPOINT.
 type Checkpoint struct{ At }
 
@@ -515,6 +521,9 @@ func (*Do) Tag() string { return "DO" }
 
 // Tag is "CHECKPOINT".
 func (*Checkpoint) Tag() string { return "CHECKPOINT" }
+
+// Tag is "ADMIN CHECK TABLE".
+func (*AdminCheck) Tag() string { return "ADMIN CHECK TABLE" }
 
 // Tag is What.
 func (s *Unsupported) Tag() string { return s.What }

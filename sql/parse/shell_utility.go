@@ -66,6 +66,14 @@ func (p *parser) utilityStatement(t *token) ast.Statement {
 	case kwCheckpoint:
 		p.next()
 		return &ast.Checkpoint{At: at}
+	case kwAdmin:
+		p.next()
+		p.expectKws(kwCheck, kwTable)
+		s := &ast.AdminCheck{At: at, Tables: []ast.Name{p.name()}}
+		for p.accept(',') {
+			s.Tables = append(s.Tables, p.name())
+		}
+		return s
 	case kwReindex:
 		return p.rest("REINDEX")
 	case kwCluster:
