@@ -114,7 +114,7 @@ func copyColumns(t *catalog.Table, list []ast.Ident) ([]int, error) {
 	var out []int
 	if len(list) == 0 {
 		for i := range t.Columns {
-			if c := &t.Columns[i]; !c.Hidden && !c.Dropped {
+			if c := &t.Columns[i]; !c.Hidden && !c.Dropped && c.Generated == "" {
 				out = append(out, i)
 			}
 		}
@@ -124,6 +124,10 @@ func copyColumns(t *catalog.Table, list []ast.Ident) ([]int, error) {
 		c := t.ColumnByName(id.Name)
 		if c == nil {
 			return nil, sqlerr.New(sqlerr.UndefinedColumn, "column %q of relation %q does not exist", id.Name, t.Name)
+		}
+		if c.Generated != "" {
+			return nil, sqlerr.New(sqlerr.InvalidColumnReference, "column %q is a generated column", c.Name).
+				WithDetail("Generated columns cannot be used in COPY.")
 		}
 		at := t.ColumnIndex(c.ID)
 		for _, o := range out {

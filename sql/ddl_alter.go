@@ -121,6 +121,8 @@ func (d *ddl) alter(ctx context.Context, t *catalog.Table, a ast.AlterAction, ac
 		return d.columnNull(ctx, t, a)
 	case *ast.AlterColumnType:
 		return d.columnType(ctx, t, a)
+	case *ast.DropExpression:
+		return d.dropExpression(ctx, t, a)
 	case *ast.DropColumn:
 		return d.dropColumn(ctx, t, a, actions)
 	case *ast.DropConstraint:
@@ -186,25 +188,31 @@ func (d *ddl) addColumn(ctx context.Context, t *catalog.Table, a *ast.AddColumn,
 	if err != nil {
 		return err
 	}
+	if err := b.generate(); err != nil {
+		return err
+	}
 	col := &c.Columns[len(c.Columns)-1]
 	if len(rest) > 0 && actions > 1 && !d.isNew(t) {
 		return d.at(sqlerr.Unsupported("ADD COLUMN with a constraint beside other actions"), a)
 	}
-	if col.Default != "" || col.NotNull || col.Type.IsDomain() {
+	if col.Generated == "" && (col.Default != "" || col.NotNull || col.Type.IsDomain()) {
 		if err := d.fillColumn(ctx, t, col, a); err != nil {
 			return err
 		}
 	}
 	id, num := t.ID, col.ID
 	online := !d.isNew(t) && !d.s.tx.block
-	if !online {
+	switch {
+	case col.Generated != "":
+		err = d.addGenerated(ctx, t, c, num)
+	case !online:
 		err = d.change(ctx, func(ch *catalog.Change) error {
 			if !d.isNew(t) {
 				c.Since = ch.NextVersion()
 			}
 			return ch.PutTable(ctx, c)
 		})
-	} else {
+	default:
 		err = d.addColumnOnline(ctx, t, c, num)
 	}
 	for _, k := range rest {

@@ -35,6 +35,13 @@ func (d *ddl) columnDefault(ctx context.Context, t *catalog.Table, a *ast.AlterC
 	if err != nil {
 		return err
 	}
+	if c.Generated != "" {
+		e := sqlerr.New(sqlerr.SyntaxError, "column %q of relation %q is a generated column", c.Name, t.Name)
+		if a.Expr == nil {
+			e = e.WithHint("Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead.")
+		}
+		return e
+	}
 	if c.Identity != 0 {
 		e := errIdentityColumn(t, c)
 		if a.Expr == nil {
@@ -98,8 +105,13 @@ func (d *ddl) columnType(ctx context.Context, t *catalog.Table, a *ast.AlterColu
 		return d.at(sqlerr.Unsupported("ALTER COLUMN TYPE with USING"), a)
 	case a.Collation != nil && a.Collation.Name != "default" && a.Collation.Name != "C":
 		return d.at(sqlerr.Unsupported("collation %q", a.Collation.Name), a)
+	case len(t.GeneratedFrom(c.ID)) > 0:
+		return sqlerr.New(sqlerr.FeatureNotSupported, "cannot alter type of a column used by a generated column").
+			WithDetail("Column %q is used by generated column %q.", c.Name, t.GeneratedFrom(c.ID)[0].Name)
 	case c.Type.OID == typ.OID && c.Type.Typmod == typ.Typmod:
 		return nil
+	case c.Generated != "":
+		return d.at(sqlerr.Unsupported("changing the type of a generated column"), a)
 	case !widens(c.Type, typ):
 		return d.at(sqlerr.Unsupported("changing a column from %s to %s, which changes its rows,", c.Type, typ), a)
 	}
@@ -161,6 +173,9 @@ func (d *ddl) dropColumn(ctx context.Context, t *catalog.Table, a *ast.DropColum
 	}
 	if !d.isNew(t) && actions > 1 {
 		return d.at(sqlerr.Unsupported("several actions in one ALTER TABLE that drops a column of an existing table"), a)
+	}
+	if list := t.GeneratedFrom(c.ID); len(list) > 0 {
+		return d.dropGeneratedOf(ctx, t, c, list, a, actions)
 	}
 	views, err := d.viewsOn(t, c)
 	if err != nil {
@@ -227,6 +242,7 @@ func takeColumn(ctx context.Context, ch *catalog.Change, t *catalog.Table, colum
 	loosenColumn(n, column)
 	c := n.Column(column)
 	c.Default, c.Identity, c.Dropped = "", 0, true
+	c.Generated, c.GeneratedReads = "", nil
 	for _, q := range sequencesOf(ch.Current(), t.ID) {
 		if q.Sequence.OwnerColumn == column {
 			if err := ch.DropTable(ctx, q); err != nil {

@@ -133,6 +133,11 @@ func (d *ddl) rewriteTexts(t *catalog.Table, f func(parts []string)) error {
 			return sqlerr.Wrap(err, "read check constraint %q of table %q", t.Checks[i].Name, t.Name)
 		}
 	}
+	for i := range t.Columns {
+		if err := rewriteText(&t.Columns[i].Generated, f); err != nil {
+			return sqlerr.Wrap(err, "read the expression of column %q of table %q", t.Columns[i].Name, t.Name)
+		}
+	}
 	for i := range t.Indexes {
 		ix := &t.Indexes[i]
 		err := rewriteText(&ix.Pred, f)

@@ -67,6 +67,8 @@ type tableBuilder struct {
 	// constraints.
 	taken       map[string]bool
 	constraints map[string]bool
+	// generations are the generated columns, whose expressions are still to be read.
+	generations []generation
 }
 
 func (b *tableBuilder) build(ctx context.Context, sc *catalog.Schema, st *ast.CreateTable) (*catalog.Table, error) {
@@ -96,6 +98,9 @@ func (b *tableBuilder) build(ctx context.Context, sc *catalog.Schema, st *ast.Cr
 			return nil, err
 		}
 		tableCons = append(tableCons, cons...)
+	}
+	if err := b.generate(); err != nil {
+		return nil, err
 	}
 	tableCons = append(tableCons, st.Constraints...)
 	// The primary key is made first: it is index number one.
@@ -140,8 +145,6 @@ func unsupportedConstraint(c *ast.Constraint) error {
 		return sqlerr.Unsupported("an EXCLUDE constraint")
 	case ast.ConstraintIdentity:
 		return sqlerr.Unsupported("an identity column")
-	case ast.ConstraintGenerated:
-		return sqlerr.Unsupported("a generated column")
 	}
 	return sqlerr.Unsupported("this constraint")
 }
@@ -219,6 +222,10 @@ func (b *tableBuilder) column(ctx context.Context, c *ast.ColumnDef) ([]*ast.Con
 				return nil, d.at(sqlerr.New(sqlerr.SyntaxError, "both default and identity specified for column %q of table %q", c.Name, b.t.Name), con)
 			}
 			identity = con
+		case ast.ConstraintGenerated:
+			if err := b.generation(c, con); err != nil {
+				return nil, err
+			}
 		case ast.ConstraintPrimaryKey, ast.ConstraintUnique:
 			k := *con
 			k.Columns = []ast.Ident{{At: con.At, Name: c.Name}}
@@ -230,6 +237,17 @@ func (b *tableBuilder) column(ctx context.Context, c *ast.ColumnDef) ([]*ast.Con
 		}
 	}
 	b.t.Columns = append(b.t.Columns, col)
+	if k := len(b.generations); k > 0 && b.generations[k-1].column == c {
+		g := &b.generations[k-1]
+		switch g.id = col.ID; {
+		case serial != "":
+			return nil, sqlerr.New(sqlerr.SyntaxError, "both default and generation expression specified for column %q of table %q", c.Name, b.t.Name)
+		case col.Default != "":
+			return nil, d.at(sqlerr.New(sqlerr.SyntaxError, "both default and generation expression specified for column %q of table %q", c.Name, b.t.Name), g.con)
+		case identity != nil:
+			return nil, d.at(sqlerr.New(sqlerr.SyntaxError, "both identity and generation expression specified for column %q of table %q", c.Name, b.t.Name), g.con)
+		}
+	}
 	if serial != "" {
 		if null {
 			return nil, d.at(conflictingNull(b.t, c), c)

@@ -35,6 +35,10 @@
 // one for each state of the index (catalog.IndexState), each published, and one
 // for each piece of the back-fill. It cannot run in a transaction block.
 //
+// A generated column of a table with rows comes the same way (ddl_generated.go): hidden
+// first, while writers compute it already, then for the rows that are there, and only
+// then shown. ADMIN CHECK TABLE (admincheck.go) compares indexes with rows.
+//
 // # Temporary relations, cursors, notifications
 //
 // Temporary relations are of one session, in its memory (temp.go): a transaction works

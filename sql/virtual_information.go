@@ -48,7 +48,9 @@ func infoColumns(s *Session, yield func(fields) error) error {
 				"udt_catalog": dText(s.database()), "udt_schema": dText("pg_catalog"), "dtd_identifier": dText(itoa(int(c.ID))),
 				"is_self_referencing": dYes(false), "is_identity": dYes(false), "identity_cycle": dYes(false), "is_generated": dText("NEVER"),
 				"is_updatable": dYes(!t.Virtual)}
-			if c.Default != "" {
+			if c.Generated != "" {
+				row["is_generated"], row["generation_expression"] = dText("ALWAYS"), dText(s.generatedText(t, c))
+			} else if c.Default != "" {
 				row["column_default"] = dText(s.defaultText(c))
 			}
 			if q := s.tx.snap.Table(c.Sequence); c.Identity != 0 && q != nil {

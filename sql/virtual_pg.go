@@ -231,12 +231,18 @@ func pgAttrdef(_ context.Context, s *Session, eq map[int]types.Datum, yield yiel
 	for _, t := range tablesFor(s.tx.snap, rel, byRel) {
 		for i := range t.Columns {
 			c := &t.Columns[i]
-			if c.Default == "" || c.Dropped {
+			if c.Default == "" && c.Generated == "" || c.Dropped || c.Hidden {
 				continue
+			}
+			text := ""
+			if c.Generated != "" {
+				text = s.generatedText(t, c)
+			} else {
+				text = s.defaultText(c)
 			}
 			// Defaults have no OID of their own: table and column make one that is stable.
 			oid := types.OID(uint32(t.ID)<<11 ^ uint32(c.ID) | 1<<31)
-			if err := yield([]types.Datum{dOID(oid), dOID(t.ID), dInt(int64(c.ID)), dText(s.defaultText(c))}); err != nil {
+			if err := yield([]types.Datum{dOID(oid), dOID(t.ID), dInt(int64(c.ID)), dText(text)}); err != nil {
 				return err
 			}
 		}

@@ -267,6 +267,9 @@ func columnRow(s *Session, rel types.OID, c *catalog.Column, t types.Type) []typ
 	row := attributeRow(rel, c.Name, t, c.ID)
 	row[13], row[14] = dBool(c.NotNull), dBool(c.Default != "")
 	row[16], row[22] = dChar(c.Identity), dACL(s, c.ACL)
+	if c.Generated != "" {
+		row[14], row[17] = dBool(true), dChar('s')
+	}
 	if c.Dropped {
 		row[1] = dText("........pg.dropped." + itoa(int(c.ID)) + "........")
 		row[2], row[18] = dOID(0), dBool(true)

@@ -314,6 +314,13 @@ type AlterColumnIdentity struct {
 	Sequence []SequenceOption
 }
 
+// DropExpression is ALTER COLUMN … DROP EXPRESSION.
+type DropExpression struct {
+	At
+	Column   string
+	IfExists bool
+}
+
 // RenameTo is RENAME TO.
 type RenameTo struct {
 	At
@@ -384,6 +391,7 @@ func (*AlterColumnType) isAlterAction()      {}
 func (*AlterColumnDefault) isAlterAction()   {}
 func (*AlterColumnNull) isAlterAction()      {}
 func (*AlterColumnIdentity) isAlterAction()  {}
+func (*DropExpression) isAlterAction()       {}
 func (*RenameTo) isAlterAction()             {}
 func (*RenameColumn) isAlterAction()         {}
 func (*RenameConstraint) isAlterAction()     {}

@@ -72,6 +72,10 @@ type Column struct {
 	NullRefused bool `json:"null_refused,omitempty"`
 	// Default is the text of the default expression, "" for none.
 	Default string `json:"default,omitempty"`
+	// Generated is the text of the expression that a generated column is computed by, ""
+	// for others; GeneratedReads are the columns that it reads.
+	Generated      string  `json:"generated,omitempty"`
+	GeneratedReads []int16 `json:"generated_reads,omitempty"`
 	// Hidden columns appear neither in * nor in the virtual tables. The row id of
 	// a table without a primary key is one.
 	Hidden bool `json:"hidden,omitempty"`
@@ -297,6 +301,17 @@ func (t *Table) ColumnByName(name string) *Column {
 		}
 	}
 	return nil
+}
+
+// GeneratedFrom returns the generated columns that are computed of a column.
+func (t *Table) GeneratedFrom(id int16) []*Column {
+	var out []*Column
+	for i := range t.Columns {
+		if c := &t.Columns[i]; c.Generated != "" && !c.Dropped && slices.Contains(c.GeneratedReads, id) {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // Visible returns the live columns that * stands for.

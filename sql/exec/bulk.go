@@ -23,7 +23,7 @@ func (rt *Runtime) Bulk(ctx context.Context, n *plan.Bulk) (*Bulk, error) {
 	b := &Bulk{rt: rt, n: n, ev: rt.eval(ctx, nil)}
 	t := n.Insert.Table
 	b.w = newTableWriter(rt, t, n.Insert.Indexes, n.Insert.Derived, b.ev)
-	b.c = rowChecker{t, n.Insert.Checks, b.ev}
+	b.c = rowChecker{t, n.Insert.Checks, n.Insert.Generated, b.ev}
 	b.row = make([]types.Datum, len(t.Columns))
 	return b, nil
 }

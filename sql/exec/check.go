@@ -13,13 +13,22 @@ import (
 
 // rowChecker enforces what a table's descriptor demands of each row.
 type rowChecker struct {
-	table  *catalog.Table
-	checks []plan.CheckExpr
-	ev     *expr.EvalContext
+	table     *catalog.Table
+	checks    []plan.CheckExpr
+	generated []plan.GeneratedExpr
+	ev        *expr.EvalContext
 }
 
-// check enforces NOT NULL and CHECK on a complete row.
+// check computes the generated columns of a row that is complete otherwise, and
+// enforces NOT NULL and CHECK.
 func (c *rowChecker) check(row []types.Datum) error {
+	for _, g := range c.generated {
+		d, err := g.Expr.Eval(c.ev, row)
+		if err != nil {
+			return err
+		}
+		row[g.Place] = d
+	}
 	for i := range c.table.Columns {
 		col := &c.table.Columns[i]
 		if (col.NotNull || col.NullRefused) && !col.Dropped && row[i].IsNull() {

@@ -26,7 +26,7 @@ func (o *mergeOp) next(ctx context.Context, b *Batch) error { return o.run(ctx, 
 func (o *mergeOp) merge(ctx context.Context) error {
 	t := o.n.Table
 	w := newTableWriter(o.rt, t, o.n.Indexes, o.n.Derived, o.ev)
-	o.c = rowChecker{t, o.n.Checks, o.ev}
+	o.c = rowChecker{t, o.n.Checks, o.n.Generated, o.ev}
 	o.touched = map[string]struct{}{}
 	store, err := o.input(ctx, len(o.n.Input.Columns()))
 	if err != nil {

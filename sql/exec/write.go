@@ -204,7 +204,7 @@ func (o *insertOp) next(ctx context.Context, b *Batch) error {
 func (o *insertOp) insert(ctx context.Context) error {
 	t := o.n.Table
 	o.w = newTableWriter(o.rt, t, o.n.Indexes, o.n.Derived, o.ev)
-	o.c = rowChecker{t, o.n.Checks, o.ev}
+	o.c = rowChecker{t, o.n.Checks, o.n.Generated, o.ev}
 	var r rowSource
 	if _, ok := o.n.Input.(*plan.Values); ok {
 		r = &rowReader{op: o.in}
@@ -604,7 +604,7 @@ func (o *updateOp) update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	check := rowChecker{t, o.n.Checks, o.ev}
+	check := rowChecker{t, o.n.Checks, o.n.Generated, o.ev}
 	rows := make([]rowChange, 0, store.len())
 	var full []types.Datum
 	seen := newOnce(o.rt, o.n.Indexes[0], width > n)

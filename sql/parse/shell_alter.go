@@ -268,8 +268,8 @@ func (p *parser) alterColumn(at ast.At) ast.AlterAction {
 			return p.unsupportedAction(at)
 		}
 	case p.acceptKw(kwDrop):
-		if p.isKw(kwExpression) {
-			return p.unsupportedAction(at)
+		if p.acceptKw(kwExpression) {
+			return &ast.DropExpression{At: at, Column: name, IfExists: p.ifExists()}
 		}
 	}
 	p.syntaxError()

@@ -255,6 +255,7 @@ func (p *parser) indexOptions(c *ast.Constraint) {
 }
 
 func (p *parser) generated(c *ast.Constraint) {
+	when := p.at().Pos
 	always := p.acceptKw(kwAlways)
 	if !always {
 		p.expectKws(kwBy, kwDefault)
@@ -269,7 +270,7 @@ func (p *parser) generated(c *ast.Constraint) {
 		return
 	}
 	if !always {
-		p.fail(sqlerr.SyntaxError, c.Pos, "for a generated column, GENERATED ALWAYS must be specified")
+		p.fail(sqlerr.SyntaxError, when, "for a generated column, GENERATED ALWAYS must be specified")
 	}
 	c.Kind = ast.ConstraintGenerated
 	p.checkExpr(c)

@@ -50,6 +50,8 @@ func errAlways(c *catalog.Column) error {
 // takes its place, or it is refused.
 func overriding(c *catalog.Column, o ast.Overriding) (useDefault bool, err error) {
 	switch {
+	case c.Generated != "":
+		return false, errGenerated(c, "cannot insert a non-DEFAULT value into column %q")
 	case c.Identity == 0:
 		return false, nil
 	case o == ast.OverridingUser:

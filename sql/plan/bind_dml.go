@@ -18,8 +18,10 @@ type target struct {
 	indexes []*rowcodec.Index
 	derived []*Derived
 	checks  []CheckExpr
-	scope   *scope // all columns in their places, the hidden ones marked
-	need    *Need
+	// generated are the columns that are computed of the others.
+	generated []GeneratedExpr
+	scope     *scope // all columns in their places, the hidden ones marked
+	need      *Need
 }
 
 // target binds the table that a statement writes to, which takes a privilege.
@@ -42,6 +44,9 @@ func (b *binder) target(ref *ast.TableRef, p catalog.Privileges) (*target, error
 		w.alias = t.Name
 	}
 	if w.indexes, err = Indexes(t); err != nil {
+		return nil, err
+	}
+	if w.generated, err = b.generatedColumns(t); err != nil {
 		return nil, err
 	}
 	if w.derived, err = b.derived(t); err != nil {
@@ -141,7 +146,7 @@ func (b *binder) defaultOf(c *catalog.Column) (expr.Expr, error) {
 		text = t.Def().Default
 	}
 	switch {
-	case c.Dropped || text == "" && !c.Type.IsDomain():
+	case c.Generated != "", c.Dropped || text == "" && !c.Type.IsDomain():
 		return &expr.Const{Typ: c.Type}, nil
 	case text == "":
 		return b.eb.Assign(expr.NewNull(), c.Name, c.Type) // the domain may not allow NULL
@@ -271,7 +276,7 @@ func (b *binder) bindInsert(s *ast.Insert) (Node, []Column, error) {
 	for _, i := range places {
 		mark(&w.need.Inserted, w.table.Columns[i].ID)
 	}
-	n := &Insert{Table: w.table, Indexes: w.indexes, Derived: w.derived, Checks: w.checks}
+	n := &Insert{Table: w.table, Indexes: w.indexes, Derived: w.derived, Checks: w.checks, Generated: w.generated}
 	switch {
 	case s.DefaultValues:
 		row, err := b.fullRow(w, nil, nil)
@@ -544,6 +549,9 @@ func (b *binder) assignments(w *target, list []ast.Assignment, s *scope) (row []
 				}
 				continue
 			}
+			if c.Generated != "" {
+				return nil, nil, errGenerated(c, "column %q can only be updated to DEFAULT")
+			}
 			if c.Identity == 'a' {
 				return nil, nil, sqlerr.New(sqlerr.GeneratedAlways, "column %q can only be updated to DEFAULT", c.Name).
 					WithDetail("Column %q is an identity column defined as GENERATED ALWAYS.", c.Name)
@@ -578,6 +586,7 @@ func (b *binder) assignments(w *target, list []ast.Assignment, s *scope) (row []
 			}
 		}
 	}
+	markGenerated(w.table, changed)
 	return row, changed, nil
 }
 
@@ -656,7 +665,7 @@ func (b *binder) bindUpdate(s *ast.Update) (Node, []Column, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	n := &Update{Table: w.table, Indexes: w.indexes, Derived: w.derived, Checks: w.checks}
+	n := &Update{Table: w.table, Indexes: w.indexes, Derived: w.derived, Checks: w.checks, Generated: w.generated}
 	var sc *scope
 	if n.Input, sc, err = b.source(w, s.From, s.Where); err != nil {
 		return nil, nil, err

@@ -51,7 +51,7 @@ func (b *binder) bindMerge(s *ast.Merge) (Node, error) {
 	if join.Cond, err = b.condition(s.On, "JOIN/ON", both); err != nil {
 		return nil, err
 	}
-	n := &Merge{Table: w.table, Indexes: w.indexes, Derived: w.derived, Checks: w.checks, Changed: make([]bool, len(w.table.Columns))}
+	n := &Merge{Table: w.table, Indexes: w.indexes, Derived: w.derived, Checks: w.checks, Generated: w.generated, Changed: make([]bool, len(w.table.Columns))}
 	n.Input = targetFirst(join, width)
 	return n, b.mergeWhens(n, w, from, s.Whens)
 }

@@ -14,6 +14,9 @@ func BulkInsert(o Options, t *catalog.Table, places []int) (*Bulk, error) {
 	if n.Insert.Indexes, err = Indexes(t); err != nil {
 		return nil, err
 	}
+	if n.Insert.Generated, err = b.generatedColumns(t); err != nil {
+		return nil, err
+	}
 	if n.Insert.Derived, err = b.derived(t); err != nil {
 		return nil, err
 	}

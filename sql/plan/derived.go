@@ -150,13 +150,19 @@ func (b *binder) storeExpr(e ast.Expr, t *catalog.Table, use ExprUse, col *catal
 	switch use {
 	case IndexPredicate:
 		condition = "WHERE"
-	case GenerationExpr:
-		if x, err = b.generated(x, col, e); err != nil {
-			return out, err
-		}
 	}
 	if x, err = b.settleExpr(x, condition); err != nil {
 		return out, b.errAt(err, e)
+	}
+	printed := x
+	if use == GenerationExpr {
+		// The text is without the conversion to the column's type.
+		if x, err = b.generated(x, col, nil); err != nil {
+			return out, err
+		}
+		if x, err = expr.Fold(x, b.o.Eval); err != nil {
+			return out, err
+		}
 	}
 	if expr.VolatilityOf(x) != expr.Immutable {
 		return out, use.errMutable()
@@ -178,7 +184,7 @@ func (b *binder) storeExpr(e ast.Expr, t *catalog.Table, use ExprUse, col *catal
 	}
 	// What PostgreSQL would print is free of settings; what the client wrote is taken if
 	// that cannot be read again.
-	for _, text := range []string{expr.FormatStored(x, name, false), ast.Deparse(e)} {
+	for _, text := range []string{expr.FormatStored(printed, name, false), ast.Deparse(e)} {
 		if b.means(text, t, use, col, condition, x) {
 			out.Text = text
 			return out, nil

@@ -300,6 +300,7 @@ type Insert struct {
 	Indexes   []*rowcodec.Index // [0] is the primary index
 	Derived   []*Derived        // beside Indexes; nil if nothing is to be computed for any
 	Checks    []CheckExpr
+	Generated []GeneratedExpr
 	Conflict  *Conflict
 	Returning []expr.Expr // over the row; nil for no rows
 	// Reads says that Returning or Conflict have subqueries.
@@ -326,11 +327,12 @@ type Conflict struct {
 // Update changes rows. Its input's rows begin with all of Table.Columns.
 type Update struct {
 	cols
-	Input   Node
-	Table   *catalog.Table
-	Indexes []*rowcodec.Index
-	Derived []*Derived
-	Checks  []CheckExpr
+	Input     Node
+	Table     *catalog.Table
+	Indexes   []*rowcodec.Index
+	Derived   []*Derived
+	Checks    []CheckExpr
+	Generated []GeneratedExpr
 	// NewRow computes the new row over the input's row. Changed tells which columns
 	// are assigned; the others' expressions give the old value.
 	NewRow  []expr.Expr
@@ -354,12 +356,13 @@ type Delete struct {
 // columns behind them.
 type Merge struct {
 	cols
-	Input   Node
-	Table   *catalog.Table
-	Indexes []*rowcodec.Index
-	Derived []*Derived
-	Checks  []CheckExpr
-	Whens   []*MergeWhen
+	Input     Node
+	Table     *catalog.Table
+	Indexes   []*rowcodec.Index
+	Derived   []*Derived
+	Checks    []CheckExpr
+	Generated []GeneratedExpr
+	Whens     []*MergeWhen
 	// Changed tells which columns one of the clauses assigns.
 	Changed []bool
 }
