@@ -53,6 +53,12 @@ SQLDIFF_STATEMENTS ?= 200000
 SQLDIFF_SEED := $(or $(SQLDIFF_SEED),$(shell date +%s))
 BENCH_SECONDS ?= 10
 BENCH_OUT    ?= $(BIN)/bench.txt
+# The comparison with peers: PEERS_ONLY is a pattern of loads, PEERS_BASE a binary of
+# Quorate to compare with instead of PostgreSQL.
+PEERS_SECONDS ?= 5
+PEERS_ONLY    ?=
+PEERS_BASE    ?=
+PEERS_OUT     ?= tests/bench/peers.txt
 # The replicated log beside etcd. RAFTBENCH_ETCD=none leaves etcd out, whose modules
 # come from the Go module proxy.
 RAFTBENCH_SECONDS   ?= 10
@@ -68,10 +74,10 @@ IDLE_CPU     ?= 10
 IDLE_MB      ?= 1200
 IDLE_LED     ?= 10s
 
-.PHONY: help build test unit race lint fmt vet staticcheck bench idle raftbench sim crashpoints mutants chaos churn fuzz conformance sqldiff clients proto verify clean
+.PHONY: help build test unit race lint fmt vet staticcheck bench bench-peers idle raftbench sim crashpoints mutants chaos churn fuzz conformance sqldiff clients proto verify clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 14
 
 build: ## the binary, at bin/quorate
 	go build -o $(BIN)/quorate ./cmd/quorate
@@ -101,6 +107,10 @@ staticcheck:
 
 bench: build ## pgbench against Quorate and PostgreSQL 15 in the same run (needs postgresql-15)
 	go run ./tests/bench -quorate $(BIN)/quorate -seconds $(BENCH_SECONDS) -out $(BENCH_OUT)
+
+bench-peers: build ## all loads against PostgreSQL alone and with two synchronous standbys (an hour; QUICK=1: five minutes)
+	go run ./tests/bench -peers -timeout 3h -quorate $(BIN)/quorate -peers-only '$(PEERS_ONLY)' $(if $(PEERS_BASE),-peers-base $(PEERS_BASE)) \
+		$(if $(QUICK),-peers-quick -peers-scale 1 -seconds 1 -out $(BIN)/peers.txt,-seconds $(PEERS_SECONDS) -out $(PEERS_OUT))
 
 raftbench: ## the replicated log alone beside etcd, three processes each (RAFTBENCH_GROUPS and others)
 	@mkdir -p $(BIN)

@@ -55,3 +55,28 @@ func TestParseRSS(t *testing.T) {
 		t.Error("a status without VmRSS is no error")
 	}
 }
+
+// What sysbench and the kernel print is read from where it stands.
+func TestPeersReaders(t *testing.T) {
+	f, n, err := parseSysbench("    transactions:                        9812   (4903.31 per sec.)\n         99th percentile:                       2.48\n")
+	if err != nil || n != 9812 || f.tps != 4903.31 || f.p99 != 2480*time.Microsecond {
+		t.Errorf("%d transactions, %+v, %v", n, f, err)
+	}
+	if _, _, err := parseSysbench("FATAL: nothing"); err == nil {
+		t.Error("a run without figures is no error")
+	}
+	was, err := parseMachine("cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1\n", "0.50 0.40 0.30 1/100 7\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := parseMachine("cpu  150 0 70 820 50 0 0 10 0 0\n", "1.50 0.40 0.30 1/100 7\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := now.since(was); b.busy != 80 || b.steal != 10 || b.load != 1.5 {
+		t.Errorf("the machine was %+v", b)
+	}
+	if _, err := parseMachine("intr 1 2 3\n", "1 1 1"); err == nil {
+		t.Error("nonsense is no error")
+	}
+}

@@ -13,6 +13,15 @@
 //
 // It needs the Debian package postgresql-15 and says so if it is missing.
 //
+// With -peers it compares more, in pairs that run in turns: one PostgreSQL with one
+// node of Quorate, and a primary with two synchronous standbys, one of which has to
+// answer, with three processes. The loads are pgbench in two modes with 1, 8 and 32
+// clients, those of sysbench where that is installed, COPY, and queries over all rows
+// of a large table. It prints one table, CPU seconds per 1,000 operations first.
+// peers.txt is what it printed last. With -peers-base it compares two binaries of Quorate.
+//
+//	go run ./tests/bench -peers -peers-only 'pgbench -S'
+//
 // With -idle N it measures instead what N regions cost that nobody uses (CPU and
 // resident memory of the three processes), how long it takes to cut them, and how
 // long to lead all of them again when all processes are killed at once. That needs no

@@ -30,6 +30,7 @@ type flags struct {
 	scale   int
 	max     time.Duration
 	idle    idleFlags
+	peers   peersFlags
 }
 
 func main() {
@@ -49,8 +50,13 @@ func main() {
 	flag.Float64Var(&f.idle.maxCPU, "idle-max-cpu", 0, "per cent of a core above which the run fails; 0: none")
 	flag.IntVar(&f.idle.maxRSS, "idle-max-rss", 0, "MB above which the run fails; 0: none")
 	flag.DurationVar(&f.idle.maxLed, "idle-max-led", 0, "time to lead all regions again above which the run fails; 0: none")
+	flag.BoolVar(&f.peers.on, "peers", false, "compare all loads with PostgreSQL alone and with two synchronous standbys, instead of pgbench")
+	flag.BoolVar(&f.peers.quick, "peers-quick", false, "the loads that fit into five minutes")
+	flag.StringVar(&f.peers.base, "peers-base", "", "compare with this binary of Quorate instead of PostgreSQL")
+	flag.StringVar(&f.peers.only, "peers-only", "", "pattern of the loads")
+	flag.IntVar(&f.peers.scale, "peers-scale", 10, "pgbench's scale for the comparison with peers")
 	flag.Parse()
-	if flag.NArg() > 0 || f.seconds < 1 || f.rounds < 1 || f.clients < 1 || f.scale < 1 {
+	if flag.NArg() > 0 || f.seconds < 1 || f.rounds < 1 || f.clients < 1 || f.scale < 1 || f.peers.scale < 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -61,6 +67,9 @@ func main() {
 	measure := run
 	if f.idle.regions > 0 {
 		measure = runIdle
+	}
+	if f.peers.on {
+		measure = runPeers
 	}
 	if err := measure(ctx, f); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
