@@ -106,7 +106,7 @@ func (s *Session) advisoryLock(ctx context.Context, key []byte, at int, try, xac
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	err := a.claim.Lock(ctx, key, mode, StatementOptions{Text: text, LockTimeout: s.millis("lock_timeout")}, !try)
+	err := a.claim.Lock(ctx, key, mode, StatementOptions{Text: text, LockTimeout: s.settings.hot.lockTimeout}, !try)
 	if err != nil {
 		if mapped := s.mapErr(err); try && sqlerr.Is(mapped, sqlerr.LockNotAvailable) {
 			return false, nil

@@ -52,7 +52,7 @@ func (s *Session) createTableAs(ctx context.Context, p *portal, st *ast.CreateTa
 	}
 	s.tx.queried = true
 	if pl.Writes {
-		s.tx.tx.Prepare(StatementOptions{Text: p.prep.text, LockTimeout: s.millis("lock_timeout"), Lock: len(pl.Modifying) == 0})
+		s.tx.tx.Prepare(StatementOptions{Text: p.prep.text, LockTimeout: s.settings.hot.lockTimeout, Lock: len(pl.Modifying) == 0})
 	}
 	rt := s.runtime(ctx, params)
 	rt.Autocommit = false

@@ -24,15 +24,14 @@ func (s *Session) startIdle() {
 	if s.params.Terminate == nil {
 		return
 	}
-	d, err := s.millis("idle_session_timeout"),
-		sqlerr.New(sqlerr.IdleSessionTimeout, "terminating connection due to idle-session timeout")
+	hot := &s.settings.hot
+	d, reason := hot.idleTimeout, errIdleTimeout
 	if s.tx != nil {
-		d, err = s.millis("idle_in_transaction_session_timeout"),
-			sqlerr.New(sqlerr.IdleInTransactionSessionTimeout, "terminating connection due to idle-in-transaction timeout")
-		if most := s.millis("transaction_timeout"); most > 0 {
+		d, reason = hot.idleInTxnTimeout, errIdleInTxnTimeout
+		if most := hot.transactionTimeout; most > 0 {
 			left := max(most-s.e.o.Clock.Now().Sub(s.tx.start), time.Nanosecond)
 			if d == 0 || left < d {
-				d, err = left, errTransactionTimeout()
+				d, reason = left, errTransactionTimeout
 			}
 		}
 	}
@@ -45,11 +44,19 @@ func (s *Session) startIdle() {
 			defer timer.Stop()
 			select {
 			case <-timer.C():
-				s.params.Terminate(err)
+				s.params.Terminate(reason())
 			case <-over:
 			}
 		}()
 	}
+}
+
+func errIdleTimeout() *sqlerr.Error {
+	return sqlerr.New(sqlerr.IdleSessionTimeout, "terminating connection due to idle-session timeout")
+}
+
+func errIdleInTxnTimeout() *sqlerr.Error {
+	return sqlerr.New(sqlerr.IdleInTransactionSessionTimeout, "terminating connection due to idle-in-transaction timeout")
 }
 
 func errTransactionTimeout() *sqlerr.Error {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/exec"
@@ -37,7 +35,7 @@ func isolationOf(name string) txn.Isolation {
 // the locks stay.
 func (s *Session) startWrite(ctx context.Context, p *portal) error {
 	pl := p.prep.plan
-	s.tx.tx.Prepare(StatementOptions{Text: p.prep.text, LockTimeout: s.millis("lock_timeout"), Lock: pl.Verb == "SELECT"})
+	s.tx.tx.Prepare(StatementOptions{Text: p.prep.text, LockTimeout: s.settings.hot.lockTimeout, Lock: pl.Verb == "SELECT"})
 	if !s.tx.tx.Locking() {
 		if err := s.startPlan(ctx, p); err != nil {
 			return err
@@ -133,12 +131,6 @@ func (s *Session) retryable(err error, p *prepared) bool {
 	}
 	ins, ok := p.stmt.(*ast.Insert)
 	return ok && ins.OnConflict != nil && !s.pessimistic && sqlerr.Is(err, sqlerr.UniqueViolation)
-}
-
-// millis reads a setting that is a number of milliseconds.
-func (s *Session) millis(name string) time.Duration {
-	ms, _ := strconv.ParseInt(s.settings.must(name), 10, 64)
-	return time.Duration(max(ms, 0)) * time.Millisecond
 }
 
 // mapLockErr gives the errors of row locks their SQLSTATEs; nil if err is none.

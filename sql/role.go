@@ -16,7 +16,7 @@ import (
 
 // sessionUser is who the session passes for.
 func (s *Session) sessionUser() string {
-	if v := s.settings.must("session_authorization"); v != "" {
+	if v := s.settings.hot.authorization; v != "" {
 		return v
 	}
 	return s.params.User
@@ -24,7 +24,7 @@ func (s *Session) sessionUser() string {
 
 // user is who the session acts as.
 func (s *Session) user() string {
-	if v := s.settings.must("role"); v != "" && v != "none" {
+	if v := s.settings.hot.role; v != "" && v != "none" {
 		return v
 	}
 	return s.sessionUser()

@@ -67,6 +67,7 @@ type Session struct {
 	// now.
 	pessimistic bool
 	idle        idleTimer
+	call        callContext
 	advisory    advisory
 
 	mu struct {
@@ -173,6 +174,7 @@ func (s *Session) Cancel() {
 // Close ends the session.
 func (s *Session) Close() {
 	s.idle.stop()
+	s.call.end()
 	s.closePortals()
 	s.abort(context.Background())
 	s.advisoryClose()
@@ -183,10 +185,37 @@ func (s *Session) Close() {
 	s.e.mu.Unlock()
 }
 
+// callContext is the context of the session's calls. It serves one after the other
+// until it was cancelled, so that most cost nothing. It belongs to the session's
+// goroutine.
+type callContext struct {
+	parent context.Context // what ctx was made of
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+// of returns a context for a call that was made with parent.
+func (c *callContext) of(parent context.Context) (context.Context, context.CancelCauseFunc) {
+	if c.ctx == nil || c.parent != parent || c.ctx.Err() != nil {
+		c.end()
+		c.parent = parent
+		c.ctx, c.cancel = context.WithCancelCause(parent)
+	}
+	return c.ctx, c.cancel
+}
+
+// end releases what the context holds.
+func (c *callContext) end() {
+	if c.cancel != nil {
+		c.cancel(nil)
+	}
+	*c = callContext{}
+}
+
 // enter makes the call cancellable; leave must follow.
 func (s *Session) enter(ctx context.Context, query string) (context.Context, func()) {
 	s.idle.stop()
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := s.call.of(ctx)
 	now := s.e.o.Clock.Now()
 	s.mu.Lock()
 	s.mu.cancel = cancel
@@ -195,24 +224,26 @@ func (s *Session) enter(ctx context.Context, query string) (context.Context, fun
 	}
 	s.mu.changed, s.mu.queried = now, now
 	s.mu.Unlock()
-	return ctx, func() {
-		s.mu.Lock()
-		s.mu.cancel = nil
-		s.mu.changed, s.mu.status, s.mu.application = s.e.o.Clock.Now(), s.TxStatus(), s.settings.must("application_name")
-		s.mu.txStart = time.Time{}
-		if s.tx != nil {
-			s.mu.txStart = s.tx.start
-		}
-		s.mu.Unlock()
-		cancel(nil)
-		s.startIdle()
+	return ctx, s.leave
+}
+
+// leave ends what enter has begun.
+func (s *Session) leave() {
+	s.mu.Lock()
+	s.mu.cancel = nil
+	s.mu.changed, s.mu.status, s.mu.application = s.e.o.Clock.Now(), s.TxStatus(), s.settings.hot.application
+	s.mu.txStart = time.Time{}
+	if s.tx != nil {
+		s.mu.txStart = s.tx.start
 	}
+	s.mu.Unlock()
+	s.startIdle()
 }
 
 // withTimeout applies statement_timeout.
 func (s *Session) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	d := s.millis("statement_timeout")
-	if most := s.millis("transaction_timeout"); most > 0 {
+	d := s.settings.hot.statementTimeout
+	if most := s.settings.hot.transactionTimeout; most > 0 {
 		left := most
 		if s.tx != nil {
 			left = max(most-s.e.o.Clock.Now().Sub(s.tx.start), time.Nanosecond)
@@ -241,7 +272,7 @@ func (s *Session) begin(ctx context.Context, o TxnOptions, block bool) error {
 		return s.mapErr(err)
 	}
 	s.tx = &txnState{tx: t, opts: o, block: block, start: s.e.o.Clock.Now(), before: s.settings, readOnly: o.ReadOnly}
-	if v := s.settings.must("default_transaction_read_only"); v == "on" {
+	if s.settings.hot.readOnly {
 		s.tx.readOnly = true
 	}
 	if s.temp != nil && s.temp.desc != nil {

@@ -162,7 +162,23 @@ type settings struct {
 	noRules bool
 	// slow is log_min_duration_statement; below 0 nothing is logged.
 	slow time.Duration
+	// What every statement asks for.
+	hot hotSettings
 }
+
+// hotSettings are the values of settings that every statement needs.
+type hotSettings struct {
+	application, role, authorization string
+	readOnly                         bool // default_transaction_read_only
+	isolation                        string
+	statementTimeout, lockTimeout    time.Duration // 0: none, like those below
+	transactionTimeout               time.Duration
+	idleTimeout, idleInTxnTimeout    time.Duration
+	plan                             planSettings
+}
+
+// planSettings are those that a plan depends on.
+type planSettings struct{ path, zone, date, intervals string }
 
 func newSettings(defs map[string]*settingDef) *settings {
 	s := &settings{defs: defs, defaults: map[string]string{}, vals: map[string]string{}}
@@ -540,7 +556,23 @@ func (s *settings) derive() error {
 		return fmt.Errorf("log_min_duration_statement: %w", err)
 	}
 	s.slow = time.Duration(slow) * time.Millisecond
+	s.hot = hotSettings{
+		application: s.must("application_name"), role: s.must("role"), authorization: s.must("session_authorization"),
+		readOnly: s.must("default_transaction_read_only") == "on", isolation: s.must("default_transaction_isolation"),
+		statementTimeout: s.millis("statement_timeout"), lockTimeout: s.millis("lock_timeout"), transactionTimeout: s.millis("transaction_timeout"),
+		idleTimeout: s.millis("idle_session_timeout"), idleInTxnTimeout: s.millis("idle_in_transaction_session_timeout"),
+		plan: planSettings{path: s.must("search_path"), zone: s.must("timezone"), date: date, intervals: s.must("intervalstyle")},
+	}
+	if v, ok := s.local["transaction_isolation"]; ok {
+		s.hot.isolation = v
+	}
 	return nil
+}
+
+// millis reads a setting that is a number of milliseconds.
+func (s *settings) millis(name string) time.Duration {
+	ms, _ := strconv.ParseInt(s.must(name), 10, 64)
+	return time.Duration(max(ms, 0)) * time.Millisecond
 }
 
 // splitPath reads a list of identifiers, quoted or not.

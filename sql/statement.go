@@ -38,9 +38,9 @@ type prepared struct {
 
 // planKey says what a plan depends on besides the statement.
 type planKey struct {
-	version, changes, temp      uint64
-	path, zone, date, intervals string
-	user                        string // whose search path it was
+	version, changes, temp uint64
+	settings               planSettings
+	user                   string // whose search path it was
 }
 
 // portal is a statement with its parameters, running or not.
@@ -260,8 +260,7 @@ func (s *Session) endPortal(p *portal, sent int64) completion {
 func (s *Session) preparePlan(p *prepared) error {
 	snap := s.tx.snap
 	v, c := snap.Key()
-	key := planKey{version: v, changes: c, temp: snap.TempGen(), path: s.settings.must("search_path"), zone: s.settings.must("timezone"),
-		date: s.settings.must("datestyle"), intervals: s.settings.must("intervalstyle"), user: s.user()}
+	key := planKey{version: v, changes: c, temp: snap.TempGen(), settings: s.settings.hot.plan, user: s.user()}
 	if p.plan != nil && p.planKey == key && c == 0 && !usesCursor(p.stmt) {
 		return nil
 	}
@@ -513,10 +512,7 @@ func (s *Session) setModes(m ast.TxnModes) error {
 
 // isolation is the level of the transaction, or of the next one.
 func (s *Session) isolation() string {
-	if v, ok := s.settings.local["transaction_isolation"]; ok {
-		return v
-	}
-	return s.settings.must("default_transaction_isolation")
+	return s.settings.hot.isolation
 }
 
 func (s *Session) inBlock(what string) error {
