@@ -60,8 +60,11 @@ type Options struct {
 	// AddressOf returns the RPC address of a store, empty if it is not known: a
 	// store that joins knows no ids yet and is told where the leader listens.
 	AddressOf func(store uint64) string
-	Clock     env.Clock
-	Logger    *slog.Logger
+	// Held is Group.Lease without waiting: it reports false if this store holds no lease
+	// at this moment. Nil: it is not known.
+	Held   func() (term uint64, held bool)
+	Clock  env.Clock
+	Logger *slog.Logger
 	// DownAfter is zero (DefaultDownAfter) or another time for tests: how long a store
 	// is silent before its replicas are replaced.
 	DownAfter time.Duration
@@ -439,6 +442,50 @@ func (s *Service) Timestamps(ctx context.Context, count uint32, atLeast timestam
 	return s.timestamps(ctx, count, atLeast, true)
 }
 
+// TryTimestamps is Timestamps for a caller in this process that would rather ask in
+// another way than wait: ok is false if this store holds no lease as the leader, or if
+// the window is used up.
+func (s *Service) TryTimestamps(count uint32, atLeast timestamp.Timestamp) (first timestamp.Timestamp, ok bool) {
+	if s.o.Held == nil {
+		return 0, false
+	}
+	term, held := s.o.Held()
+	if !held {
+		return 0, false
+	}
+	first, _, _, err := s.grant(term, count, atLeast, true)
+	return first, err == nil
+}
+
+// grant asks the oracle of the leadership of a term, for which the caller held a lease
+// after it was asked. With tso.ErrWindow it returns what to wait for.
+func (s *Service) grant(term uint64, count uint32, atLeast timestamp.Timestamp, busy bool) (first timestamp.Timestamp, l *leadership, extended <-chan struct{}, err error) {
+	s.mu.Lock()
+	l = s.mu.lead
+	if l == nil || l.term != term {
+		s.mu.Unlock()
+		return 0, nil, nil, s.notLeader()
+	}
+	now := s.o.Clock.Now()
+	if busy {
+		l.askedAt = now
+	}
+	first, err = l.oracle.Grant(now, count, atLeast)
+	if busy && err == nil {
+		l.asked = max(l.asked, first+timestamp.Timestamp(count)-1)
+	}
+	extended = l.extended
+	look := errors.Is(err, tso.ErrWindow) || busy && l.oracle.Wide(now)
+	s.mu.Unlock()
+	if look {
+		select {
+		case s.asked <- struct{}{}:
+		default:
+		}
+	}
+	return first, l, extended, err
+}
+
 // timestamps is Timestamps. busy says that a transaction may follow.
 func (s *Service) timestamps(ctx context.Context, count uint32, atLeast timestamp.Timestamp, busy bool) (timestamp.Timestamp, error) {
 	term, err := s.o.Group.Lease(ctx)
@@ -449,29 +496,7 @@ func (s *Service) timestamps(ctx context.Context, count uint32, atLeast timestam
 		return 0, s.notLeader()
 	}
 	for {
-		s.mu.Lock()
-		l := s.mu.lead
-		if l == nil || l.term != term {
-			s.mu.Unlock()
-			return 0, s.notLeader()
-		}
-		now := s.o.Clock.Now()
-		if busy {
-			l.askedAt = now
-		}
-		first, err := l.oracle.Grant(now, count, atLeast)
-		if busy && err == nil {
-			l.asked = max(l.asked, first+timestamp.Timestamp(count)-1)
-		}
-		extended := l.extended
-		look := errors.Is(err, tso.ErrWindow) || busy && l.oracle.Wide(now)
-		s.mu.Unlock()
-		if look {
-			select {
-			case s.asked <- struct{}{}:
-			default:
-			}
-		}
+		first, l, extended, err := s.grant(term, count, atLeast, busy)
 		if !errors.Is(err, tso.ErrWindow) {
 			return first, err
 		}

@@ -282,6 +282,7 @@ func (n *Node) build() error {
 	}
 	n.placement = placement.New(placement.Options{
 		StoreID: n.ident.StoreID, ClusterID: n.ident.ClusterID, Group: placementGroup{n.store.Local(placementRegion)},
+		Held:  n.store.Local(placementRegion).Held,
 		Admin: regionAdmin{n}, AddressOf: n.book.rpc, Clock: n.cfg.Env.Clock, Logger: n.log,
 		Retention: n.cfg.Retention, DownAfter: n.cfg.DownAfter,
 		SplitSize: n.cfg.SplitSizeBytes, MergeBelow: n.cfg.SplitSizeBytes / 5, MergeRest: n.cfg.MergeRest,
@@ -296,6 +297,9 @@ func (n *Node) build() error {
 		Fetch: func(ctx context.Context, count uint32, atLeast timestamp.Timestamp) (timestamp.Timestamp, uint32, error) {
 			first, err := n.client.Timestamps(ctx, count, atLeast)
 			return first, count, err
+		},
+		Direct: func(atLeast timestamp.Timestamp) (timestamp.Timestamp, bool) {
+			return n.placement.TryTimestamps(1, atLeast)
 		},
 		Clock: n.cfg.Env.Clock, Rand: env.SystemRand(), Logger: n.log,
 	})

@@ -220,3 +220,53 @@ func TestBeginAsync(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// An oracle in this process is asked directly, and by the queue once it is not there
+// any more; after Close by neither.
+func TestDirectTimestamps(t *testing.T) {
+	ctx := context.Background()
+	here, next := true, timestamp.Timestamp(100)
+	asked := 0
+	o, err := NewBatchingOracle(OracleOptions{
+		Clock: env.SystemClock(), Rand: env.SeededRand(1),
+		Direct: func(atLeast timestamp.Timestamp) (timestamp.Timestamp, bool) {
+			if !here {
+				return 0, false
+			}
+			next = max(next, atLeast) + 1
+			return next, true
+		},
+		Fetch: func(_ context.Context, count uint32, atLeast timestamp.Timestamp) (timestamp.Timestamp, uint32, error) {
+			asked++
+			return max(1000, atLeast+1), count, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(got timestamp.Timestamp, err error, want timestamp.Timestamp, wantAsked int) {
+		t.Helper()
+		if err != nil || got != want || asked != wantAsked {
+			t.Errorf("timestamp %d, %v, after %d requests; want %d after %d", got, err, asked, want, wantAsked)
+		}
+	}
+	ts, err := o.Timestamp(ctx)
+	check(ts, err, 101, 0)
+	ts, err = o.AtLeast(ctx, 500)
+	check(ts, err, 501, 0)
+	ts, err = o.TimestampAsync().Wait(ctx)
+	check(ts, err, 502, 0)
+	here = false
+	ts, err = o.Timestamp(ctx)
+	check(ts, err, 1000, 1)
+	here = true
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := o.Timestamp(gone); err == nil {
+		t.Error("a timestamp for a caller that is gone")
+	}
+	o.Close()
+	if _, err := o.Timestamp(ctx); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}

@@ -104,6 +104,16 @@ func (l *Local) Lease(ctx context.Context) (term uint64, err error) {
 	return a.term, region.Err(a.e)
 }
 
+// Held is Lease without a question to anybody: it reports false if this store holds no
+// lease at this moment, though it may lead.
+func (l *Local) Held() (term uint64, held bool) {
+	r, e := l.replica()
+	if e != nil {
+		return 0, false
+	}
+	return r.Lease()
+}
+
 // LeaseAsync is Lease with a callback, which must not block.
 func (l *Local) LeaseAsync(done func(term uint64, err error)) {
 	r, e := l.replica()
