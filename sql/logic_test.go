@@ -162,7 +162,7 @@ func TestLogic(t *testing.T) {
 		t.Fatalf("no logic tests: %v", err)
 	}
 	for _, f := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(f), ".slt"), func(t *testing.T) { runLogic(t, f, false) })
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".slt"), func(t *testing.T) { runLogic(t, f, logicRules) })
 	}
 }
 
@@ -175,9 +175,30 @@ func TestLogicWithoutRules(t *testing.T) {
 	}
 	files, _ := filepath.Glob("testdata/logic/*.slt")
 	for _, f := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(f), ".slt"), func(t *testing.T) { runLogic(t, f, true) })
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".slt"), func(t *testing.T) { runLogic(t, f, logicNoRules) })
 	}
 }
+
+// TestLogicByShape runs the same files with the plans of shapes where there are any:
+// the first time already.
+func TestLogicByShape(t *testing.T) {
+	if os.Getenv("QUORATE_REWRITE") != "" {
+		t.Skip("the files are being rewritten")
+	}
+	files, _ := filepath.Glob("testdata/logic/*.slt")
+	for _, f := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".slt"), func(t *testing.T) { runLogic(t, f, logicShapes) })
+	}
+}
+
+// logicMode is how the files are run.
+type logicMode uint8
+
+const (
+	logicRules logicMode = iota
+	logicNoRules
+	logicShapes
+)
 
 type record struct {
 	line   int
@@ -236,8 +257,9 @@ func formatRows(w *testWriter, sorted bool) []string {
 	return out
 }
 
-func runLogic(t *testing.T, file string, noRules bool) {
+func runLogic(t *testing.T, file string, mode logicMode) {
 	e, _ := newTestEngine(t)
+	noRules := mode == logicNoRules
 	e.noRules = noRules
 	sessions := map[string]*testSession{"": e.testSession(t)}
 	cur := sessions[""]
@@ -259,6 +281,9 @@ func runLogic(t *testing.T, file string, noRules bool) {
 		sql := strings.Join(r.sql, "\n")
 		if noRules && (strings.HasPrefix(sql, "explain") || f[len(f)-1] == "rules") {
 			continue
+		}
+		if mode == logicShapes {
+			cur.s.shapes.find(sql) // now it has been seen
 		}
 		w, err := cur.exec(sql)
 		where := fmt.Sprintf("%s:%d: %s", file, r.line, sql)

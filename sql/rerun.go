@@ -35,7 +35,7 @@ func isolationOf(name string) txn.Isolation {
 // the locks stay.
 func (s *Session) startWrite(ctx context.Context, p *portal) error {
 	pl := p.prep.plan
-	s.tx.tx.Prepare(StatementOptions{Text: p.prep.text, LockTimeout: s.settings.hot.lockTimeout, Lock: pl.Verb == "SELECT"})
+	s.tx.tx.Prepare(StatementOptions{Text: p.prep.told(), LockTimeout: s.settings.hot.lockTimeout, Lock: pl.Verb == "SELECT"})
 	if !s.tx.tx.Locking() {
 		if err := s.startPlan(ctx, p); err != nil {
 			return err

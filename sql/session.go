@@ -46,6 +46,7 @@ type Session struct {
 	tx       *txnState
 
 	prepared map[string]*prepared
+	shapes   shapes
 	// domains are the bound conditions of domains that were tested.
 	domains map[*types.Def][]expr.Expr
 	portals map[string]*portal
@@ -514,6 +515,9 @@ func (s *Session) dropUnnamed() {
 }
 
 func (s *Session) execSimple(ctx context.Context, text string, w pgwire.ResultWriter) error {
+	if ran, err := s.execShaped(ctx, text, w); ran {
+		return err
+	}
 	list, err := parse.Parse(text)
 	if err != nil {
 		return err
@@ -523,7 +527,11 @@ func (s *Session) execSimple(ctx context.Context, text string, w pgwire.ResultWr
 	}
 	for i := range list {
 		last := i == len(list)-1
-		if err := s.simpleStatement(ctx, &list[i], text, w, len(list) == 1, last); err != nil {
+		for _, n := range list[i].Notices {
+			s.notice(n)
+		}
+		stmt := &prepared{stmt: list[i].AST, text: text, body: list[i].Text, simple: true}
+		if err := s.simpleStatement(ctx, stmt, nil, w, len(list) == 1, last); err != nil {
 			return err
 		}
 	}
@@ -532,21 +540,20 @@ func (s *Session) execSimple(ctx context.Context, text string, w pgwire.ResultWr
 
 // simpleStatement runs one statement of a string. alone statements outside a
 // block are transactions of their own and may be repeated.
-func (s *Session) simpleStatement(ctx context.Context, st *parse.Statement, text string, w pgwire.ResultWriter, alone, last bool) (err error) {
-	for _, n := range st.Notices {
-		s.notice(n)
-	}
-	stmt := &prepared{stmt: st.AST, text: text, body: st.Text, params: nil, simple: true}
+func (s *Session) simpleStatement(ctx context.Context, stmt *prepared, params []types.Datum, w pgwire.ResultWriter, alone, last bool) (err error) {
 	alone = alone && s.tx == nil
 	began, attempt := s.e.o.Clock.Now(), 0
 	var done completion
 	defer func() {
 		s.pessimistic = false
+		if errors.Is(err, errNoShape) {
+			return // it did not run
+		}
 		s.observe(stmt, stmtstats.Observation{Took: s.e.o.Clock.Now().Sub(began), Rows: done.rows, Failed: err != nil, Retries: attempt})
 	}()
 	for ; ; attempt++ {
 		w.Mark()
-		done, err = s.once(ctx, stmt, w, alone, last)
+		done, err = s.once(ctx, stmt, params, w, alone, last)
 		if err == nil {
 			return done.send(w)
 		}
@@ -564,10 +571,10 @@ func (s *Session) simpleStatement(ctx context.Context, st *parse.Statement, text
 	}
 }
 
-func (s *Session) once(ctx context.Context, stmt *prepared, w pgwire.ResultWriter, alone, last bool) (completion, error) {
+func (s *Session) once(ctx context.Context, stmt *prepared, params []types.Datum, w pgwire.ResultWriter, alone, last bool) (completion, error) {
 	ctx, stop := s.withTimeout(ctx)
 	defer stop()
-	p := &portal{prep: stmt}
+	p := &portal{prep: stmt, params: params}
 	defer p.close()
 	done, _, err := s.runPortal(ctx, p, 0, w, alone)
 	if err != nil {

@@ -26,6 +26,9 @@ type prepared struct {
 	params   []types.Type
 	simple   bool // of the simple protocol, or of SQL's PREPARE: no client has seen its columns
 	cursor   bool // the query of a cursor
+	// shape: of a text whose numbers are parameters; shown is the text itself.
+	shape bool
+	shown string
 
 	// cols is what the client was told; nil for no rows.
 	cols  []pgwire.Column
@@ -41,6 +44,14 @@ type planKey struct {
 	version, changes, temp uint64
 	settings               planSettings
 	user                   string // whose search path it was
+}
+
+// told is the text that others are told of.
+func (p *prepared) told() string {
+	if p.shape {
+		return p.shown
+	}
+	return p.text
 }
 
 // portal is a statement with its parameters, running or not.
@@ -155,7 +166,13 @@ func (s *Session) startQuery(ctx context.Context, p *portal) error {
 	s.starting = true
 	defer func() { s.starting = false }()
 	if err := s.openAndPlan(ctx, p.prep); err != nil {
+		if p.prep.shape && p.prep.plan == nil {
+			return errNoShape
+		}
 		return err
+	}
+	if p.prep.shape && !keepsShape(p.prep) {
+		return errNoShape
 	}
 	s.releaseSequences(ctx)
 	pl := p.prep.plan
@@ -263,6 +280,9 @@ func (s *Session) preparePlan(p *prepared) error {
 	key := planKey{version: v, changes: c, temp: snap.TempGen(), settings: s.settings.hot.plan, user: s.user()}
 	if p.plan != nil && p.planKey == key && c == 0 && !usesCursor(p.stmt) {
 		return nil
+	}
+	if p.shape {
+		p.plan, p.known = nil, false
 	}
 	declared := p.declared
 	if p.known {
