@@ -84,6 +84,7 @@ func runDemo(ctx context.Context, f demoFlags, sqlGiven bool, cmd *cobra.Command
 	if err := applyMemoryLimit(f.memory, &base, int64(f.nodes)); err != nil {
 		return err
 	}
+	paceCollections()
 	d := &demo{}
 	defer func() {
 		if serr := d.stop(); err == nil {

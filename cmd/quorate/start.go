@@ -85,6 +85,7 @@ func newStart(g *globals) *cobra.Command {
 
 // runNode runs a node until it is told to stop, or fails.
 func runNode(ctx context.Context, cfg server.Config, cmd *cobra.Command) error {
+	paceCollections()
 	n, err := server.Start(ctx, cfg)
 	if err != nil {
 		if ctx.Err() != nil {
