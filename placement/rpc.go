@@ -3,6 +3,7 @@ package placement
 import (
 	"context"
 	"errors"
+	"io"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -15,6 +16,32 @@ import (
 // Register adds the service to a gRPC server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	placementpb.RegisterPlacementServer(r, &rpc{s: s})
+	placementpb.RegisterOracleServer(r, &oracle{r: &rpc{s: s}})
+}
+
+// oracle answers requests for timestamps over streams.
+type oracle struct {
+	placementpb.UnimplementedOracleServer
+	r *rpc
+}
+
+func (o *oracle) Stream(st grpc.BidiStreamingServer[placementpb.TimestampsRequest, placementpb.TimestampsResponse]) error {
+	for {
+		req, err := st.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		resp, err := o.r.Timestamps(st.Context(), req)
+		if err == nil {
+			err = st.Send(resp)
+		}
+		if err != nil || resp.GetError() != nil {
+			return err
+		}
+	}
 }
 
 // rpc is the gRPC face of a Service. Errors that a caller acts on travel in the

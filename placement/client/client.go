@@ -61,7 +61,9 @@ const (
 type Client struct {
 	o     Options
 	group *stop.Group
-	mu    struct {
+	// oracle is the stream that timestamps come through.
+	oracle oracleStream
+	mu     struct {
 		sync.Mutex
 		leader uint64 // store that answered last, 0 if unknown
 		rand   env.Rand
@@ -89,6 +91,7 @@ func (c *Client) Start() {
 
 // Stop ends the watch.
 func (c *Client) Stop() {
+	c.oracle.close()
 	if c.group != nil {
 		c.group.Stop()
 	}
@@ -117,6 +120,7 @@ func (c *Client) setLeader(store uint64) {
 // Forget says that a store is probably gone: if it led the group, the leader is
 // looked for elsewhere, and the watch that listens to it ends.
 func (c *Client) Forget(store uint64) {
+	c.oracle.endAt(store)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mu.leader == store {
@@ -195,6 +199,9 @@ func (c *Client) call(ctx context.Context, what string, f func(context.Context, 
 
 // Timestamps gives the first of count distinct timestamps above atLeast.
 func (c *Client) Timestamps(ctx context.Context, count uint32, atLeast timestamp.Timestamp) (timestamp.Timestamp, error) {
+	if first, ok := c.oracle.ask(ctx, c, count, atLeast); ok {
+		return first, nil
+	}
 	var first uint64
 	err := c.call(ctx, "get timestamps", func(ctx context.Context, pc placementpb.PlacementClient) (*placementpb.Error, error) {
 		r, err := pc.Timestamps(ctx, &placementpb.TimestampsRequest{Count: count, AtLeast: uint64(atLeast)})

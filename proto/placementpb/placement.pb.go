@@ -2776,7 +2776,9 @@ const file_placementpb_placement_proto_rawDesc = "" +
 	"\n" +
 	"Schedulers\x12$.quorate.placement.SchedulersRequest\x1a%.quorate.placement.SchedulersResponse\x12P\n" +
 	"\aExplain\x12!.quorate.placement.ExplainRequest\x1a\".quorate.placement.ExplainResponse\x12S\n" +
-	"\bSettings\x12\".quorate.placement.SettingsRequest\x1a#.quorate.placement.SettingsResponseB1Z/github.com/quorate-db/quorate/proto/placementpbb\x06proto3"
+	"\bSettings\x12\".quorate.placement.SettingsRequest\x1a#.quorate.placement.SettingsResponse2c\n" +
+	"\x06Oracle\x12Y\n" +
+	"\x06Stream\x12$.quorate.placement.TimestampsRequest\x1a%.quorate.placement.TimestampsResponse(\x010\x01B1Z/github.com/quorate-db/quorate/proto/placementpbb\x06proto3"
 
 var (
 	file_placementpb_placement_proto_rawDescOnce sync.Once
@@ -2884,21 +2886,23 @@ var file_placementpb_placement_proto_depIdxs = []int32{
 	12, // 46: quorate.placement.Placement.Schedulers:input_type -> quorate.placement.SchedulersRequest
 	2,  // 47: quorate.placement.Placement.Explain:input_type -> quorate.placement.ExplainRequest
 	5,  // 48: quorate.placement.Placement.Settings:input_type -> quorate.placement.SettingsRequest
-	17, // 49: quorate.placement.Placement.Join:output_type -> quorate.placement.JoinResponse
-	19, // 50: quorate.placement.Placement.Timestamps:output_type -> quorate.placement.TimestampsResponse
-	21, // 51: quorate.placement.Placement.AllocIDs:output_type -> quorate.placement.AllocIDsResponse
-	25, // 52: quorate.placement.Placement.Report:output_type -> quorate.placement.ReportResponse
-	29, // 53: quorate.placement.Placement.Watch:output_type -> quorate.placement.DirectoryUpdate
-	32, // 54: quorate.placement.Placement.Operators:output_type -> quorate.placement.OperatorsResponse
-	34, // 55: quorate.placement.Placement.Operate:output_type -> quorate.placement.OperateResponse
-	36, // 56: quorate.placement.Placement.SchemaLease:output_type -> quorate.placement.SchemaLeaseResponse
-	9,  // 57: quorate.placement.Placement.Alarms:output_type -> quorate.placement.AlarmsResponse
-	11, // 58: quorate.placement.Placement.SetStore:output_type -> quorate.placement.SetStoreResponse
-	14, // 59: quorate.placement.Placement.Schedulers:output_type -> quorate.placement.SchedulersResponse
-	3,  // 60: quorate.placement.Placement.Explain:output_type -> quorate.placement.ExplainResponse
-	6,  // 61: quorate.placement.Placement.Settings:output_type -> quorate.placement.SettingsResponse
-	49, // [49:62] is the sub-list for method output_type
-	36, // [36:49] is the sub-list for method input_type
+	18, // 49: quorate.placement.Oracle.Stream:input_type -> quorate.placement.TimestampsRequest
+	17, // 50: quorate.placement.Placement.Join:output_type -> quorate.placement.JoinResponse
+	19, // 51: quorate.placement.Placement.Timestamps:output_type -> quorate.placement.TimestampsResponse
+	21, // 52: quorate.placement.Placement.AllocIDs:output_type -> quorate.placement.AllocIDsResponse
+	25, // 53: quorate.placement.Placement.Report:output_type -> quorate.placement.ReportResponse
+	29, // 54: quorate.placement.Placement.Watch:output_type -> quorate.placement.DirectoryUpdate
+	32, // 55: quorate.placement.Placement.Operators:output_type -> quorate.placement.OperatorsResponse
+	34, // 56: quorate.placement.Placement.Operate:output_type -> quorate.placement.OperateResponse
+	36, // 57: quorate.placement.Placement.SchemaLease:output_type -> quorate.placement.SchemaLeaseResponse
+	9,  // 58: quorate.placement.Placement.Alarms:output_type -> quorate.placement.AlarmsResponse
+	11, // 59: quorate.placement.Placement.SetStore:output_type -> quorate.placement.SetStoreResponse
+	14, // 60: quorate.placement.Placement.Schedulers:output_type -> quorate.placement.SchedulersResponse
+	3,  // 61: quorate.placement.Placement.Explain:output_type -> quorate.placement.ExplainResponse
+	6,  // 62: quorate.placement.Placement.Settings:output_type -> quorate.placement.SettingsResponse
+	19, // 63: quorate.placement.Oracle.Stream:output_type -> quorate.placement.TimestampsResponse
+	50, // [50:64] is the sub-list for method output_type
+	36, // [36:50] is the sub-list for method input_type
 	36, // [36:36] is the sub-list for extension type_name
 	36, // [36:36] is the sub-list for extension extendee
 	0,  // [0:36] is the sub-list for field type_name
@@ -2917,7 +2921,7 @@ func file_placementpb_placement_proto_init() {
 			NumEnums:      0,
 			NumMessages:   37,
 			NumExtensions: 0,
-			NumServices:   1,
+			NumServices:   2,
 		},
 		GoTypes:           file_placementpb_placement_proto_goTypes,
 		DependencyIndexes: file_placementpb_placement_proto_depIdxs,

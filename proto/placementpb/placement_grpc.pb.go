@@ -595,3 +595,105 @@ var Placement_ServiceDesc = grpc.ServiceDesc{
 	},
 	Metadata: "placementpb/placement.proto",
 }
+
+const (
+	Oracle_Stream_FullMethodName = "/quorate.placement.Oracle/Stream"
+)
+
+// OracleClient is the client API for Oracle service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Oracle is Placement.Timestamps over a stream, for gateways that ask all the time:
+// each request is answered in its turn. After an answer with an error the stream ends.
+type OracleClient interface {
+	Stream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[TimestampsRequest, TimestampsResponse], error)
+}
+
+type oracleClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewOracleClient(cc grpc.ClientConnInterface) OracleClient {
+	return &oracleClient{cc}
+}
+
+func (c *oracleClient) Stream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[TimestampsRequest, TimestampsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Oracle_ServiceDesc.Streams[0], Oracle_Stream_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[TimestampsRequest, TimestampsResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Oracle_StreamClient = grpc.BidiStreamingClient[TimestampsRequest, TimestampsResponse]
+
+// OracleServer is the server API for Oracle service.
+// All implementations must embed UnimplementedOracleServer
+// for forward compatibility.
+//
+// Oracle is Placement.Timestamps over a stream, for gateways that ask all the time:
+// each request is answered in its turn. After an answer with an error the stream ends.
+type OracleServer interface {
+	Stream(grpc.BidiStreamingServer[TimestampsRequest, TimestampsResponse]) error
+	mustEmbedUnimplementedOracleServer()
+}
+
+// UnimplementedOracleServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedOracleServer struct{}
+
+func (UnimplementedOracleServer) Stream(grpc.BidiStreamingServer[TimestampsRequest, TimestampsResponse]) error {
+	return status.Error(codes.Unimplemented, "method Stream not implemented")
+}
+func (UnimplementedOracleServer) mustEmbedUnimplementedOracleServer() {}
+func (UnimplementedOracleServer) testEmbeddedByValue()                {}
+
+// UnsafeOracleServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to OracleServer will
+// result in compilation errors.
+type UnsafeOracleServer interface {
+	mustEmbedUnimplementedOracleServer()
+}
+
+func RegisterOracleServer(s grpc.ServiceRegistrar, srv OracleServer) {
+	// If the following call panics, it indicates UnimplementedOracleServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&Oracle_ServiceDesc, srv)
+}
+
+func _Oracle_Stream_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(OracleServer).Stream(&grpc.GenericServerStream[TimestampsRequest, TimestampsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Oracle_StreamServer = grpc.BidiStreamingServer[TimestampsRequest, TimestampsResponse]
+
+// Oracle_ServiceDesc is the grpc.ServiceDesc for Oracle service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var Oracle_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "quorate.placement.Oracle",
+	HandlerType: (*OracleServer)(nil),
+	Methods:     []grpc.MethodDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Stream",
+			Handler:       _Oracle_Stream_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
+	Metadata: "placementpb/placement.proto",
+}
