@@ -141,3 +141,24 @@ func TestPlansByShape(t *testing.T) {
 		t.Errorf("after the rollback: %v", w.rows)
 	}
 }
+
+// The statistics of statements know one that ran by its shape by the same text as before.
+func TestShapesInStatistics(t *testing.T) {
+	e, _ := newTestEngine(t)
+	s := e.testSession(t)
+	s.must("create table t (id int primary key, v int)")
+	for i := range 6 {
+		s.must(fmt.Sprintf(" select v from t where id = %d and v <> -3 ; ", i))
+	}
+	found := 0
+	for _, st := range e.Statements() {
+		if strings.Contains(st.Text, "select v") {
+			if found++; st.Calls != 6 || st.Errors != 0 {
+				t.Errorf("%s: %d calls, %d errors", st.Text, st.Calls, st.Errors)
+			}
+		}
+	}
+	if found != 1 {
+		t.Errorf("it is counted under %d texts", found)
+	}
+}
