@@ -92,6 +92,8 @@ func (d *ddl) alterView(ctx context.Context, st *ast.AlterTable) error {
 			err = d.renameRelation(ctx, catalog.Relation{Table: v}, a.NewName)
 		case *ast.RenameColumn:
 			err = d.renameColumn(ctx, v, a)
+		case *ast.SetSchema:
+			err = d.setSchema(ctx, v, a)
 		default:
 			err = d.at(sqlerr.Unsupported("this form of ALTER VIEW (%s)", alterName(a)), a)
 		}
@@ -121,6 +123,8 @@ func (d *ddl) alter(ctx context.Context, t *catalog.Table, a ast.AlterAction, ac
 		return d.columnNull(ctx, t, a)
 	case *ast.AlterColumnType:
 		return d.columnType(ctx, t, a)
+	case *ast.SetSchema:
+		return d.setSchema(ctx, t, a)
 	case *ast.DropExpression:
 		return d.dropExpression(ctx, t, a)
 	case *ast.DropColumn:
