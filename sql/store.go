@@ -198,9 +198,12 @@ func (t *clusterTxn) LockRows(ctx context.Context, list []keys.User, l exec.RowL
 		got []txn.RowLock
 		err error
 	)
-	if l.KeyOnly {
+	switch {
+	case l.Most > 0 && l.Wait == exec.LockSkip:
+		got, err = t.t.LockSome(ctx, raw, txn.LockMode(l.Mode), l.Most)
+	case l.KeyOnly:
 		got, err = t.t.LockKeys(ctx, raw, policy)
-	} else {
+	default:
 		got, err = t.t.LockRows(ctx, raw, txn.LockMode(l.Mode), policy)
 	}
 	if err != nil {

@@ -21,6 +21,7 @@ func (ev *evaluation) lock(q *kvpb.LockRequest) (*kvpb.LockResponse, error) {
 	own, read := timestamp.Timestamp(q.GetOwner().GetId()), timestamp.Timestamp(q.GetReadTs())
 	owner := locktable.Owner{ID: locktable.OwnerID(own), PID: q.GetOwner().GetPid(), Statement: q.GetOwner().GetStatement()}
 	resp := &kvpb.LockResponse{}
+	var locked uint32
 	fail := func(err error) (*kvpb.LockResponse, error) {
 		ke, err := ev.keyError(err)
 		resp.Error = ke
@@ -76,7 +77,15 @@ func (ev *evaluation) lock(q *kvpb.LockRequest) (*kvpb.LockResponse, error) {
 			}
 			return fail(&mvcc.AlreadyExistsError{Key: key, Value: n.Value.Value, CommitTS: n.Value.CommitTS})
 		}
+		if n.Changed != nil && fresh && q.GetSkipGone() && n.Value.Kind == mvcc.Delete {
+			ev.c.rows.ReleaseKeys(time.Now(), owner.ID, []string{string(key)})
+			resp.Keys = append(resp.Keys, &kvpb.LockedKey{Key: key})
+			continue
+		}
 		resp.Keys = append(resp.Keys, row)
+		if locked++; q.GetMost() > 0 && locked >= q.GetMost() && n.Changed == nil {
+			return resp, nil
+		}
 		if q.GetDemand() == kvpb.LockDemand_LOCK_ROW && n.Changed != nil {
 			row.Changed = &kvpb.WriteConflict{Key: key, ConflictStartTs: uint64(n.Changed.StartTS), ConflictCommitTs: uint64(n.Changed.CommitTS)}
 			return resp, nil

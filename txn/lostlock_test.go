@@ -159,3 +159,54 @@ func TestTracesDoNotPileUp(t *testing.T) {
 		}
 	})
 }
+
+// LockSome takes the first rows that are free, beside those that the transaction has, in
+// the order given, from region to region, and keeps nothing of the others.
+func TestLockSome(t *testing.T) {
+	for name, cuts := range serialShapes {
+		t.Run(name, func(t *testing.T) {
+			withCluster(t, cuts, func(t *testing.T, c *cluster, cl *Client) {
+				var rows [][]byte
+				for _, k := range []string{"a", "b", "d", "e", "n", "o", "p"} {
+					mustPut(t, cl, k, "0")
+					rows = append(rows, []byte(k))
+				}
+				other, tx := mustBegin(t, cl), beginAt(t, cl, TxnOptions{Isolation: ReadCommitted})
+				lockRow(t, other, "a", LockUpdate)
+				lockRow(t, other, "e", LockUpdate)
+				lockRow(t, tx, "d", LockUpdate)
+				gone := mustBegin(t, cl)
+				if err := errors.Join(gone.Delete([]byte("b")), gone.Commit(bg, CommitOptions{})); err != nil {
+					t.Fatal(err)
+				}
+				some := func(most int) (got string) {
+					t.Helper()
+					list, err := tx.LockSome(bg, rows, LockUpdate, most)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for i, r := range list {
+						if r.Locked {
+							got += string(rows[i])
+						}
+					}
+					return got
+				}
+				if got := some(1); got != "d" {
+					t.Errorf("locked %q, want the one that it has", got)
+				}
+				if got := some(2); got != "dn" {
+					t.Errorf("locked %q, want that and the first free one", got)
+				}
+				if n := tx.locks.len(); n != 2 {
+					t.Errorf("%d locks are kept in mind, want two", n)
+				}
+				lockRow(t, other, "o", LockUpdate)
+				if got := some(9); got != "dnp" {
+					t.Errorf("locked %q, want all that is free", got)
+				}
+				_, _ = tx.Rollback(bg), other.Rollback(bg)
+			})
+		})
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/proto/kvpb"
+	"github.com/quorate-db/quorate/region/router"
 )
 
 // LockMode is the strength of a row lock, weakest first, as in PostgreSQL.
@@ -72,19 +73,39 @@ type heldLock struct {
 	forUpdate timestamp.Timestamp // what was committed up to here is known
 }
 
-func (s *lockSet) touch(keys [][]byte, now time.Time) {
+// touch notes that keys are asked for and returns how many had been before.
+func (s *lockSet) touch(keys [][]byte, now time.Time) (before int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.held == nil {
 		s.held, s.mayBeHeld = map[string]*heldLock{}, map[string]struct{}{}
 		s.since = now
 	}
+	before = len(s.touched)
 	for _, k := range keys {
 		if _, ok := s.mayBeHeld[string(k)]; !ok {
 			s.mayBeHeld[string(k)] = struct{}{}
 			s.touched = append(s.touched, k)
 		}
 	}
+	return before
+}
+
+// settle forgets the keys that were asked for since the set had n of them and that were
+// all answered, as far as they are not locked.
+func (s *lockSet) settle(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := s.touched[:n]
+	for _, k := range s.touched[n:] {
+		if s.held[string(k)] != nil {
+			kept = append(kept, k)
+		} else {
+			delete(s.mayBeHeld, string(k))
+		}
+	}
+	clear(s.touched[len(kept):])
+	s.touched = kept
 }
 
 func (s *lockSet) got(key []byte, mode LockMode, forUpdate timestamp.Timestamp) {
@@ -202,18 +223,95 @@ type RowLock struct {
 // At SERIALIZABLE what is learned of a row that is not locked, or that others may change
 // beside LockKeyShare, is validated at the commit like any other read.
 func (t *Txn) LockRows(ctx context.Context, keys [][]byte, mode LockMode, policy LockPolicy) ([]RowLock, error) {
-	return t.lockRows(ctx, keys, mode, policy, mode == LockKeyShare)
+	return t.lockRows(ctx, keys, lockWish{mode: mode, policy: policy, noted: mode == LockKeyShare})
 }
 
 // LockKeys is LockRows in LockKeyShare for who only wants to know whether the rows are
 // there, as a foreign key does, or reads nothing but their keys: the lock keeps that as it
 // is, so changes of other columns do not count at any level.
 func (t *Txn) LockKeys(ctx context.Context, keys [][]byte, policy LockPolicy) ([]RowLock, error) {
-	return t.lockRows(ctx, keys, LockKeyShare, policy, false)
+	return t.lockRows(ctx, keys, lockWish{mode: LockKeyShare, policy: policy})
 }
 
-// lockRows is LockRows. noted says that the commit has to validate the values.
-func (t *Txn) lockRows(ctx context.Context, keys [][]byte, mode LockMode, policy LockPolicy, noted bool) ([]RowLock, error) {
+// LockSome is LockRows with LockSkip that ends when most rows are locked, all of those that
+// it has a look at in one request to their region. The answer may lack keys at the end. A row that READ COMMITTED finds deleted
+// after its snapshot is skipped too.
+func (t *Txn) LockSome(ctx context.Context, keys [][]byte, mode LockMode, most int) ([]RowLock, error) {
+	var out []RowLock
+	for tries := 0; len(out) < len(keys) && most > 0; {
+		rest := keys[len(out):]
+		if t.has(rest[0], mode) {
+			out, most = append(out, RowLock{Locked: true}), most-1
+			continue
+		}
+		if n := slices.IndexFunc(rest, func(k []byte) bool { return t.has(k, mode) }); n > 0 {
+			rest = rest[:n]
+		}
+		run, err := t.c.sameRegion(ctx, rest, tries)
+		if err != nil {
+			return nil, err
+		}
+		got, err := t.lockRows(ctx, run, lockWish{mode: mode, policy: LockSkip, noted: mode == LockKeyShare, most: most})
+		if errors.Is(err, router.ErrRegionChanged) {
+			tries++
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		tries = 0
+		for _, r := range got {
+			if r.Locked {
+				most--
+			}
+		}
+		out = append(out, got...)
+	}
+	return out, nil
+}
+
+// has reports whether the transaction has a row that nobody else can have in the mode.
+func (t *Txn) has(key []byte, mode LockMode) bool {
+	v := t.buf.lookup(key)
+	return v != nil && v.fresh && v.op == opPut || t.locks.mode(key) >= mode
+}
+
+// sameRegion returns the first of the keys as far as they lie in one region. tries counts
+// how often that has just turned out to be wrong.
+func (c *Client) sameRegion(ctx context.Context, keys [][]byte, tries int) ([][]byte, error) {
+	groups, err := c.groupAgain(ctx, keys, tries)
+	if err != nil || len(groups) == 1 {
+		return keys, err
+	}
+	for _, g := range groups {
+		in := make(map[string]struct{}, len(g.Keys))
+		for _, k := range g.Keys {
+			in[string(k)] = struct{}{}
+		}
+		n := 0
+		for n < len(keys) {
+			if _, ok := in[string(keys[n])]; !ok {
+				break
+			}
+			n++
+		}
+		if n > 0 {
+			return keys[:n:n], nil
+		}
+	}
+	return keys[:1:1], nil
+}
+
+// lockWish says what lockRows is to do.
+type lockWish struct {
+	mode   LockMode
+	policy LockPolicy
+	noted  bool // the commit has to validate the values
+	most   int  // see LockSome; 0: all
+}
+
+func (t *Txn) lockRows(ctx context.Context, keys [][]byte, w lockWish) ([]RowLock, error) {
+	mode := w.mode
 	if t.finished {
 		return nil, ErrFinished
 	}
@@ -224,7 +322,7 @@ func (t *Txn) lockRows(ctx context.Context, keys [][]byte, mode LockMode, policy
 	var ask [][]byte
 	at := make(map[string][]int, len(keys))
 	for i, k := range keys {
-		if v := t.buf.lookup(k); v != nil && v.fresh && v.op == opPut || t.locks.mode(k) >= mode {
+		if t.has(k, mode) {
 			out[i].Locked = true
 			continue
 		}
@@ -236,7 +334,10 @@ func (t *Txn) lockRows(ctx context.Context, keys [][]byte, mode LockMode, policy
 	if len(ask) == 0 {
 		return out, nil
 	}
-	req := &kvpb.LockRequest{ReadTs: uint64(t.snapshotTS()), Mode: mode, Policy: policy, Demand: kvpb.LockDemand_LOCK_ROW}
+	req := &kvpb.LockRequest{
+		ReadTs: uint64(t.snapshotTS()), Mode: mode, Policy: w.policy, Demand: kvpb.LockDemand_LOCK_ROW,
+		Most: uint32(w.most), SkipGone: w.most > 0 && t.opts.Isolation == ReadCommitted,
+	}
 	err := t.lock(ctx, ask, req, func(k *kvpb.LockedKey) {
 		got := RowLock{Locked: k.GetLocked(), Found: k.GetFound(), Value: k.GetValue()}
 		if v := t.buf.lookup(k.GetKey()); v != nil && v.op != opLock {
@@ -244,7 +345,7 @@ func (t *Txn) lockRows(ctx context.Context, keys [][]byte, mode LockMode, policy
 			// knows is as good as locked.
 			got = RowLock{Locked: got.Locked || v.op == opPut && k.GetBusy() == nil}
 		}
-		if noted || !got.Locked {
+		if w.noted || !got.Locked {
 			t.noteKey(k.GetKey())
 		}
 		for _, i := range at[string(k.GetKey())] {
@@ -270,26 +371,33 @@ func (t *Txn) lockAbsent(ctx context.Context, keys [][]byte) error {
 // lock sends a lock request for keys to their regions. each is called for every
 // key that was answered, one at a time.
 func (t *Txn) lock(ctx context.Context, keys [][]byte, template *kvpb.LockRequest, each func(*kvpb.LockedKey)) error {
-	t.locks.touch(keys, t.c.opts.Clock.Now())
+	before := t.locks.touch(keys, t.c.opts.Clock.Now())
 	t.c.keeper.add(t)
 	template.Owner = &kvpb.LockOwner{Id: uint64(t.startTS), Node: t.owner.Node, Pid: t.owner.PID, Statement: t.statement, Gateway: t.c.opts.Gateway}
 	t.locks.mu.Lock()
 	t.locks.waits++
 	t.locks.mu.Unlock()
 	var answers sync.Mutex
-	err := t.c.perRegion(ctx, keys, limits{keys: lockBatchKeysMax}, func(ctx context.Context, keys [][]byte) error {
+	part := func(ctx context.Context, keys [][]byte) error {
 		return t.lockPart(ctx, keys, template, func(k *kvpb.LockedKey) {
 			answers.Lock()
 			defer answers.Unlock()
 			each(k)
 		})
-	})
+	}
+	var err error
+	if template.Most > 0 {
+		err = part(ctx, keys) // of one region, and in their order
+	} else {
+		err = t.c.perRegion(ctx, keys, limits{keys: lockBatchKeysMax}, part)
+	}
 	t.locks.mu.Lock()
 	t.locks.waits--
 	t.locks.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("lock %d rows: %w", len(keys), err)
 	}
+	t.locks.settle(before)
 	return nil
 }
 
@@ -302,10 +410,12 @@ func (t *Txn) lockPart(ctx context.Context, keys [][]byte, template *kvpb.LockRe
 		defer cancel()
 	}
 	ignore := slices.Clone(t.ignore.list)
+	var locked uint32
 	for attempt := 0; len(keys) > 0; attempt++ {
 		q := &kvpb.LockRequest{
 			Owner: template.Owner, ReadTs: template.ReadTs, Mode: template.Mode, Policy: template.Policy,
 			Demand: template.Demand, Keys: keys, IgnoreLocks: ignore, Checks: t.locks.checks(keys),
+			Most: template.Most, SkipGone: template.SkipGone,
 		}
 		resp, err := t.c.opts.Router.Send(waitCtx, &kvpb.Request{Cmd: &kvpb.Request_Lock{Lock: q}})
 		if err != nil {
@@ -322,8 +432,14 @@ func (t *Txn) lockPart(ctx context.Context, keys [][]byte, template *kvpb.LockRe
 			if err := t.lockedKey(keys[i], k, q, each); err != nil {
 				return err
 			}
+			if k.GetLocked() {
+				locked++
+			}
 		}
 		keys = keys[len(r.GetKeys()):]
+		if template.Most > 0 && locked >= template.Most {
+			return nil
+		}
 		if r.GetError() == nil {
 			if len(r.GetKeys()) == 0 {
 				return errMalformed("lock", resp)

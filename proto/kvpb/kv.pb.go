@@ -3578,7 +3578,11 @@ type LockRequest struct {
 	IgnoreLocks []uint64               `protobuf:"varint,7,rep,packed,name=ignore_locks,json=ignoreLocks,proto3" json:"ignore_locks,omitempty"` // see ReadContext
 	// checks are of keys that the owner has locked before, less strongly: whether those
 	// locks have kept what they promise up to now. If not the answer is a conflict.
-	Checks        []*LockCheck `protobuf:"bytes,8,rep,name=checks,proto3" json:"checks,omitempty"`
+	Checks []*LockCheck `protobuf:"bytes,8,rep,name=checks,proto3" json:"checks,omitempty"`
+	// With LOCK_SKIP. most: the answer ends when so many keys are locked; 0: with the last.
+	// skip_gone: a row that was deleted after read_ts is skipped as well.
+	Most          uint32 `protobuf:"varint,9,opt,name=most,proto3" json:"most,omitempty"`
+	SkipGone      bool   `protobuf:"varint,10,opt,name=skip_gone,json=skipGone,proto3" json:"skip_gone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3667,6 +3671,20 @@ func (x *LockRequest) GetChecks() []*LockCheck {
 		return x.Checks
 	}
 	return nil
+}
+
+func (x *LockRequest) GetMost() uint32 {
+	if x != nil {
+		return x.Most
+	}
+	return 0
+}
+
+func (x *LockRequest) GetSkipGone() bool {
+	if x != nil {
+		return x.SkipGone
+	}
+	return false
 }
 
 type LockedKey struct {
@@ -3762,7 +3780,8 @@ func (x *LockedKey) GetBusy() *RowLocked {
 }
 
 // LockResponse has the first keys of the request, in their order. It ends early at
-// an error, after a changed key, and after a busy one that was not to be skipped.
+// an error, after a changed key, after a busy one that was not to be skipped, and when as
+// many as were wanted are locked.
 type LockResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Keys          []*LockedKey           `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
@@ -7915,7 +7934,7 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x04node\x18\x02 \x01(\rR\x04node\x12\x10\n" +
 	"\x03pid\x18\x03 \x01(\rR\x03pid\x12\x1c\n" +
 	"\tstatement\x18\x04 \x01(\tR\tstatement\x12-\n" +
-	"\agateway\x18\x05 \x01(\v2\x13.quorate.kv.GatewayR\agateway\"\xc3\x02\n" +
+	"\agateway\x18\x05 \x01(\v2\x13.quorate.kv.GatewayR\agateway\"\xf4\x02\n" +
 	"\vLockRequest\x12+\n" +
 	"\x05owner\x18\x01 \x01(\v2\x15.quorate.kv.LockOwnerR\x05owner\x12\x17\n" +
 	"\aread_ts\x18\x02 \x01(\x04R\x06readTs\x12(\n" +
@@ -7924,7 +7943,10 @@ const file_kvpb_kv_proto_rawDesc = "" +
 	"\x06demand\x18\x05 \x01(\x0e2\x16.quorate.kv.LockDemandR\x06demand\x12\x12\n" +
 	"\x04keys\x18\x06 \x03(\fR\x04keys\x12!\n" +
 	"\fignore_locks\x18\a \x03(\x04R\vignoreLocks\x12-\n" +
-	"\x06checks\x18\b \x03(\v2\x15.quorate.kv.LockCheckR\x06checks\"\xe5\x01\n" +
+	"\x06checks\x18\b \x03(\v2\x15.quorate.kv.LockCheckR\x06checks\x12\x12\n" +
+	"\x04most\x18\t \x01(\rR\x04most\x12\x1b\n" +
+	"\tskip_gone\x18\n" +
+	" \x01(\bR\bskipGone\"\xe5\x01\n" +
 	"\tLockedKey\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x16\n" +
 	"\x06locked\x18\x02 \x01(\bR\x06locked\x12\x14\n" +

@@ -23,6 +23,8 @@ type locking struct {
 	l    *leadership
 	next int // key
 	resp *kvpb.LockResponse
+	// locked keys of the answer; counted for enough alone.
+	locked uint32
 }
 
 func (r *Replica) lockRows(c *Call, q *kvpb.LockRequest) {
@@ -75,7 +77,7 @@ func (lk *locking) goOn() {
 				return
 			}
 			lk.next++
-			if more == lockStops {
+			if more == lockStops || lk.enough() {
 				break
 			}
 		}
@@ -88,6 +90,14 @@ func (lk *locking) goOn() {
 			lk.finish()
 		})
 	})
+}
+
+// enough reports whether as many keys are locked as the request wants.
+func (lk *locking) enough() bool {
+	if n := len(lk.resp.GetKeys()); n > 0 && lk.resp.GetKeys()[n-1].GetLocked() {
+		lk.locked++
+	}
+	return lk.q.GetMost() > 0 && lk.locked >= lk.q.GetMost()
 }
 
 func (lk *locking) finish() {
@@ -201,6 +211,11 @@ func (lk *locking) read(state engine.Reader, row *kvpb.LockedKey, owner locktabl
 			return lockStops, nil
 		}
 		lk.resp.Keys = append(lk.resp.Keys, row)
+		return lockNext, nil
+	}
+	if c := n.Changed; c != nil && fresh && lk.q.GetSkipGone() && lk.q.GetPolicy() == kvpb.LockPolicy_LOCK_SKIP && n.Value.Kind == mvcc.Delete {
+		lk.l.rows.releaseKeys(timestamp.Timestamp(owner.ID), [][]byte{row.GetKey()})
+		lk.resp.Keys = append(lk.resp.Keys, &kvpb.LockedKey{Key: row.GetKey()})
 		return lockNext, nil
 	}
 	lk.resp.Keys = append(lk.resp.Keys, row)

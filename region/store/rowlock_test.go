@@ -149,6 +149,53 @@ func TestRowLockPolicies(t *testing.T) {
 	}
 }
 
+// Of keys that others have, or that were deleted since the snapshot, a request locks the
+// first ones that are free, as many as it wants, and no others.
+func TestRowLockSkips(t *testing.T) {
+	c := newCluster(t, 1)
+	c.bootstrap(userRegion(1))
+	n := c.leader(2)
+	for _, k := range []string{"a", "b", "c", "d", "e"} {
+		n.put(2, "\x02"+k, "0")
+	}
+	owner, snapshot := c.timestamp(), c.timestamp()
+	n.lock(2, c.timestamp(), snapshot, "\x02a")
+	n.call(n.request(2, func(r *kvpb.Request) {
+		start := c.timestamp()
+		r.Cmd = &kvpb.Request_Prewrite{Prewrite: &kvpb.PrewriteRequest{
+			StartTs: uint64(start), Primary: []byte("\x02b"), OnePc: true,
+			Mutations: []*kvpb.Mutation{{Op: kvpb.MutationOp_DELETE, Key: []byte("\x02b")}},
+		}}
+	}))
+	ask := func(gone bool) []*kvpb.LockedKey {
+		t.Helper()
+		req := n.lockReq(2, owner, snapshot, kvpb.LockMode_LOCK_UPDATE, "\x02a", "\x02b", "\x02c", "\x02d", "\x02e")
+		q := req.GetLock()
+		q.Policy, q.Most, q.SkipGone = kvpb.LockPolicy_LOCK_SKIP, 2, gone
+		resp := n.call(req)
+		if resp.GetLock() == nil || resp.GetLock().GetError() != nil {
+			t.Fatal(resp)
+		}
+		return resp.GetLock().GetKeys()
+	}
+	got := ask(true)
+	var locked []string
+	for _, k := range got {
+		if k.GetLocked() {
+			locked = append(locked, string(k.GetKey()))
+		}
+	}
+	if len(got) != 4 || len(locked) != 2 || locked[0] != "\x02c" || locked[1] != "\x02d" || got[0].GetBusy() == nil {
+		t.Errorf("of five, one busy and one gone: %v", got)
+	}
+	n.lock(2, c.timestamp(), c.timestamp(), "\x02e") // nobody has it
+	n.release(2, owner, "\x02c")
+	owner = c.timestamp()
+	if got := ask(false); len(got) != 2 || got[1].GetChanged() == nil {
+		t.Errorf("a row that is gone is a change for who does not skip it: %v", got)
+	}
+}
+
 // A request that is given up while it waits leaves nothing in the queue.
 func TestRowLockAbandon(t *testing.T) {
 	c := newCluster(t, 1)

@@ -44,6 +44,9 @@ type RowLocking struct {
 	// KeyOnly, with LockKeyShare: nothing but the columns of the key is read, so that no
 	// level minds a change of others.
 	KeyOnly bool
+	// Most, with LockSkip: no more rows than these are wanted, the first ones that are
+	// free. The answer may lack rows at the end. 0 is all.
+	Most int
 }
 
 // LockMode is the strength of a row lock, weakest first.

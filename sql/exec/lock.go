@@ -97,9 +97,16 @@ func (o *lockOp) next(ctx context.Context, b *Batch) error {
 	}
 	for {
 		b.reset(len(o.n.Columns()))
-		want := BatchRows
-		if o.left >= 0 {
+		if o.left == 0 {
+			return nil
+		}
+		want, most := BatchRows, 0
+		if o.left > 0 {
 			want = int(min(o.left, BatchRows))
+			if o.left <= skipLook && len(o.n.Tables) == 1 && o.n.Skips() {
+				// The first rows may be taken by others: several are offered at once.
+				most, want = want, want+skipLook
+			}
 		}
 		for b.n < want {
 			row, err := o.in.next(ctx)
@@ -115,12 +122,12 @@ func (o *lockOp) next(ctx context.Context, b *Batch) error {
 			return nil
 		}
 		for i := range o.n.Tables {
-			if err := o.lock(ctx, b, i); err != nil {
+			if err := o.lock(ctx, b, i, most); err != nil {
 				return err
 			}
 		}
 		if o.left >= 0 {
-			o.left -= int64(b.n)
+			o.left = max(o.left-int64(b.n), 0)
 		}
 		if b.n > 0 {
 			return nil
@@ -128,9 +135,13 @@ func (o *lockOp) next(ctx context.Context, b *Batch) error {
 	}
 }
 
-// lock locks the rows of one table that the batch was made of and drops those that
-// were skipped.
-func (o *lockOp) lock(ctx context.Context, b *Batch, i int) error {
+// skipLook is how many rows more than wanted are offered to a request that skips those
+// of others: about as many as work on one queue at once.
+const skipLook = 32
+
+// lock locks the rows of one table that the batch was made of, not more than most if that
+// is set, and drops those that were skipped.
+func (o *lockOp) lock(ctx context.Context, b *Batch, i, most int) error {
 	t := &o.n.Tables[i]
 	list := make([]keys.User, 0, b.n)
 	at := make([]int, b.n) // place in list, -1 for none
@@ -155,11 +166,11 @@ func (o *lockOp) lock(ctx context.Context, b *Batch, i int) error {
 	if len(list) == 0 {
 		return nil
 	}
-	rows, err := o.rt.KV.LockRows(ctx, list, RowLocking{Mode: LockMode(t.Mode), Wait: lockWait(t.Wait)})
+	rows, err := o.rt.KV.LockRows(ctx, list, RowLocking{Mode: LockMode(t.Mode), Wait: lockWait(t.Wait), Most: most})
 	if err != nil {
 		return err
 	}
-	b.keep(func(r int) bool { return at[r] < 0 || rows[at[r]].Locked })
+	b.keep(func(r int) bool { return at[r] < 0 || at[r] < len(rows) && rows[at[r]].Locked })
 	return nil
 }
 

@@ -37,15 +37,18 @@ func Scan(r engine.Reader, o ScanOptions) (res ScanResult, err error) {
 	} else {
 		err = s.forward()
 	}
+	if err == nil {
+		err = s.checkLocks(r)
+	}
 	return s.res, err
 }
 
-// scanner walks over versions and locks side by side.
+// scanner walks over versions, and then over the locks of where it came. The locks come
+// last because a table that is written in two phases leaves the engine much to step over
+// where they were, which a short scan of it need not do.
 type scanner struct {
 	o     ScanOptions
 	data  *engine.Iterator
-	locks *engine.Iterator
-	lock  keys.User // where locks stands; meaningless if it is not valid
 	res   ScanResult
 	bytes int
 
@@ -61,81 +64,54 @@ func (s *scanner) open(r engine.Reader) error {
 	if s.data, err = r.NewIter(engine.IterOptions{Lower: span.Start, Upper: span.End}); err != nil {
 		return fmt.Errorf("scan: %w", err)
 	}
-	span = keys.KindSpan(keys.KindLock, s.o.Start, s.o.End)
-	if s.locks, err = r.NewIter(engine.IterOptions{Lower: span.Start, Upper: span.End}); err != nil {
-		return fmt.Errorf("scan: %w", err)
-	}
 	return nil
 }
 
 func (s *scanner) close() error {
-	var errs []error
-	for _, it := range []*engine.Iterator{s.data, s.locks} {
-		if it == nil {
-			continue
-		}
-		if err := it.Close(); err != nil {
-			errs = append(errs, fmt.Errorf("scan: %w", err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// passLocks checks the locks up to and including user (all, if it is nil), in
-// the direction of the scan.
-func (s *scanner) passLocks(user keys.User) error {
-	for s.locks.Valid() {
-		if user != nil {
-			c := bytes.Compare(s.lock, user)
-			if (!s.o.Reverse && c > 0) || (s.o.Reverse && c < 0) {
-				return nil
-			}
-		}
-		l, err := decodeLock(s.locks.Value())
-		if err != nil {
-			return fmt.Errorf("scan lock of %v: %w", s.lock, errors.Join(err, s.locks.Error()))
-		}
-		if s.o.blockedBy(l) {
-			return &LockedError{Key: s.lock, Lock: *l}
-		}
-		if s.o.Reverse {
-			s.locks.Prev()
-		} else {
-			s.locks.Next()
-		}
-		if err := s.readLockKey(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *scanner) readLockKey() error {
-	if !s.locks.Valid() {
+	if s.data == nil {
 		return nil
 	}
-	user, err := keys.DecodeUser(s.locks.Key(), keys.KindLock)
-	if err != nil {
+	if err := s.data.Close(); err != nil {
 		return fmt.Errorf("scan: %w", err)
 	}
-	s.lock = bytes.Clone(user)
 	return nil
+}
+
+// checkLocks returns *LockedError for a lock in the part that was scanned, on a key with
+// or without a version.
+func (s *scanner) checkLocks(r engine.Reader) error {
+	start, end := s.o.Start, s.o.End
+	switch {
+	case !s.res.More:
+	case s.o.Reverse:
+		start = s.res.Resume
+	default:
+		end = s.res.Resume
+	}
+	var locked *LockedError // the first in the direction of the scan
+	err := visitLocks(r, start, end, func(user keys.User, l *Lock) error {
+		if !s.o.blockedBy(l) {
+			return nil
+		}
+		locked = &LockedError{Key: bytes.Clone(user), Lock: *l}
+		if s.o.Reverse {
+			return nil
+		}
+		return errStop
+	})
+	if err == nil && locked != nil {
+		return locked
+	}
+	return err
 }
 
 func (s *scanner) forward() error {
-	s.locks.First()
-	if err := s.readLockKey(); err != nil {
-		return err
-	}
 	for ok := s.data.First(); ok; ok = s.data.Valid() {
 		prefix, _, err := splitVersion(s.data.Key())
 		if err != nil {
 			return err
 		}
 		s.prefix = append(s.prefix[:0], prefix...)
-		if err := s.passLocks(userOf(s.prefix)); err != nil {
-			return err
-		}
 		v, found, err := s.visibleForward()
 		if err != nil {
 			return err
@@ -149,11 +125,15 @@ func (s *scanner) forward() error {
 			s.data.NextPrefix()
 		}
 	}
+	return s.end()
+}
+
+// end returns what ended the scan before its limits.
+func (s *scanner) end() error {
 	if err := s.data.Error(); err != nil {
 		return fmt.Errorf("scan: %w", err)
 	}
-	// Locks on keys without a version behind the last row.
-	return s.passLocks(nil)
+	return nil
 }
 
 // samePrefix reports whether data still stands on a version of the present key.
@@ -205,19 +185,12 @@ func (s *scanner) version(ts timestamp.Timestamp) (Version, error) {
 }
 
 func (s *scanner) backward() error {
-	s.locks.Last()
-	if err := s.readLockKey(); err != nil {
-		return err
-	}
 	for ok := s.data.Last(); ok; ok = s.data.Valid() {
 		prefix, _, err := splitVersion(s.data.Key())
 		if err != nil {
 			return err
 		}
 		s.prefix = append(s.prefix[:0], prefix...)
-		if err := s.passLocks(userOf(s.prefix)); err != nil {
-			return err
-		}
 		v, found, err := s.visibleBackward()
 		if err != nil {
 			return err
@@ -231,10 +204,7 @@ func (s *scanner) backward() error {
 			s.data.SeekLT(s.prefix)
 		}
 	}
-	if err := s.data.Error(); err != nil {
-		return fmt.Errorf("scan: %w", err)
-	}
-	return s.passLocks(nil)
+	return s.end()
 }
 
 // visibleBackward is visibleForward for a data iterator that stands on the

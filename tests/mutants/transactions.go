@@ -243,8 +243,8 @@ var transactions = []mutant{
 	{
 		name: "forget what a lock did not find", breaks: "SERIALIZABLE validates what was read",
 		file: "txn/rowlock.go",
-		old:  "		if noted || !got.Locked {\n",
-		new:  "		if noted {\n",
+		old:  "		if w.noted || !got.Locked {\n",
+		new:  "		if w.noted {\n",
 		by:   test("./txn", "TestLocksOfAbsentRowsAreReads"),
 	},
 	{
