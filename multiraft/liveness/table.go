@@ -111,6 +111,8 @@ type peer struct {
 	sentAt time.Duration
 	// heardAt is the own instant of the last message; -1: none.
 	heardAt time.Duration
+	// hung: the last message did not ask for support.
+	hung bool
 
 	// As supporter. count is that of the present epoch, or of the next one.
 	supports bool
@@ -208,7 +210,7 @@ func (t *Table) Receive(now time.Duration, m Message) (out Outcome) {
 		p.heardOf(-1)
 		out.Reply = true
 	}
-	p.sentAt, p.heardAt = m.SentAt, now
+	p.sentAt, p.heardAt, p.hung = m.SentAt, now, !m.Asks
 	if m.PeerBoot != t.boot {
 		out.Reply = true
 		return out // what else it says is for another process
@@ -231,6 +233,20 @@ func (t *Table) Receive(now time.Duration, m Message) (out Outcome) {
 		t.beatAt, out.Beat = now, true
 	}
 	return out
+}
+
+// spare keeps the support for stores that talk, but do not ask, while this one's own disk
+// hangs: it could not write down a vote, and disks that hang together, as those of
+// processes on one machine, come back together. Longer support is always safe.
+func (t *Table) spare(now time.Duration) {
+	if now-t.syncedAt < 2*Heartbeat {
+		return
+	}
+	for _, p := range t.peers {
+		if p.supports && p.hung && now-p.heardAt < 2*Heartbeat {
+			p.expires = max(p.expires, now+2*Heartbeat)
+		}
+	}
 }
 
 // heardOf notes the newest own message that has arrived at the peer.
@@ -295,6 +311,7 @@ func (t *Table) Tick(now time.Duration) (send []Message, withdrawn []Withdrawal)
 			}
 		}
 	}
+	t.spare(now)
 	for _, id := range t.ids {
 		if p := t.peers[id]; p.supports && now >= p.expires {
 			withdrawn = append(withdrawn, t.withdraw(id, p))

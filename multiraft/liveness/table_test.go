@@ -323,6 +323,43 @@ func TestA10HungDiskLosesSupport(t *testing.T) {
 	t.Fatal("a store whose disk hangs is supported for ever")
 }
 
+// Stores whose disks hang at the same time, as on one machine, keep each other's support
+// as long as they talk; when the disks are back the epochs are the same. One of
+// which nothing is heard loses it all the same.
+func TestA10DisksThatHangTogether(t *testing.T) {
+	p := newPair(t)
+	before := p.a.View().Peer(2)
+	var base time.Duration
+	for i := range 20 {
+		p.now += Heartbeat
+		_, wa := p.a.Tick(p.now)
+		_, wb := p.b.Tick(p.now)
+		if len(wa)+len(wb) > 0 {
+			t.Fatal("withdrawn by a store that could not vote")
+		}
+		p.tell(p.a, p.b)
+		p.tell(p.b, p.a)
+		if i == 4 {
+			base = p.a.View().Peer(2).Grant.Base
+		}
+	}
+	if g := p.a.View().Peer(2).Grant; g.Base != base {
+		t.Fatal("the support was renewed: a lease would rest on it")
+	}
+	for range 5 {
+		p.round()
+	}
+	if v := p.a.View().Peer(2); v.Supports != before.Supports || v.Grant.Epoch != before.Grant.Epoch || v.Grant.Base <= base {
+		t.Fatalf("afterwards %+v, before %+v", v, before)
+	}
+	for end := p.now + 2*Support; p.now < end; p.now += 10 * ms { // hung, and the other one is gone
+		if _, w := p.a.Tick(p.now); len(w) > 0 {
+			return
+		}
+	}
+	t.Fatal("a store that is gone is supported for ever")
+}
+
 // Rule A10: a process that was stopped does not blame others for the time, but only
 // once: one that always comes late must notice that another is gone.
 func TestA10LateTickerExtendsOnce(t *testing.T) {

@@ -512,6 +512,45 @@ func TestA10HungDiskLosesLeadership(t *testing.T) {
 	t.Fatal("a leader whose disk hangs keeps its leadership")
 }
 
+// When the disks of all stores hang at once, as on one machine, nobody can be elected:
+// the leader stays, and commits as soon as the disks are back.
+func TestStallOfAllDisksCostsNoLeader(t *testing.T) {
+	c, lead, others := resting(t)
+	term := lead.s.replica(user).Info().Term
+	out := lead.begin(lead.putReq(user, c.timestamp(), "ta", "2"))
+	for range 200 {
+		c.clock.now = c.clock.now.Add(10 * time.Millisecond)
+		for _, id := range c.storeIDs() {
+			n := c.stores[id]
+			n.s.TickLiveness()
+			if c.clock.now.UnixNano()%int64(multiraft.TickInterval) == 0 {
+				n.tick()
+			}
+		}
+		for range 20 {
+			for _, id := range c.storeIDs() {
+				c.stores[id].s.driver.PollRound() // without the log writer
+			}
+		}
+	}
+	if *out != nil {
+		t.Fatalf("answered while all disks hang: %v", *out)
+	}
+	c.settle()
+	if *out == nil || (*out).GetPrewrite().GetOnePcCommitTs() == 0 {
+		t.Errorf("the write is answered %v", *out)
+	}
+	c.pass(time.Second)
+	if i := lead.s.replica(user).Info(); !i.IsLeader || i.Term != term {
+		t.Errorf("the leader lost its place: %+v", i)
+	}
+	for _, n := range append(others, lead) {
+		if w := n.s.Stats().Withdrawals; w > 0 {
+			t.Errorf("store %d withdrew %d supports", n.id, w)
+		}
+	}
+}
+
 // Rule A11: see TestRestartedVoterDoesNotVoteEarly. A restarted store does not
 // campaign either.
 func TestA11RestartedStoreIsSilent(t *testing.T) {

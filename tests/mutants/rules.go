@@ -130,6 +130,13 @@ var rules = []mutant{
 		by:   test("./region/store", "TestA10HungDiskLosesLeadership"),
 	},
 	{
+		name: "blame hung disks with a hung disk", breaks: "disks that hang together cost no leader (A10)",
+		file: "multiraft/liveness/table.go",
+		old:  "	t.spare(now)\n",
+		new:  "",
+		by:   test("./region/store", "TestStallOfAllDisksCostsNoLeader"),
+	},
+	{
 		name: "a late ticker extends for ever", breaks: "a busy store notices that another is gone (A10)",
 		file: "multiraft/liveness/table.go",
 		old:  "			if p.supports && !p.extended {\n",
