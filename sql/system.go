@@ -159,8 +159,10 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 		}
 		return types.NewInt(-1), nil
 	case "has_table_privilege", "has_schema_privilege", "has_database_privilege", "has_column_privilege", "has_any_column_privilege",
-		"has_function_privilege", "has_sequence_privilege", "has_type_privilege", "has_tablespace_privilege", "pg_has_role":
+		"has_function_privilege", "has_sequence_privilege", "has_type_privilege", "has_language_privilege", "has_tablespace_privilege", "pg_has_role":
 		return s.privilegeFunc(ctx, name, args)
+	case "acldefault":
+		return s.defaultACL(args[0].Str(), args[1].OID())
 	case "pg_relation_size", "pg_table_size", "pg_total_relation_size", "pg_indexes_size", "pg_database_size", "pg_tablespace_size":
 		return types.NewInt(0), nil
 	case "pg_relation_is_publishable":

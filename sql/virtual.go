@@ -79,7 +79,7 @@ func columns(list ...any) []virtualColumn {
 
 // virtualTables lists all virtual tables.
 func virtualTables() []*virtualTable {
-	aclArray := types.TextArray // aclitem is not built; these columns are always NULL
+	aclArray := types.AclItemArray
 	return withRelations(append(append(emptyTables(), viewTables()...), []*virtualTable{
 		{schema: catalog.SchemaPgCatalog, oid: 2615, name: "pg_namespace", key: "oid", rows: pgNamespace,
 			cols: columns("oid", types.Oid, "nspname", types.Name, "nspowner", types.Oid, "nspacl", aclArray)},
@@ -141,6 +141,15 @@ func virtualTables() []*virtualTable {
 		{schema: catalog.SchemaPgCatalog, oid: 2224, name: "pg_sequence", key: "seqrelid", rows: pgSequence,
 			cols: columns("seqrelid", types.Oid, "seqtypid", types.Oid, "seqstart", types.Int8, "seqincrement", types.Int8,
 				"seqmax", types.Int8, "seqmin", types.Int8, "seqcache", types.Int8, "seqcycle", types.Bool)},
+		{schema: catalog.SchemaPgCatalog, oid: 3079, name: "pg_extension", key: "oid", rows: pgExtension,
+			cols: columns("oid", types.Oid, "extname", types.Name, "extowner", types.Oid, "extnamespace", types.Oid,
+				"extrelocatable", types.Bool, "extversion", types.Text, "extconfig", types.OidArray, "extcondition", types.TextArray)},
+		{schema: catalog.SchemaPgCatalog, oid: 2618, name: "pg_rewrite", key: "oid", rows: pgRewrite,
+			cols: columns("oid", types.Oid, "rulename", types.Name, "ev_class", types.Oid, "ev_type", types.Char, "ev_enabled", types.Char,
+				"is_instead", types.Bool, "ev_qual", types.PgNodeTree, "ev_action", types.PgNodeTree)},
+		{schema: catalog.SchemaPgCatalog, oid: 2608, name: "pg_depend", rows: pgDepend,
+			cols: columns("classid", types.Oid, "objid", types.Oid, "objsubid", types.Int4, "refclassid", types.Oid, "refobjid", types.Oid,
+				"refobjsubid", types.Int4, "deptype", types.Char)},
 		{schema: catalog.SchemaPgCatalog, oid: 2601, name: "pg_am", key: "oid", rows: pgAm,
 			cols: columns("oid", types.Oid, "amname", types.Name, "amhandler", types.RegProc, "amtype", types.Char)},
 		{schema: catalog.SchemaQuorate, oid: 13901, name: "nodes", key: "id", rows: quorateNodes,

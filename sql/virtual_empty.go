@@ -27,14 +27,8 @@ func emptyTables() []*virtualTable {
 		t(6237, "pg_publication_namespace", "oid", types.Oid, "pnpubid", types.Oid, "pnnspid", types.Oid),
 		t(3541, "pg_range", "rngtypid", types.Oid, "rngsubtype", types.Oid, "rngmultitypid", types.Oid, "rngcollation", types.Oid,
 			"rngsubopc", types.Oid, "rngcanonical", types.RegProc, "rngsubdiff", types.RegProc),
-		t(2618, "pg_rewrite", "oid", types.Oid, "rulename", types.Name, "ev_class", types.Oid, "ev_type", types.Char, "ev_enabled", types.Char,
-			"is_instead", types.Bool, "ev_qual", types.PgNodeTree, "ev_action", types.PgNodeTree),
-		t(2608, "pg_depend", "classid", types.Oid, "objid", types.Oid, "objsubid", types.Int4, "refclassid", types.Oid, "refobjid", types.Oid,
-			"refobjsubid", types.Int4, "deptype", types.Char),
 		t(3118, "pg_foreign_table", "ftrelid", types.Oid, "ftserver", types.Oid, "ftoptions", types.TextArray),
 		t(1417, "pg_foreign_server", "oid", types.Oid, "srvname", types.Name, "srvowner", types.Oid, "srvfdw", types.Oid, "srvtype", types.Text,
-			"srvversion", types.Text, "srvacl", types.TextArray, "srvoptions", types.TextArray),
-		t(3079, "pg_extension", "oid", types.Oid, "extname", types.Name, "extowner", types.Oid, "extnamespace", types.Oid,
-			"extrelocatable", types.Bool, "extversion", types.Text, "extconfig", types.OidArray, "extcondition", types.TextArray),
+			"srvversion", types.Text, "srvacl", types.AclItemArray, "srvoptions", types.TextArray),
 	}
 }

@@ -240,9 +240,7 @@ func pgAttrdef(_ context.Context, s *Session, eq map[int]types.Datum, yield yiel
 			} else {
 				text = s.defaultText(c)
 			}
-			// Defaults have no OID of their own: table and column make one that is stable.
-			oid := types.OID(uint32(t.ID)<<11 ^ uint32(c.ID) | 1<<31)
-			if err := yield([]types.Datum{dOID(oid), dOID(t.ID), dInt(int64(c.ID)), dText(text)}); err != nil {
+			if err := yield([]types.Datum{dOID(attrdefOID(t, c)), dOID(t.ID), dInt(int64(c.ID)), dText(text)}); err != nil {
 				return err
 			}
 		}

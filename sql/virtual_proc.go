@@ -20,10 +20,10 @@ func procTables(t func(catalog.ID, types.OID, string, viewRows, ...any) *virtual
 			"pronargs", types.Int2, "pronargdefaults", types.Int2, "prorettype", types.Oid, "proargtypes", types.OidVector,
 			"proallargtypes", types.OidArray, "proargmodes", types.CharArray, "proargnames", types.TextArray, "proargdefaults", types.PgNodeTree,
 			"protrftypes", types.OidArray, "prosrc", types.Text, "probin", types.Text, "prosqlbody", types.PgNodeTree, "proconfig", types.TextArray,
-			"proacl", types.TextArray),
+			"proacl", types.AclItemArray),
 		t(catalog.SchemaPgCatalog, 2612, "pg_language", pgLanguage,
 			"oid", types.Oid, "lanname", types.Name, "lanowner", types.Oid, "lanispl", types.Bool, "lanpltrusted", types.Bool,
-			"lanplcallfoid", types.Oid, "laninline", types.Oid, "lanvalidator", types.Oid, "lanacl", types.TextArray),
+			"lanplcallfoid", types.Oid, "laninline", types.Oid, "lanvalidator", types.Oid, "lanacl", types.AclItemArray),
 	}
 }
 

@@ -5,13 +5,13 @@ import (
 	"slices"
 
 	"github.com/quorate-db/quorate/sql/catalog"
+	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
 )
 
 // What the catalogs show of roles and privileges.
 
-// dACL prints a list of privileges; the default one is NULL, as in PostgreSQL. The
-// columns have the type text[] in the place of aclitem[], which is not built.
+// dACL prints a list of privileges; the default one is NULL, as in PostgreSQL.
 func dACL(s *Session, a catalog.ACL) types.Datum {
 	if a == nil {
 		return types.Null
@@ -20,7 +20,26 @@ func dACL(s *Session, a catalog.ACL) types.Datum {
 	for i, g := range a {
 		items[i] = dText(g.Text(func(id catalog.ID) string { return roleName(s.tx.snap, id) }))
 	}
-	return types.NewArray(types.NewArrayOf(types.Text, items))
+	return types.NewArray(types.NewArrayOf(types.AclItem, items))
+}
+
+// letteredClasses are the kinds of objects by the letters of acldefault.
+var letteredClasses = map[string]catalog.ObjectClass{"c": catalog.ClassColumn, "r": catalog.ClassTable, "s": catalog.ClassSequence, "d": catalog.ClassDatabase,
+	"f": catalog.ClassFunction, "l": catalog.ClassLanguage, "n": catalog.ClassSchema, "T": catalog.ClassType}
+
+// ownersOnly are those of which only the owner has privileges, and there are none.
+var ownersOnly = map[string]string{"L": "rw", "p": "sA", "t": "C", "F": "U", "S": "U"}
+
+// defaultACL is acldefault.
+func (s *Session) defaultACL(letter string, owner catalog.ID) (types.Datum, error) {
+	if c, ok := letteredClasses[letter]; ok {
+		return dACL(s, c.Default(owner)), nil
+	}
+	if p, ok := ownersOnly[letter]; ok {
+		name := roleName(s.tx.snap, owner)
+		return types.NewArray(types.NewArrayOf(types.AclItem, []types.Datum{dText(catalog.ACLName(name) + "=" + p + "/" + catalog.ACLName(name))})), nil
+	}
+	return types.Null, sqlerr.New(sqlerr.InvalidParameterValue, "unrecognized object type abbreviation: %s", letter)
 }
 
 func dSettings(list []catalog.Setting) types.Datum {

@@ -42,7 +42,7 @@ func viewTables() []*virtualTable {
 			"usename", types.Name, "usesysid", types.Oid, "usecreatedb", types.Bool, "usesuper", types.Bool, "userepl", types.Bool,
 			"usebypassrls", types.Bool, "passwd", types.Text, "valuntil", types.Timestamptz, "useconfig", types.TextArray),
 		t(catalog.SchemaPgCatalog, 1213, "pg_tablespace", pgTablespace,
-			"oid", types.Oid, "spcname", types.Name, "spcowner", types.Oid, "spcacl", types.TextArray, "spcoptions", types.TextArray),
+			"oid", types.Oid, "spcname", types.Name, "spcowner", types.Oid, "spcacl", types.AclItemArray, "spcoptions", types.TextArray),
 		t(catalog.SchemaPgCatalog, 12048, "pg_sequences", pgSequences,
 			"schemaname", types.Name, "sequencename", types.Name, "sequenceowner", types.Name, "data_type", types.RegType,
 			"start_value", types.Int8, "min_value", types.Int8, "max_value", types.Int8, "increment_by", types.Int8, "cycle", types.Bool,

@@ -345,7 +345,7 @@ func (a ACL) Mentions(role ID) bool {
 func (g Grant) Text(name func(ID) string) string {
 	var b strings.Builder
 	if g.Grantee != Everybody {
-		b.WriteString(name(g.Grantee))
+		b.WriteString(ACLName(name(g.Grantee)))
 	}
 	b.WriteByte('=')
 	for i, n := range privilegeNames {
@@ -357,8 +357,20 @@ func (g Grant) Text(name func(ID) string) string {
 		}
 	}
 	b.WriteByte('/')
-	b.WriteString(name(g.Grantor))
+	b.WriteString(ACLName(name(g.Grantor)))
 	return b.String()
+}
+
+// ACLName is the name of a role as the type aclitem prints it: in quotes, unless it is
+// made of letters, digits and underscores of ASCII.
+func ACLName(name string) string {
+	plain := strings.IndexFunc(name, func(r rune) bool {
+		return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	}) < 0
+	if plain {
+		return name
+	}
+	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
 }
 
 // DefaultACL is what ALTER DEFAULT PRIVILEGES has set: the privileges of objects

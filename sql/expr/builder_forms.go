@@ -380,6 +380,9 @@ func (b *Builder) Subscript(array Expr, index []Expr) (Expr, error) {
 		return b.jsonSubscript(array, index)
 	}
 	elem := array.Type().Base().Elem()
+	if array.Type().Base().OID == types.OIDName && len(index) == 1 {
+		elem = types.Char
+	}
 	if elem.IsZero() {
 		return nil, sqlerr.New(sqlerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", array.Type().Bare())
 	}

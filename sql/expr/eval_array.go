@@ -76,6 +76,9 @@ func (e *Subscript) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
 	if err != nil || d.IsNull() {
 		return types.Null, err
 	}
+	if d.Kind() == types.KindString {
+		return e.byteOf(ctx, row, d.Str())
+	}
 	a := d.Array()
 	if e.Slice {
 		return e.slice(ctx, row, a)
@@ -104,6 +107,21 @@ func (e *Subscript) Eval(ctx *EvalContext, row Row) (types.Datum, error) {
 		return types.Null, nil
 	}
 	return a.Elems[at], nil
+}
+
+// nameLen is how many bytes a value of type name has in PostgreSQL, the last zero.
+const nameLen = 64
+
+// byteOf is a byte of a name, counted from 0; behind its end there are zeros.
+func (e *Subscript) byteOf(ctx *EvalContext, row Row, name string) (types.Datum, error) {
+	v, err := e.Index[0].Eval(ctx, row)
+	if err != nil || v.IsNull() || v.Int() < 0 || v.Int() >= nameLen {
+		return types.Null, err
+	}
+	if v.Int() >= int64(len(name)) {
+		return types.NewString(""), nil
+	}
+	return types.NewString(name[v.Int() : v.Int()+1]), nil
 }
 
 func (e *Subscript) slice(ctx *EvalContext, row Row, a *types.Array) (types.Datum, error) {

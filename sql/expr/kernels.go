@@ -56,6 +56,7 @@ func allKernels() kernels {
 	k.sets()
 	k.session()
 	k.admin()
+	k.acl()
 	k.templates()
 	k.aggregates()
 	k.windows()

@@ -485,6 +485,7 @@ var procRows = []procRow{
 	{1680, "substring", "bit,int4,int4", 1560, 'f', "s", "", "", ""},
 	{1681, "length", "bit", 23, 'f', "s", "", "", ""},
 	{1682, "octet_length", "bit", 23, 'f', "s", "", "", ""},
+	{1689, "aclexplode", "_aclitem", 2249, 's', "sS", "", "grantor oid,grantee oid,privilege_type text,is_grantable bool", "acl"},
 	{1690, "time_mi_time", "time,time", 1186, 'f', "s", "", "", ""},
 	{1691, "boolle", "bool,bool", 16, 'f', "s", "", "", ""},
 	{1692, "boolge", "bool,bool", 16, 'f', "s", "", "", ""},
@@ -773,6 +774,12 @@ var procRows = []procRow{
 	{2259, "has_function_privilege", "oid,oid,text", 16, 'f', "sS", "", "", ""},
 	{2260, "has_function_privilege", "text,text", 16, 'f', "sS", "", "", ""},
 	{2261, "has_function_privilege", "oid,text", 16, 'f', "sS", "", "", ""},
+	{2262, "has_language_privilege", "name,text,text", 16, 'f', "sS", "", "", ""},
+	{2263, "has_language_privilege", "name,oid,text", 16, 'f', "sS", "", "", ""},
+	{2264, "has_language_privilege", "oid,text,text", 16, 'f', "sS", "", "", ""},
+	{2265, "has_language_privilege", "oid,oid,text", 16, 'f', "sS", "", "", ""},
+	{2266, "has_language_privilege", "text,text", 16, 'f', "sS", "", "", ""},
+	{2267, "has_language_privilege", "oid,text", 16, 'f', "sS", "", "", ""},
 	{2268, "has_schema_privilege", "name,text,text", 16, 'f', "sS", "", "", ""},
 	{2269, "has_schema_privilege", "name,oid,text", 16, 'f', "sS", "", "", ""},
 	{2270, "has_schema_privilege", "oid,text,text", 16, 'f', "sS", "", "", ""},
@@ -1143,6 +1150,7 @@ var procRows = []procRow{
 	{3935, "pg_sleep_for", "interval", 2278, 'f', "sV", "", "", ""},
 	{3936, "pg_sleep_until", "timestamptz", 2278, 'f', "sV", "", "", ""},
 	{3940, "jsonb_extract_path_text", "jsonb,_text", 25, 'f', "sv", "", "", "from_json,path_elems"},
+	{3943, "acldefault", "char,oid", 1034, 'f', "s", "", "", ""},
 	{3947, "json_object_field", "json,text", 114, 'f', "s", "", "", "from_json,field_name"},
 	{3948, "json_object_field_text", "json,text", 25, 'f', "s", "", "", "from_json,field_name"},
 	{3949, "json_array_element", "json,int4", 114, 'f', "s", "", "", "from_json,element_index"},
@@ -1886,9 +1894,9 @@ var castRows = []castRow{
 const unbuiltNames = `
 RI_FKey_cascade_del RI_FKey_cascade_upd RI_FKey_check_ins RI_FKey_check_upd RI_FKey_noaction_del 
 RI_FKey_noaction_upd RI_FKey_restrict_del RI_FKey_restrict_upd RI_FKey_setdefault_del RI_FKey_setdefault_upd 
-RI_FKey_setnull_del RI_FKey_setnull_upd abbrev aclcontains acldefault aclexplode aclinsert aclitemeq 
-aclitemin aclitemout aclremove amvalidate any_in any_out anyarray_in anyarray_out anyarray_recv anyarray_send 
-anycompatible_in anycompatible_out anycompatiblearray_in anycompatiblearray_out anycompatiblearray_recv 
+RI_FKey_setnull_del RI_FKey_setnull_upd abbrev aclcontains aclinsert aclitemeq aclitemin aclitemout aclremove 
+amvalidate any_in any_out anyarray_in anyarray_out anyarray_recv anyarray_send anycompatible_in 
+anycompatible_out anycompatiblearray_in anycompatiblearray_out anycompatiblearray_recv 
 anycompatiblearray_send anycompatiblemultirange_in anycompatiblemultirange_out anycompatiblenonarray_in 
 anycompatiblenonarray_out anycompatiblerange_in anycompatiblerange_out anyelement_in anyelement_out 
 anyenum_in anyenum_out anymultirange_in anymultirange_out anynonarray_in anynonarray_out anyrange_in 
@@ -1957,65 +1965,65 @@ gist_point_fetch gist_point_sortsupport gist_poly_compress gist_poly_consistent 
 gisthandler gtsquery_compress gtsquery_consistent gtsquery_penalty gtsquery_picksplit gtsquery_same 
 gtsquery_union gtsvector_compress gtsvector_consistent gtsvector_decompress gtsvector_options 
 gtsvector_penalty gtsvector_picksplit gtsvector_same gtsvector_union gtsvectorin gtsvectorout 
-has_foreign_data_wrapper_privilege has_language_privilege has_parameter_privilege has_server_privilege 
-has_tablespace_privilege hash_aclitem hash_aclitem_extended hash_array hash_array_extended hash_multirange 
-hash_multirange_extended hash_numeric hash_numeric_extended hash_range hash_range_extended hash_record 
-hash_record_extended hashbpchar hashbpcharextended hashchar hashcharextended hashenum hashenumextended 
-hashfloat4 hashfloat4extended hashfloat8 hashfloat8extended hashhandler hashinet hashinetextended hashint2 
-hashint2extended hashint4 hashint4extended hashint8 hashint8extended hashmacaddr hashmacaddr8 
-hashmacaddr8extended hashmacaddrextended hashname hashnameextended hashoid hashoidextended hashoidvector 
-hashoidvectorextended hashtextextended hashtid hashtidextended hashvarlena hashvarlenaextended 
-heap_tableam_handler height host hostmask iclikejoinsel iclikesel icnlikejoinsel icnlikesel icregexeqjoinsel 
-icregexeqsel icregexnejoinsel icregexnesel in_range index_am_handler_in index_am_handler_out inet_client_addr 
-inet_gist_compress inet_gist_consistent inet_gist_fetch inet_gist_penalty inet_gist_picksplit inet_gist_same 
-inet_gist_union inet_in inet_merge inet_out inet_recv inet_same_family inet_send inet_server_addr 
-inet_spg_choose inet_spg_config inet_spg_inner_consistent inet_spg_leaf_consistent inet_spg_picksplit inetand 
-inetmi inetmi_int8 inetnot inetor inetpl int2 int2_accum int2_accum_inv int2_avg_accum int2_avg_accum_inv 
-int2_mul_cash int2_sum int2in int2int4_sum int2larger int2out int2recv int2send int2smaller int2vectorin 
-int2vectorout int2vectorrecv int2vectorsend int4 int4_accum int4_accum_inv int4_avg_accum int4_avg_accum_inv 
-int4_avg_combine int4_mul_cash int4_sum int4in int4inc int4larger int4multirange int4out int4range 
-int4range_canonical int4range_subdiff int4recv int4send int4smaller int8 int8_accum int8_accum_inv int8_avg 
-int8_avg_accum int8_avg_accum_inv int8_avg_combine int8_avg_deserialize int8_avg_serialize int8_mul_cash 
-int8_sum int8dec int8dec_any int8in int8inc int8inc_any int8inc_float8_float8 int8inc_support int8larger 
-int8multirange int8out int8pl_inet int8range int8range_canonical int8range_subdiff int8recv int8send 
-int8smaller inter_lb inter_sb inter_sl internal_in internal_out interval interval_accum interval_accum_inv 
-interval_avg interval_combine interval_hash interval_hash_extended interval_in interval_larger interval_out 
-interval_recv interval_send interval_smaller interval_support intervaltypmodin intervaltypmodout isclosed 
-isempty ishorizontal iso8859_1_to_utf8 iso8859_to_utf8 iso_to_koi8r iso_to_mic iso_to_win1251 iso_to_win866 
-isopen isparallel isperp isvertical johab_to_utf8 json_agg_finalfn json_agg_transfn json_in 
-json_object_agg_finalfn json_object_agg_transfn json_out json_recv json_send json_to_tsvector 
-jsonb_agg_finalfn jsonb_agg_transfn jsonb_hash jsonb_hash_extended jsonb_in jsonb_object_agg_finalfn 
-jsonb_object_agg_transfn jsonb_out jsonb_recv jsonb_send jsonb_subscript_handler jsonb_to_tsvector 
-jsonpath_in jsonpath_out jsonpath_recv jsonpath_send koi8r_to_iso koi8r_to_mic koi8r_to_utf8 koi8r_to_win1251 
-koi8r_to_win866 koi8u_to_utf8 language_handler_in language_handler_out latin1_to_mic latin2_to_mic 
-latin2_to_win1250 latin3_to_mic latin4_to_mic likejoinsel likesel line line_distance line_eq line_horizontal 
-line_in line_interpt line_intersect line_out line_parallel line_perp line_recv line_send line_vertical 
-lo_close lo_creat lo_create lo_export lo_from_bytea lo_get lo_import lo_lseek lo_lseek64 lo_open lo_put 
-lo_tell lo_tell64 lo_truncate lo_truncate64 lo_unlink loread lower_inc lower_inf lowrite lseg lseg_center 
-lseg_distance lseg_eq lseg_ge lseg_gt lseg_horizontal lseg_in lseg_interpt lseg_intersect lseg_le lseg_length 
-lseg_lt lseg_ne lseg_out lseg_parallel lseg_perp lseg_recv lseg_send lseg_vertical macaddr macaddr8 
-macaddr8_and macaddr8_cmp macaddr8_eq macaddr8_ge macaddr8_gt macaddr8_in macaddr8_le macaddr8_lt macaddr8_ne 
-macaddr8_not macaddr8_or macaddr8_out macaddr8_recv macaddr8_send macaddr8_set7bit macaddr_and macaddr_cmp 
-macaddr_eq macaddr_ge macaddr_gt macaddr_in macaddr_le macaddr_lt macaddr_ne macaddr_not macaddr_or 
-macaddr_out macaddr_recv macaddr_send macaddr_sortsupport makeaclitem masklen matchingjoinsel matchingsel 
-mic_to_big5 mic_to_euc_cn mic_to_euc_jp mic_to_euc_kr mic_to_euc_tw mic_to_iso mic_to_koi8r mic_to_latin1 
-mic_to_latin2 mic_to_latin3 mic_to_latin4 mic_to_sjis mic_to_win1250 mic_to_win1251 mic_to_win866 mode_final 
-money multirange multirange_adjacent_multirange multirange_adjacent_range multirange_after_multirange 
-multirange_after_range multirange_agg_finalfn multirange_agg_transfn multirange_before_multirange 
-multirange_before_range multirange_cmp multirange_contained_by_multirange multirange_contained_by_range 
-multirange_contains_elem multirange_contains_multirange multirange_contains_range multirange_eq multirange_ge 
-multirange_gist_compress multirange_gist_consistent multirange_gt multirange_in multirange_intersect 
-multirange_intersect_agg_transfn multirange_le multirange_lt multirange_minus multirange_ne multirange_out 
-multirange_overlaps_multirange multirange_overlaps_range multirange_overleft_multirange 
-multirange_overleft_range multirange_overright_multirange multirange_overright_range multirange_recv 
-multirange_send multirange_typanalyze multirange_union multirangesel mxid_age name nameconcatoid namein 
-nameout namerecv namesend neqjoinsel neqsel netmask network network_cmp network_eq network_ge network_gt 
-network_larger network_le network_lt network_ne network_overlap network_smaller network_sortsupport 
-network_sub network_subeq network_subset_support network_sup network_supeq networkjoinsel networksel 
-nlikejoinsel nlikesel npoints numeric numeric_accum numeric_accum_inv numeric_avg numeric_avg_accum 
-numeric_avg_combine numeric_avg_deserialize numeric_avg_serialize numeric_combine numeric_deserialize 
-numeric_exp numeric_in numeric_inc numeric_larger numeric_ln numeric_log numeric_out numeric_pl_pg_lsn 
-numeric_poly_avg numeric_poly_combine numeric_poly_deserialize numeric_poly_serialize numeric_poly_stddev_pop 
+has_foreign_data_wrapper_privilege has_parameter_privilege has_server_privilege has_tablespace_privilege 
+hash_aclitem hash_aclitem_extended hash_array hash_array_extended hash_multirange hash_multirange_extended 
+hash_numeric hash_numeric_extended hash_range hash_range_extended hash_record hash_record_extended hashbpchar 
+hashbpcharextended hashchar hashcharextended hashenum hashenumextended hashfloat4 hashfloat4extended 
+hashfloat8 hashfloat8extended hashhandler hashinet hashinetextended hashint2 hashint2extended hashint4 
+hashint4extended hashint8 hashint8extended hashmacaddr hashmacaddr8 hashmacaddr8extended hashmacaddrextended 
+hashname hashnameextended hashoid hashoidextended hashoidvector hashoidvectorextended hashtextextended 
+hashtid hashtidextended hashvarlena hashvarlenaextended heap_tableam_handler height host hostmask 
+iclikejoinsel iclikesel icnlikejoinsel icnlikesel icregexeqjoinsel icregexeqsel icregexnejoinsel icregexnesel 
+in_range index_am_handler_in index_am_handler_out inet_client_addr inet_gist_compress inet_gist_consistent 
+inet_gist_fetch inet_gist_penalty inet_gist_picksplit inet_gist_same inet_gist_union inet_in inet_merge 
+inet_out inet_recv inet_same_family inet_send inet_server_addr inet_spg_choose inet_spg_config 
+inet_spg_inner_consistent inet_spg_leaf_consistent inet_spg_picksplit inetand inetmi inetmi_int8 inetnot 
+inetor inetpl int2 int2_accum int2_accum_inv int2_avg_accum int2_avg_accum_inv int2_mul_cash int2_sum int2in 
+int2int4_sum int2larger int2out int2recv int2send int2smaller int2vectorin int2vectorout int2vectorrecv 
+int2vectorsend int4 int4_accum int4_accum_inv int4_avg_accum int4_avg_accum_inv int4_avg_combine 
+int4_mul_cash int4_sum int4in int4inc int4larger int4multirange int4out int4range int4range_canonical 
+int4range_subdiff int4recv int4send int4smaller int8 int8_accum int8_accum_inv int8_avg int8_avg_accum 
+int8_avg_accum_inv int8_avg_combine int8_avg_deserialize int8_avg_serialize int8_mul_cash int8_sum int8dec 
+int8dec_any int8in int8inc int8inc_any int8inc_float8_float8 int8inc_support int8larger int8multirange 
+int8out int8pl_inet int8range int8range_canonical int8range_subdiff int8recv int8send int8smaller inter_lb 
+inter_sb inter_sl internal_in internal_out interval interval_accum interval_accum_inv interval_avg 
+interval_combine interval_hash interval_hash_extended interval_in interval_larger interval_out interval_recv 
+interval_send interval_smaller interval_support intervaltypmodin intervaltypmodout isclosed isempty 
+ishorizontal iso8859_1_to_utf8 iso8859_to_utf8 iso_to_koi8r iso_to_mic iso_to_win1251 iso_to_win866 isopen 
+isparallel isperp isvertical johab_to_utf8 json_agg_finalfn json_agg_transfn json_in json_object_agg_finalfn 
+json_object_agg_transfn json_out json_recv json_send json_to_tsvector jsonb_agg_finalfn jsonb_agg_transfn 
+jsonb_hash jsonb_hash_extended jsonb_in jsonb_object_agg_finalfn jsonb_object_agg_transfn jsonb_out 
+jsonb_recv jsonb_send jsonb_subscript_handler jsonb_to_tsvector jsonpath_in jsonpath_out jsonpath_recv 
+jsonpath_send koi8r_to_iso koi8r_to_mic koi8r_to_utf8 koi8r_to_win1251 koi8r_to_win866 koi8u_to_utf8 
+language_handler_in language_handler_out latin1_to_mic latin2_to_mic latin2_to_win1250 latin3_to_mic 
+latin4_to_mic likejoinsel likesel line line_distance line_eq line_horizontal line_in line_interpt 
+line_intersect line_out line_parallel line_perp line_recv line_send line_vertical lo_close lo_creat lo_create 
+lo_export lo_from_bytea lo_get lo_import lo_lseek lo_lseek64 lo_open lo_put lo_tell lo_tell64 lo_truncate 
+lo_truncate64 lo_unlink loread lower_inc lower_inf lowrite lseg lseg_center lseg_distance lseg_eq lseg_ge 
+lseg_gt lseg_horizontal lseg_in lseg_interpt lseg_intersect lseg_le lseg_length lseg_lt lseg_ne lseg_out 
+lseg_parallel lseg_perp lseg_recv lseg_send lseg_vertical macaddr macaddr8 macaddr8_and macaddr8_cmp 
+macaddr8_eq macaddr8_ge macaddr8_gt macaddr8_in macaddr8_le macaddr8_lt macaddr8_ne macaddr8_not macaddr8_or 
+macaddr8_out macaddr8_recv macaddr8_send macaddr8_set7bit macaddr_and macaddr_cmp macaddr_eq macaddr_ge 
+macaddr_gt macaddr_in macaddr_le macaddr_lt macaddr_ne macaddr_not macaddr_or macaddr_out macaddr_recv 
+macaddr_send macaddr_sortsupport makeaclitem masklen matchingjoinsel matchingsel mic_to_big5 mic_to_euc_cn 
+mic_to_euc_jp mic_to_euc_kr mic_to_euc_tw mic_to_iso mic_to_koi8r mic_to_latin1 mic_to_latin2 mic_to_latin3 
+mic_to_latin4 mic_to_sjis mic_to_win1250 mic_to_win1251 mic_to_win866 mode_final money multirange 
+multirange_adjacent_multirange multirange_adjacent_range multirange_after_multirange multirange_after_range 
+multirange_agg_finalfn multirange_agg_transfn multirange_before_multirange multirange_before_range 
+multirange_cmp multirange_contained_by_multirange multirange_contained_by_range multirange_contains_elem 
+multirange_contains_multirange multirange_contains_range multirange_eq multirange_ge multirange_gist_compress 
+multirange_gist_consistent multirange_gt multirange_in multirange_intersect multirange_intersect_agg_transfn 
+multirange_le multirange_lt multirange_minus multirange_ne multirange_out multirange_overlaps_multirange 
+multirange_overlaps_range multirange_overleft_multirange multirange_overleft_range 
+multirange_overright_multirange multirange_overright_range multirange_recv multirange_send 
+multirange_typanalyze multirange_union multirangesel mxid_age name nameconcatoid namein nameout namerecv 
+namesend neqjoinsel neqsel netmask network network_cmp network_eq network_ge network_gt network_larger 
+network_le network_lt network_ne network_overlap network_smaller network_sortsupport network_sub 
+network_subeq network_subset_support network_sup network_supeq networkjoinsel networksel nlikejoinsel 
+nlikesel npoints numeric numeric_accum numeric_accum_inv numeric_avg numeric_avg_accum numeric_avg_combine 
+numeric_avg_deserialize numeric_avg_serialize numeric_combine numeric_deserialize numeric_exp numeric_in 
+numeric_inc numeric_larger numeric_ln numeric_log numeric_out numeric_pl_pg_lsn numeric_poly_avg 
+numeric_poly_combine numeric_poly_deserialize numeric_poly_serialize numeric_poly_stddev_pop 
 numeric_poly_stddev_samp numeric_poly_sum numeric_poly_var_pop numeric_poly_var_samp numeric_recv 
 numeric_send numeric_serialize numeric_smaller numeric_sortsupport numeric_sqrt numeric_stddev_pop 
 numeric_stddev_samp numeric_sum numeric_support numeric_var_pop numeric_var_samp numerictypmodin 

@@ -409,6 +409,7 @@ const tableOID = "tableoid"
 // tableOID binds tableoid of a table in s, nil if there is no such table.
 func (b *binder) tableOID(s *scope, schema, table string, at ast.Node) (expr.Expr, error) {
 	var found *scopeRel
+	place := 0
 	for i := range s.rels {
 		r := &s.rels[i]
 		if r.table == nil || table != "" && (r.name != table || schema != "" && r.schema != schema) {
@@ -417,15 +418,27 @@ func (b *binder) tableOID(s *scope, schema, table string, at ast.Node) (expr.Exp
 		if found != nil {
 			return nil, b.errAt(sqlerr.New(sqlerr.AmbiguousColumn, "column reference %q is ambiguous", tableOID), at)
 		}
-		found = r
+		found, place = r, i
 	}
-	switch {
-	case found == nil:
+	if found == nil {
 		return nil, nil
-	case found.nullable:
-		return nil, b.errAt(unsupported("tableoid of a table on the nullable side of an outer join"), at)
 	}
-	return &expr.Const{Val: types.NewOID(found.table.ID), Typ: types.Oid}, nil
+	oid := &expr.Const{Val: types.NewOID(found.table.ID), Typ: types.Oid}
+	if !found.nullable {
+		return oid, nil
+	}
+	// There is a row of the table where a column that holds no NULLs is not NULL.
+	for i := range s.cols {
+		c := &s.cols[i]
+		if c.rel != place || c.oid != found.table.ID {
+			continue
+		}
+		if t := found.table.Column(c.attnum); t != nil && t.NotNull && !t.Hidden {
+			s.read(c)
+			return &expr.Case{When: []expr.CaseWhen{{Cond: &expr.IsNull{Arg: c.e, Negate: true}, Result: oid}}, Typ: types.Oid}, nil
+		}
+	}
+	return nil, b.errAt(unsupported("tableoid of a table without NOT NULL columns on the nullable side of an outer join"), at)
 }
 
 func (b *binder) findOuter(s *scope, look func(*scope) (expr.Expr, error), name string) (expr.Expr, error) {

@@ -246,6 +246,9 @@ func decodeText(s string, t Type, ctx *FormatContext) (Datum, error) {
 	case storeNumeric:
 		return ParseNumeric(s)
 	case storeText, storeBpchar:
+		if t.OID == OIDAclItem {
+			return Null, sqlerr.Unsupported("input of type aclitem")
+		}
 		return NewString(s), nil
 	case storeVoid:
 		return NewString(""), nil

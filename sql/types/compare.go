@@ -290,7 +290,7 @@ func CheckOrdered(t Type) error {
 	if t.IsArray() {
 		return CheckOrdered(t.Elem())
 	}
-	if t.storage() == storeVoid || t.OID == OIDXid || t.OID == OIDCid || t.OID == OIDPgNodeTree || t.OID == OIDJSON || t.OID == OIDJSONPath {
+	if t.storage() == storeVoid || t.OID == OIDXid || t.OID == OIDCid || t.OID == OIDPgNodeTree || t.OID == OIDAclItem || t.OID == OIDJSON || t.OID == OIDJSONPath {
 		return sqlerr.New(sqlerr.UndefinedFunction, "could not identify an ordering operator for type %s", t).
 			WithHint("Use an explicit ordering operator or modify the query.")
 	}

@@ -31,6 +31,8 @@ const (
 	OIDOidVector     OID = 30
 	OIDJSON          OID = 114
 	OIDPgNodeTree    OID = 194
+	OIDAclItem       OID = 1033
+	OIDAclItemArray  OID = 1034
 	OIDFloat4        OID = 700
 	OIDFloat8        OID = 701
 	OIDUnknown       OID = 705
@@ -127,6 +129,7 @@ var (
 	JSONB        = Of(OIDJSONB)
 	JSONPath     = Of(OIDJSONPath)
 	PgNodeTree   = Of(OIDPgNodeTree)
+	AclItem      = Of(OIDAclItem) // kept as its text
 	Float4       = Of(OIDFloat4)
 	Float8       = Of(OIDFloat8)
 	Unknown      = Of(OIDUnknown)
@@ -163,6 +166,7 @@ var (
 	NumericArray     = Of(OIDNumericArray)
 	TimestampArray   = Of(OIDTimestampArray)
 	TimestamptzArray = Of(OIDTimestamptzArray)
+	AclItemArray     = Of(OIDAclItemArray)
 )
 
 // Of returns the type of that number without modifier.
@@ -410,7 +414,7 @@ func storageOf(oid OID) storage {
 		return storeFloat8
 	case OIDNumeric:
 		return storeNumeric
-	case OIDText, OIDVarchar, OIDUnknown, OIDCstring, OIDPgNodeTree:
+	case OIDText, OIDVarchar, OIDUnknown, OIDCstring, OIDPgNodeTree, OIDAclItem:
 		return storeText
 	case OIDBpchar:
 		return storeBpchar
