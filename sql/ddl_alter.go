@@ -21,6 +21,16 @@ func (d *ddl) alterTable(ctx context.Context, st *ast.AlterTable) error {
 	if st.Kind == ast.ObjView {
 		return d.alterView(ctx, st)
 	}
+	if len(st.Actions) == 1 && st.Kind == ast.ObjTable {
+		// ALTER TABLE gives away views and sequences too.
+		if _, ok := st.Actions[0].(*ast.OwnerTo); ok {
+			if r, ok, err := d.s.resolve(st.Table); err == nil && ok && r.Index == nil && r.Table.View != nil {
+				return d.alterView(ctx, st)
+			} else if err == nil && ok && r.Index == nil && r.Table.Sequence != nil {
+				return d.alterSequence(ctx, st)
+			}
+		}
+	}
 	if len(st.Actions) == 1 {
 		if to, ok := st.Actions[0].(*ast.RenameTo); ok && (st.Kind == ast.ObjIndex || st.Kind == ast.ObjTable) {
 			return d.renameAny(ctx, st, to.NewName)
@@ -117,6 +127,8 @@ func (d *ddl) alter(ctx context.Context, t *catalog.Table, a ast.AlterAction, ac
 		return d.unsplitTable(ctx, t)
 	case *ast.OwnerTo:
 		return d.ownerTo(ctx, t, a.Role)
+	case *ast.AlterColumnIdentity:
+		return d.columnIdentity(ctx, t, a)
 	case *ast.AlterColumnDefault:
 		return d.columnDefault(ctx, t, a)
 	case *ast.AlterColumnNull:
@@ -160,8 +172,6 @@ func (d *ddl) alter(ctx context.Context, t *catalog.Table, a ast.AlterAction, ac
 
 func alterName(a ast.AlterAction) string {
 	switch a.(type) {
-	case *ast.AlterColumnIdentity:
-		return "ALTER COLUMN IDENTITY"
 	case *ast.RenameTo, *ast.RenameColumn, *ast.RenameConstraint:
 		return "RENAME"
 	case *ast.AlterColumnDefault:

@@ -83,7 +83,7 @@ func (d *ddl) columnNull(ctx context.Context, t *catalog.Table, a *ast.AlterColu
 	if c.Identity != 0 {
 		return errIdentityColumn(t, c)
 	}
-	if t.HasPrimaryKey() && t.Primary().Uses(c.ID) {
+	if t.HasPrimaryKey() && t.PrimaryKey().Uses(c.ID) {
 		return sqlerr.New(sqlerr.InvalidTableDefinition, "column %q is in a primary key", c.Name)
 	}
 	return d.changeColumn(ctx, t, c.ID, func(c *catalog.Column) { c.NotNull, c.NullRefused = false, false })

@@ -75,6 +75,9 @@ func (d *ddl) typeName(id catalog.ID) string {
 	return itoa(int(id))
 }
 
+// shownType is typeText in the transaction's snapshot.
+func (s *Session) shownType(t types.Type) string { return s.typeText(s.tx.snap, t) }
+
 // typeText prints a type as format_type does, with the schema of one that its bare name
 // would not find.
 func (s *Session) typeText(snap *catalog.Snapshot, t types.Type) string {

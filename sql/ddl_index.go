@@ -154,9 +154,6 @@ func (d *ddl) addIndex(ctx context.Context, t *catalog.Table, primary bool, acti
 				WithHint("If the statement that did this has failed, drop the index.")
 		}
 	}
-	if primary && len(t.Indexes) > 1 {
-		return sqlerr.Unsupported("adding a primary key to a table that has other indexes")
-	}
 	if d.isNew(t) {
 		return d.addIndexNow(ctx, t, primary, build)
 	}
@@ -208,7 +205,7 @@ func (d *ddl) addIndexNow(ctx context.Context, t *catalog.Table, primary bool, b
 			}
 			start = next
 		}
-		if primary {
+		if ix.Full {
 			if err := f.clearOld(ctx, d.s.tx.tx); err != nil {
 				return err
 			}
@@ -258,6 +255,7 @@ func rowIDNullable(t *catalog.Table) {
 // that all nodes have reached before the next one begins.
 func (e *Engine) buildIndex(ctx context.Context, id catalog.ID, primary bool, build makeIndex) error {
 	var number uint64
+	var full bool
 	var nullable []int16 // columns that the primary key makes NOT NULL
 	err := e.ddlStep(ctx, id, func(ctx context.Context, ch *catalog.Change, now *catalog.Table) error {
 		for i := range now.Indexes {
@@ -270,7 +268,7 @@ func (e *Engine) buildIndex(ctx context.Context, id catalog.ID, primary bool, bu
 		if err != nil {
 			return err
 		}
-		if primary && (now.HasPrimaryKey() || len(now.Indexes) > 1) {
+		if primary && now.HasPrimaryKey() {
 			return errConcurrentDDL(now)
 		}
 		nullable = nil
@@ -283,7 +281,7 @@ func (e *Engine) buildIndex(ctx context.Context, id catalog.ID, primary bool, bu
 			requireNotNull(n, ix)
 		}
 		ix.State = catalog.DeleteOnly
-		number = ix.Number
+		number, full = ix.Number, ix.Full
 		n.Indexes = append(n.Indexes, *ix)
 		return ch.PutTable(ctx, n)
 	})
@@ -298,7 +296,7 @@ func (e *Engine) buildIndex(ctx context.Context, id catalog.ID, primary bool, bu
 		}
 		return err
 	}
-	if !primary {
+	if !full {
 		return e.setState(ctx, id, number, catalog.Public)
 	}
 	// The new index takes over; the old one leaves the way it came, so that a node

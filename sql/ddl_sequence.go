@@ -285,9 +285,8 @@ func (d *ddl) restart(ctx context.Context, ch *catalog.Change, t *catalog.Table,
 // serialTypes are the types that stand for an integer with a sequence.
 var serialTypes = map[string]string{"smallserial": "int2", "serial2": "int2", "serial": "int4", "serial4": "int4", "bigserial": "int8", "serial8": "int8"}
 
-// serial gives the column that was added last a sequence of its own.
-func (b *tableBuilder) serial(ctx context.Context, q *catalog.Sequence, name []string) (*catalog.Table, error) {
-	col := &b.t.Columns[len(b.t.Columns)-1]
+// serial gives a column a sequence of its own.
+func (b *tableBuilder) serial(ctx context.Context, col *catalog.Column, q *catalog.Sequence, name []string) (*catalog.Table, error) {
 	seq := chooseName(b.t.Name, col.Name, "seq", b.relTaken)
 	if len(name) > 0 {
 		if seq = name[len(name)-1]; b.relTaken(seq) {
@@ -311,7 +310,7 @@ func (b *tableBuilder) serialColumn(ctx context.Context, c *ast.ColumnDef) error
 	if _, err := b.d.sequenceOptions(q, nil, true); err != nil {
 		return err
 	}
-	t, err := b.serial(ctx, q, nil)
+	t, err := b.serial(ctx, col, q, nil)
 	if err != nil {
 		return err
 	}
@@ -328,10 +327,15 @@ func (b *tableBuilder) identityColumn(ctx context.Context, c *ast.ColumnDef, con
 	case b.ch == nil:
 		return b.d.at(sqlerr.Unsupported("ADD COLUMN of an identity column"), c)
 	}
+	return b.identity(ctx, col, con.Sequence, con.IdentityAlways)
+}
+
+// identity makes a column an identity column.
+func (b *tableBuilder) identity(ctx context.Context, col *catalog.Column, options []ast.SequenceOption, always bool) error {
 	q := &catalog.Sequence{Type: col.Type.OID, Cache: 1, Internal: true}
 	var name []string
 	var list []ast.SequenceOption
-	for _, o := range con.Sequence {
+	for _, o := range options {
 		switch o.Name {
 		case "sequence name":
 			name = o.Owner
@@ -344,12 +348,12 @@ func (b *tableBuilder) identityColumn(ctx context.Context, c *ast.ColumnDef, con
 	if _, err := b.d.sequenceOptions(q, list, true); err != nil {
 		return err
 	}
-	t, err := b.serial(ctx, q, name)
+	t, err := b.serial(ctx, col, q, name)
 	if err != nil {
 		return err
 	}
 	col.NotNull, col.Sequence, col.Identity = true, t.ID, 'd'
-	if con.IdentityAlways {
+	if always {
 		col.Identity = 'a'
 	}
 	return nil

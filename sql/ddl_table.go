@@ -307,7 +307,9 @@ func (b *tableBuilder) uniqueIndex(ctx context.Context, c *ast.Constraint, prima
 	if primary {
 		what = "primary key"
 	}
-	ix := &catalog.Index{Unique: true, Full: primary}
+	// Rows lie in the order of the key, unless other indexes point to where they are.
+	full := primary && len(b.t.Indexes) <= 1
+	ix := &catalog.Index{Unique: true, Full: full, Key: primary && !full}
 	var names columnNames
 	for _, id := range c.Columns {
 		col := b.t.ColumnByName(id.Name)

@@ -168,12 +168,12 @@ func parseQuery(text string) (*ast.Select, error) {
 	return nil, sqlerr.Internal("a view's text is no query: %s", text)
 }
 
-// viewDef is pg_get_viewdef: the query as it was written.
-func viewDef(t *catalog.Table) types.Datum {
+// viewDef is pg_get_viewdef.
+func (s *Session) viewDef(snap *catalog.Snapshot, t *catalog.Table) types.Datum {
 	if t == nil || t.View == nil {
 		return types.Null
 	}
-	return types.NewString(" " + t.View.Query + ";")
+	return types.NewString(" " + s.viewText(snap, t) + ";")
 }
 
 func pgViews(s *Session, yield func(fields) error) error {
@@ -181,7 +181,7 @@ func pgViews(s *Session, yield func(fields) error) error {
 		if t.View == nil {
 			return nil
 		}
-		return yield(fields{"schemaname": dText(t.SchemaName), "viewname": dText(t.Name), "viewowner": s.ownerName(t.OwnerID()), "definition": viewDef(t)})
+		return yield(fields{"schemaname": dText(t.SchemaName), "viewname": dText(t.Name), "viewowner": s.ownerName(t.OwnerID()), "definition": s.viewDef(s.tx.snap, t)})
 	})
 }
 
@@ -192,7 +192,7 @@ func infoViews(s *Session, yield func(fields) error) error {
 		}
 		no := dYes(false)
 		return yield(fields{"table_catalog": dText(s.database()), "table_schema": dText(t.SchemaName), "table_name": dText(t.Name),
-			"view_definition": viewDef(t), "check_option": dText("NONE"), "is_updatable": no, "is_insertable_into": no,
+			"view_definition": s.viewDef(s.tx.snap, t), "check_option": dText("NONE"), "is_updatable": no, "is_insertable_into": no,
 			"is_trigger_updatable": no, "is_trigger_deletable": no, "is_trigger_insertable_into": no})
 	})
 }

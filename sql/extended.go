@@ -201,6 +201,9 @@ func (s *Session) Bind(ctx context.Context, b *pgwire.BindRequest) error {
 		if p.plan != nil && p.plan.Doomed != nil {
 			return p.plan.Doomed
 		}
+		if err := s.replan(ctx, p); err != nil {
+			return err
+		}
 		if err := pgwire.CheckResultFormats(b.ResultFormats, len(p.cols)); err != nil {
 			return err
 		}
@@ -221,6 +224,28 @@ func (s *Session) Bind(ctx context.Context, b *pgwire.BindRequest) error {
 		s.portals[b.Portal] = &portal{name: b.Portal, prep: p, params: params, formats: append([]int16(nil), b.ResultFormats...)}
 		return nil
 	})
+}
+
+// replan makes a plan again that is older than the schema that this node knows: the
+// client hears of columns that have changed when it binds, as from PostgreSQL.
+func (s *Session) replan(ctx context.Context, p *prepared) error {
+	if p.plan == nil || s.status == pgwire.TxFailed {
+		return nil
+	}
+	latest := s.e.catalog.Latest()
+	if latest == nil {
+		return nil
+	}
+	if v, _ := latest.Key(); v <= p.planKey.version {
+		return nil
+	}
+	if err := s.begin(ctx, TxnOptions{Autocommit: true}, false); err != nil {
+		return err
+	}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	return s.preparePlan(p)
 }
 
 func endsBlock(st ast.Statement) bool {
@@ -301,6 +326,9 @@ func (s *Session) DescribePortal(ctx context.Context, name string) (cols []pgwir
 	s.last.clean = false
 	err = s.extended(ctx, func(context.Context) error {
 		p, err := s.portal(name)
+		if c := s.cursors[name]; err != nil && c != nil {
+			p, err = c.portal, nil // those of DECLARE are portals, too
+		}
 		if err != nil || p.prep.cols == nil {
 			return err
 		}

@@ -364,6 +364,7 @@ func (s *Session) planOptions(text string, params []types.Type) plan.Options {
 		ParamTypes: params,
 		ParseExpr:  parse.ParseExpr,
 		ParseQuery: parseQuery,
+		TypeText:   s.shownType,
 		AsOf:       s.tx.asOf != 0,
 		CurrentOf:  s.currentOf,
 		NoRules:    s.e.noRules || s.settings.noRules,

@@ -131,7 +131,7 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 				return types.Null, err
 			}
 		}
-		return viewDef(snap.Table(oid)), nil
+		return s.viewDef(snap, snap.Table(oid)), nil
 	case "pg_get_serial_sequence":
 		return s.serialSequence(snap, args[0].Str(), args[1].Str())
 	case "pg_get_expr":
@@ -372,6 +372,9 @@ func (n objectNames) ObjectName(reg, object types.OID) (string, bool) {
 			}
 			return plan.QuoteIdent(f.Name), true
 		}
+		if name, ok := ioFuncName(object); ok {
+			return plan.QuoteIdent(name), true
+		}
 	case types.OIDRegProcedure:
 		if f, ok := n.s.e.exprs.FuncByOID(object); ok {
 			args := make([]string, len(f.Args))
@@ -472,6 +475,11 @@ func (n objectNames) ObjectOID(reg types.OID, name string) (types.OID, error) {
 		}
 		switch len(fs) {
 		case 0:
+			for _, f := range ioFuncs() {
+				if f.name == obj && (schema == "" || schema == "pg_catalog") {
+					return f.oid, nil
+				}
+			}
 			return 0, sqlerr.New(sqlerr.UndefinedFunction, "function %q does not exist", name)
 		case 1:
 			return fs[0].OID, nil

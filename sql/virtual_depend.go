@@ -9,12 +9,10 @@ import (
 
 // The numbers of the catalogs that pg_depend names.
 const (
-	classRelation types.OID = 1259 // pg_class
-	classType     types.OID = 1247 // pg_type
-	classDefault  types.OID = 2604 // pg_attrdef
-	classRewrite  types.OID = 2618 // pg_rewrite
+	classType    types.OID = 1247 // pg_type
+	classDefault types.OID = 2604 // pg_attrdef
+	classRewrite types.OID = 2618 // pg_rewrite
 
-	classNamespace types.OID = 2615 // pg_namespace
 	classExtension types.OID = 3079 // pg_extension
 )
 
@@ -59,18 +57,18 @@ func pgDepend(_ context.Context, s *Session, _ map[int]types.Datum, yield yieldR
 			if q.Internal {
 				kind = 'i'
 			}
-			if err := depends(object{classRelation, t.ID, 0}, object{classRelation, q.OwnerTable, q.OwnerColumn}, kind); err != nil {
+			if err := depends(object{classPgClass, t.ID, 0}, object{classPgClass, q.OwnerTable, q.OwnerColumn}, kind); err != nil {
 				return err
 			}
 		}
 	}
 	own := object{classExtension, extensionOID, 0}
-	if err := depends(object{classNamespace, catalog.SchemaQuorate, 0}, own, 'e'); err != nil {
+	if err := depends(object{classPgNamespace, catalog.SchemaQuorate, 0}, own, 'e'); err != nil {
 		return err
 	}
 	for _, t := range tables {
 		if t.Schema == catalog.SchemaQuorate {
-			if err := depends(object{classRelation, t.ID, 0}, own, 'e'); err != nil {
+			if err := depends(object{classPgClass, t.ID, 0}, own, 'e'); err != nil {
 				return err
 			}
 		}
@@ -91,7 +89,7 @@ func relationDepends(t *catalog.Table, sequences []*catalog.Table, depends func(
 		if c.Dropped {
 			continue
 		}
-		column := object{classRelation, t.ID, c.ID}
+		column := object{classPgClass, t.ID, c.ID}
 		if c.Type.IsUser() && t.View == nil {
 			if err := depends(column, object{classType, c.Type.OID, 0}, 'n'); err != nil {
 				return err
@@ -106,7 +104,7 @@ func relationDepends(t *catalog.Table, sequences []*catalog.Table, depends func(
 		}
 		for _, q := range sequences {
 			if usesSequence(c, q.ID) {
-				if err := depends(def, object{classRelation, q.ID, 0}, 'n'); err != nil {
+				if err := depends(def, object{classPgClass, q.ID, 0}, 'n'); err != nil {
 					return err
 				}
 			}
@@ -116,17 +114,17 @@ func relationDepends(t *catalog.Table, sequences []*catalog.Table, depends func(
 		return nil
 	}
 	rule := object{classRewrite, ruleOID(t), 0}
-	if err := depends(rule, object{classRelation, t.ID, 0}, 'i'); err != nil {
+	if err := depends(rule, object{classPgClass, t.ID, 0}, 'i'); err != nil {
 		return err
 	}
 	for _, r := range t.View.Refs {
 		for _, c := range r.Columns {
-			if err := depends(rule, object{classRelation, r.ID, c.ID}, 'n'); err != nil {
+			if err := depends(rule, object{classPgClass, r.ID, c.ID}, 'n'); err != nil {
 				return err
 			}
 		}
 		if len(r.Columns) == 0 {
-			if err := depends(rule, object{classRelation, r.ID, 0}, 'n'); err != nil {
+			if err := depends(rule, object{classPgClass, r.ID, 0}, 'n'); err != nil {
 				return err
 			}
 		}
@@ -147,14 +145,14 @@ func typeDepends(s *Session, depends func(x, on object, kind byte) error) error 
 				return err
 			}
 		case u.Composite != nil:
-			if err := depends(object{classRelation, u.Composite.Rel, 0}, object{classType, u.ID, 0}, 'i'); err != nil {
+			if err := depends(object{classPgClass, u.Composite.Rel, 0}, object{classType, u.ID, 0}, 'i'); err != nil {
 				return err
 			}
 			for _, f := range t.Def().Fields {
 				if !f.Type.IsUser() {
 					continue
 				}
-				if err := depends(object{classRelation, u.Composite.Rel, f.Num}, object{classType, f.Type.OID, 0}, 'n'); err != nil {
+				if err := depends(object{classPgClass, u.Composite.Rel, f.Num}, object{classType, f.Type.OID, 0}, 'n'); err != nil {
 					return err
 				}
 			}

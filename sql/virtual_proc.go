@@ -74,7 +74,7 @@ func pgProc(s *Session, yield func(fields) error) error {
 			return err
 		}
 	}
-	return nil
+	return pgProcIO(s, yield)
 }
 
 // functionArguments is pg_get_function_arguments.

@@ -44,6 +44,7 @@ func relationRows() map[string]viewRows {
 		"pg_shadow":              pgShadow,
 		"pg_group":               pgGroup,
 		"pg_default_acl":         pgDefaultACL,
+		"pg_init_privs":          pgInitPrivs,
 		"pg_db_role_setting":     pgDBRoleSetting,
 		"table_privileges":       infoTablePrivileges,
 		"role_table_grants":      notPublic(infoTablePrivileges),

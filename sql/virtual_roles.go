@@ -161,6 +161,20 @@ func pgDefaultACL(s *Session, yield func(fields) error) error {
 	return nil
 }
 
+// pgInitPrivs lists the privileges of the system's schemas, which were never granted by
+// anybody: pg_dump leaves them out.
+func pgInitPrivs(s *Session, yield func(fields) error) error {
+	for _, sc := range s.tx.snap.Schemas() {
+		if !sc.Virtual || sc.ID == catalog.SchemaPublic || sc.ACL == nil {
+			continue
+		}
+		if err := yield(fields{"objoid": dOID(sc.ID), "classoid": dOID(classPgNamespace), "objsubid": dInt(0), "privtype": dChar('i'), "initprivs": dACL(s, sc.ACL)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func pgDBRoleSetting(s *Session, yield func(fields) error) error {
 	row := func(role catalog.ID, m []catalog.Setting) error {
 		if len(m) == 0 {

@@ -104,7 +104,7 @@ func New(opts Options) *Catalog {
 	c := &Catalog{opts: opts, base: newSnapshot(0)}
 	for _, s := range []*Schema{
 		{ID: SchemaPgCatalog, Name: "pg_catalog"},
-		{ID: SchemaPublic, Name: "public", Owner: roleDatabaseOwner},
+		{ID: SchemaPublic, Name: "public", Owner: roleDatabaseOwner, Comment: "standard public schema"},
 		{ID: SchemaInformation, Name: "information_schema"},
 		{ID: SchemaQuorate, Name: "quorate"},
 	} {

@@ -131,7 +131,10 @@ type Index struct {
 	// primary index of a table without primary key.
 	ConstraintID ID `json:"constraint_id,omitempty"`
 	// Full indexes store all columns of the row: primary ones, also while built.
-	Full    bool       `json:"full,omitempty"`
+	Full bool `json:"full,omitempty"`
+	// Key says that the index stands for the primary key although rows are kept by a
+	// hidden row id: it was declared when the table had other indexes.
+	Key     bool       `json:"key,omitempty"`
 	State   IndexState `json:"state,omitempty"`
 	Comment string     `json:"comment,omitempty"`
 }
@@ -140,8 +143,9 @@ type Index struct {
 // an expression, or whether there is one.
 func (x *Index) Derives() bool { return len(x.Reads) > 0 || x.Pred != "" || x.hasExpr() }
 
-// IsPrimaryKey reports whether the index is that of a PRIMARY KEY constraint.
-func (x *Index) IsPrimaryKey() bool { return x.Full && x.ConstraintID != 0 }
+// IsPrimaryKey reports whether the index stands for a primary key that the user
+// declared.
+func (x *Index) IsPrimaryKey() bool { return (x.Full || x.Key) && x.ConstraintID != 0 }
 
 func (x *Index) hasExpr() bool {
 	return slices.ContainsFunc(x.Columns, func(c IndexColumn) bool { return c.Column == 0 })
@@ -261,10 +265,19 @@ func (t *Table) Kind() string {
 // Primary returns the primary index.
 func (t *Table) Primary() *Index { return &t.Indexes[0] }
 
-// HasPrimaryKey reports whether the user declared a primary key.
-func (t *Table) HasPrimaryKey() bool {
-	return len(t.Indexes) > 0 && t.Indexes[0].ConstraintID != 0
+// PrimaryKey returns the index of the primary key that the user declared, nil if there
+// is none. It need not be the primary index.
+func (t *Table) PrimaryKey() *Index {
+	for i := range t.Indexes {
+		if t.Indexes[i].IsPrimaryKey() {
+			return &t.Indexes[i]
+		}
+	}
+	return nil
 }
+
+// HasPrimaryKey reports whether the user declared a primary key.
+func (t *Table) HasPrimaryKey() bool { return t.PrimaryKey() != nil }
 
 // Column returns the column with the given number, nil if there is none.
 func (t *Table) Column(id int16) *Column {

@@ -11,7 +11,7 @@ import (
 var aclLetters = map[byte]string{'a': "INSERT", 'r': "SELECT", 'w': "UPDATE", 'd': "DELETE", 'D': "TRUNCATE", 'x': "REFERENCES", 't': "TRIGGER",
 	'X': "EXECUTE", 'U': "USAGE", 'C': "CREATE", 'T': "TEMPORARY", 'c': "CONNECT", 's': "SET", 'A': "ALTER SYSTEM"}
 
-// acl has the functions of lists of privileges, and of lists of options.
+// acl has the functions of lists of privileges.
 func (k kernels) acl() {
 	k.set("aclexplode(_aclitem)", func(ctx *EvalContext, _ *Signature, a []datum) (SetIter, error) {
 		var rows [][]datum
@@ -27,16 +27,6 @@ func (k kernels) acl() {
 		}
 		return countedRows(4, len(rows), func(i int, row []datum) error {
 			copy(row, rows[i])
-			return nil
-		}), nil
-	})
-	k.set("pg_options_to_table(_text)", func(_ *EvalContext, _ *Signature, a []datum) (SetIter, error) {
-		items := a[0].Array().Elems
-		return countedRows(2, len(items), func(i int, row []datum) error {
-			name, value, ok := strings.Cut(items[i].Str(), "=")
-			if row[0], row[1] = types.NewString(name), types.Null; ok {
-				row[1] = types.NewString(value)
-			}
 			return nil
 		}), nil
 	})

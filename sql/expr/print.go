@@ -29,6 +29,13 @@ func Format(e Expr, column func(*Column) string) string {
 	return p.b.String()
 }
 
+// FormatNamed is Format with names of types as typeName gives them.
+func FormatNamed(e Expr, column func(*Column) string, typeName func(types.Type) string) string {
+	p := printer{column: column, typeName: typeName}
+	p.expr(e)
+	return p.b.String()
+}
+
 // printer writes expressions: as SQL, or exactly, with types and indexes.
 type printer struct {
 	b      strings.Builder
@@ -36,6 +43,8 @@ type printer struct {
 	column func(*Column) string
 	// stored and pretty: see FormatStored.
 	stored, pretty bool
+	// typeName prints a type; nil is its String.
+	typeName func(types.Type) string
 }
 
 func (p *printer) s(parts ...string) {
@@ -58,7 +67,11 @@ func (p *printer) list(list []Expr) {
 }
 
 func (p *printer) typ(t types.Type) {
-	p.s("::", t.String())
+	name := t.String()
+	if p.typeName != nil && !p.exact {
+		name = p.typeName(t)
+	}
+	p.s("::", name)
 	if p.exact {
 		p.s("#", strconv.FormatUint(uint64(t.OID), 10), ".", strconv.Itoa(int(t.Typmod)))
 	}

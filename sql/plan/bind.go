@@ -28,6 +28,8 @@ type Options struct {
 	ParseExpr func(text string) (ast.Expr, error)
 	// ParseQuery reads the text of a view.
 	ParseQuery func(text string) (*ast.Select, error)
+	// TypeText prints the name of a type in expressions that are shown; nil is its String.
+	TypeText func(types.Type) string
 	// AsOf says that Catalog is the one that AS OF SYSTEM TIME of the statement asks for;
 	// without it the clause is refused.
 	AsOf bool

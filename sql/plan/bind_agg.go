@@ -145,7 +145,7 @@ func (a *aggregator) dependent() {
 			continue
 		}
 		all := true
-		for _, pk := range rel.table.Primary().Columns {
+		for _, pk := range rel.table.PrimaryKey().Columns {
 			found := false
 			for _, c := range s.cols {
 				if c.rel == r && c.attnum == pk.Column {

@@ -23,7 +23,7 @@ func DefaultText(o Options, c *catalog.Column) (string, error) {
 	if k, ok := x.(*expr.Const); ok {
 		x = &expr.Const{Val: k.Val, Typ: k.Typ.Bare()}
 	}
-	return expr.Format(x, nil), nil
+	return expr.FormatNamed(x, nil, o.TypeText), nil
 }
 
 // CheckText prints a CHECK condition, likewise.
@@ -33,5 +33,5 @@ func CheckText(o Options, t *catalog.Table, c *catalog.Check) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return expr.Format(x, func(c *expr.Column) string { return expr.QuoteIdent(t.Columns[c.Index].Name) }), nil
+	return expr.FormatNamed(x, func(c *expr.Column) string { return expr.QuoteIdent(t.Columns[c.Index].Name) }, o.TypeText), nil
 }

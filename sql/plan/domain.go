@@ -31,7 +31,7 @@ func DomainCheckText(o Options, text string, base types.Type) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return expr.Format(x, func(*expr.Column) string { return "VALUE" }), nil
+	return expr.FormatNamed(x, func(*expr.Column) string { return "VALUE" }, o.TypeText), nil
 }
 
 // CheckDomainCondition sees whether an expression can be the condition of a domain over
