@@ -389,15 +389,11 @@ func catalogNames(t *testing.T, dsn string) (names map[uint32]string, objects ma
 	return names, objects
 }
 
-var placeholder = regexp.MustCompile(`\{\{\{?oid:?([^}]*)\}\}\}?`)
+var placeholder = regexp.MustCompile(`\{\{oid:?([^{}]*)\}\}`)
 
 // fill puts OIDs in the place of names; what does not exist gets one that nothing has.
 func fill(s string, objects map[string]string) string {
 	return placeholder.ReplaceAllStringFunc(s, func(m string) string {
-		if inner, ok := strings.CutPrefix(m, "{{{"); ok {
-			// The outer braces are those of an array.
-			return "{" + fill("{{"+strings.TrimSuffix(inner, "}}}")+"}}", objects) + "}"
-		}
 		if oid, ok := objects[placeholder.FindStringSubmatch(m)[1]]; ok {
 			return oid
 		}
