@@ -76,7 +76,13 @@ func (s *Session) settled(ctx context.Context, needs []*plan.Need) error {
 			continue
 		}
 		t := s.tx.snap.Table(n.Table.ID)
-		if t == nil || t.Since == 0 {
+		if t == nil {
+			continue
+		}
+		if err := s.keysSettled(ctx, t); err != nil {
+			return err
+		}
+		if t.Since == 0 {
 			continue
 		}
 		if t.Since > s.tx.base.Version() {
@@ -88,6 +94,17 @@ func (s *Session) settled(ctx context.Context, needs []*plan.Need) error {
 		}
 	}
 	return nil
+}
+
+// mayShow reports whether messages may have values of columns of a table: the session's
+// role may read them.
+func (s *Session) mayShow(t *catalog.Table, columns []int16) bool {
+	need := &plan.Need{Table: t, Privileges: catalog.Select, Selected: map[int16]bool{}}
+	for _, c := range columns {
+		need.Selected[c] = true
+	}
+	me, err := s.me()
+	return err == nil && (me.Super || s.mayUse(me.ID, t, need))
 }
 
 // mayUse reports whether a role has what is needed of a table, or of its columns.

@@ -305,6 +305,10 @@ func (d *ddl) truncate(ctx context.Context, st *ast.Truncate) error {
 		}
 		list = append(list, t)
 	}
+	list, err := d.truncated(list, st.Cascade)
+	if err != nil {
+		return err
+	}
 	return d.change(ctx, func(ch *catalog.Change) error {
 		seen := map[catalog.ID]bool{}
 		for _, t := range list {
@@ -323,6 +327,12 @@ func (d *ddl) truncate(ctx context.Context, st *ast.Truncate) error {
 			}
 			c := t.Clone()
 			c.StorageID = storageOf(id, t.Temp)
+			for i := range c.ForeignKeys {
+				// Who does not know the new storage does not see the rows that refer.
+				if k := &c.ForeignKeys[i]; !d.isNew(t) && !k.Unvalidated {
+					k.Since = ch.NextVersion() + 1
+				}
+			}
 			if err := ch.PutTable(ctx, c); err != nil {
 				return err
 			}

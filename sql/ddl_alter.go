@@ -65,6 +65,9 @@ func (d *ddl) alterTable(ctx context.Context, st *ast.AlterTable) error {
 	if err := d.s.mustOwn(t); err != nil {
 		return err
 	}
+	if err := d.noPendingChecks("ALTER TABLE", t); err != nil {
+		return err
+	}
 	for _, a := range st.Actions {
 		if err := d.alter(ctx, t, a, len(st.Actions)); err != nil {
 			return err
@@ -311,6 +314,8 @@ func (d *ddl) addConstraint(ctx context.Context, t *catalog.Table, a *ast.AddCon
 	case ast.ConstraintUnique:
 	case ast.ConstraintCheck:
 		return d.addCheck(ctx, t, c)
+	case ast.ConstraintForeignKey:
+		return d.addForeignKey(ctx, t, c, actions)
 	default:
 		return d.at(unsupportedConstraint(c), c)
 	}
@@ -325,6 +330,9 @@ func constraintNames(t *catalog.Table) map[string]bool {
 	m := map[string]bool{}
 	for _, c := range t.Checks {
 		m[c.Name] = true
+	}
+	for i := range t.ForeignKeys {
+		m[t.ForeignKeys[i].Name] = true
 	}
 	for _, ix := range t.Indexes {
 		if ix.ConstraintID != 0 {

@@ -160,6 +160,13 @@ func (d *ddl) dropColumn(ctx context.Context, t *catalog.Table, a *ast.DropColum
 		}
 		return err
 	}
+	refs := d.snap().Referrers(t.ID)
+	refs = slices.DeleteFunc(refs, func(r catalog.Referrer) bool {
+		return !slices.Contains(r.Key.RefColumns, c.ID) || r.Table.ID == t.ID && slices.Contains(r.Key.Columns, c.ID)
+	})
+	if len(refs) > 0 && !a.Cascade {
+		return d.errReferred("column "+plan.QuoteIdent(c.Name)+" of table "+d.relName(t), "", refs)
+	}
 	var over []uint64
 	for i := range t.Indexes {
 		ix := &t.Indexes[i]
@@ -194,8 +201,12 @@ func (d *ddl) dropColumn(ctx context.Context, t *catalog.Table, a *ast.DropColum
 		}
 		d.noticeCascade(gone)
 	}
+	d.noticeKeys(refs)
 	id, num := t.ID, c.ID
 	if d.isNew(t) {
+		if err := d.dropKeys(ctx, refs); err != nil {
+			return err
+		}
 		for _, n := range over {
 			if err := d.dropIndexNow(ctx, id, n); err != nil {
 				return err
@@ -206,7 +217,12 @@ func (d *ddl) dropColumn(ctx context.Context, t *catalog.Table, a *ast.DropColum
 	if len(views) > 0 {
 		return d.at(sqlerr.Unsupported("DROP COLUMN of an existing table that takes views along: drop them first"), a)
 	}
-	return d.online(ctx, func(ctx context.Context, e *Engine) error { return e.dropColumn(ctx, id, num, over) })
+	return d.online(ctx, func(ctx context.Context, e *Engine) error {
+		if err := e.dropKeys(ctx, refs); err != nil {
+			return err
+		}
+		return e.dropColumn(ctx, id, num, over)
+	})
 }
 
 // dropColumn takes a column out of a table that other nodes use. First nobody demands
@@ -235,6 +251,7 @@ func loosenColumn(t *catalog.Table, column int16) {
 	c := t.Column(column)
 	c.NotNull, c.NullRefused = false, false
 	t.Checks = slices.DeleteFunc(t.Checks, func(k catalog.Check) bool { return slices.Contains(k.Columns, column) })
+	t.ForeignKeys = slices.DeleteFunc(t.ForeignKeys, func(k catalog.ForeignKey) bool { return slices.Contains(k.Columns, column) })
 }
 
 func takeColumn(ctx context.Context, ch *catalog.Change, t *catalog.Table, column int16) error {

@@ -21,6 +21,9 @@ type rule struct {
 	// look returns the column that must not be NULL, or the constraint; both are nil if
 	// they are gone.
 	look func(t *catalog.Table) (*catalog.Column, *catalog.Check)
+	// foreign returns the OID of a foreign key, which is looked at in another way; nil
+	// for other rules.
+	foreign func() catalog.ID
 }
 
 func notNullRule(column int16) rule {
@@ -135,7 +138,11 @@ func (e *Engine) constrain(ctx context.Context, id catalog.ID, r rule) error {
 	if err == nil {
 		err = e.settle(ctx)
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case r.foreign != nil:
+		err = e.lookAtReferences(ctx, id, r.foreign())
+	default:
 		err = e.lookAtRows(ctx, id, r)
 	}
 	if err == nil {
@@ -240,6 +247,9 @@ func (d *ddl) checkOf(ctx context.Context, t *catalog.Table, c *ast.Constraint) 
 
 // validateConstraint is VALIDATE CONSTRAINT.
 func (d *ddl) validateConstraint(ctx context.Context, t *catalog.Table, a *ast.ValidateConstraint) error {
+	if k := t.ForeignKey(a.Name); k != nil {
+		return d.validateForeignKey(ctx, t, k)
+	}
 	i := slices.IndexFunc(t.Checks, func(c catalog.Check) bool { return c.Name == a.Name })
 	switch {
 	case i < 0 && constraintNames(t)[a.Name]:
@@ -265,20 +275,38 @@ func (d *ddl) dropConstraint(ctx context.Context, t *catalog.Table, a *ast.DropC
 			return ch.PutTable(ctx, n)
 		})
 	}
+	if k := t.ForeignKey(a.Name); k != nil {
+		return d.dropForeignKey(ctx, t, k.ID)
+	}
 	for i := range t.Indexes {
 		ix := &t.Indexes[i]
 		switch {
 		case ix.Name != a.Name || ix.ConstraintID == 0:
 			continue
+		}
+		refs := d.refersBy(t, ix)
+		switch {
+		case len(refs) > 0 && !a.Cascade:
+			return d.errReferred("constraint "+plan.QuoteIdent(ix.Name)+" on table "+d.relName(t), "index "+plan.QuoteIdent(ix.Name), refs)
 		case ix.Full:
 			return d.at(sqlerr.Unsupported("DROP CONSTRAINT of a primary key"), a)
 		case d.isNew(t):
+			d.noticeKeys(refs)
+			if err := d.dropKeys(ctx, refs); err != nil {
+				return err
+			}
 			return d.dropIndexNow(ctx, t.ID, ix.Number)
 		case actions > 1:
 			return d.at(sqlerr.Unsupported("several actions in one ALTER TABLE that drops an index of an existing table"), a)
 		}
 		id, number := t.ID, ix.Number
-		return d.online(ctx, func(ctx context.Context, e *Engine) error { return e.removeIndex(ctx, id, number, nil) })
+		d.noticeKeys(refs)
+		return d.online(ctx, func(ctx context.Context, e *Engine) error {
+			if err := e.dropKeys(ctx, refs); err != nil {
+				return err
+			}
+			return e.removeIndex(ctx, id, number, nil)
+		})
 	}
 	if a.IfExists {
 		d.s.noticef(sqlerr.SuccessfulCompletion, "constraint %q of relation %q does not exist, skipping", a.Name, t.Name)

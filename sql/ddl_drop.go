@@ -21,9 +21,13 @@ func (d *ddl) dropRelations(ctx context.Context, st *ast.Drop) error {
 		if err != nil {
 			return err
 		}
-		if t != nil {
-			list = append(list, t)
+		if t == nil {
+			continue
 		}
+		if err := d.noPendingChecks("DROP TABLE", t); err != nil {
+			return err
+		}
+		list = append(list, t)
 	}
 	if len(list) == 0 {
 		return nil
@@ -95,6 +99,7 @@ type dependent struct {
 	view     *catalog.Table // to be dropped too
 	table    *catalog.Table // whose column loses its default
 	column   int16
+	key      catalog.ID // the foreign key of table that is to be dropped, 0: none
 	// whole: it is the column that goes, of table or of the composite type typ; a typ
 	// without column is to be dropped too.
 	whole bool
@@ -114,6 +119,11 @@ func (d *ddl) dependents(t *catalog.Table) []dependent {
 					out = append(out, dependent{what: "view " + d.relName(x), on: on, view: x})
 					break
 				}
+			}
+		}
+		for i := range x.ForeignKeys {
+			if k := &x.ForeignKeys[i]; k.RefTable == t.ID && x.ID != t.ID {
+				out = append(out, dependent{what: d.keyName(x, k), on: on, table: x, key: k.ID})
 			}
 		}
 		if t.Sequence == nil {
@@ -189,7 +199,7 @@ func (r *removal) note(list []dependent) {
 // has reports whether the column goes already.
 func (r *removal) has(x dependent) bool {
 	for _, y := range r.found {
-		if y.table != nil && x.table != nil && y.table.ID == x.table.ID && y.column == x.column && y.whole {
+		if y.table != nil && x.table != nil && y.table.ID == x.table.ID && (y.key != 0 && y.key == x.key || y.key == 0 && x.key == 0 && y.column == x.column && y.whole) {
 			return true
 		}
 	}
@@ -262,6 +272,11 @@ func (r *removal) carryOut(ctx context.Context, ch *catalog.Change) error {
 // attribute. What goes as a whole is dropped by itself.
 func (x dependent) loosen(ctx context.Context, ch *catalog.Change, gone map[catalog.ID]bool) error {
 	switch {
+	case x.key != 0 && gone[x.table.ID]:
+	case x.key != 0:
+		c := ch.Current().Table(x.table.ID).Clone()
+		c.DropForeignKey(x.key)
+		return ch.PutTable(ctx, c)
 	case x.table != nil && !gone[x.table.ID]:
 		c := ch.Current().Table(x.table.ID).Clone()
 		col := c.Column(x.column)
@@ -270,6 +285,7 @@ func (x dependent) loosen(ctx context.Context, ch *catalog.Change, gone map[cata
 			// Its number is never used again: what rows have of it stays and is not read.
 			col.Dropped, col.NotNull = true, false
 			c.Checks = slices.DeleteFunc(c.Checks, func(k catalog.Check) bool { return slices.Contains(k.Columns, x.column) })
+			c.ForeignKeys = slices.DeleteFunc(c.ForeignKeys, func(k catalog.ForeignKey) bool { return slices.Contains(k.Columns, x.column) })
 		}
 		return ch.PutTable(ctx, c)
 	case x.typ != nil && x.whole && !gone[x.typ.ID]:

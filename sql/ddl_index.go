@@ -463,10 +463,21 @@ func (d *ddl) dropIndexes(ctx context.Context, st *ast.Drop) error {
 		list = append(list, r)
 	}
 	var later []catalog.Relation
+	var refs []catalog.Referrer
+	for _, r := range list {
+		refs = append(refs, d.refersBy(r.Table, r.Index)...)
+		if len(refs) > 0 && !st.Cascade {
+			return d.errReferred("index "+plan.QuoteIdent(r.Index.Name), "", refs)
+		}
+	}
+	d.noticeKeys(refs)
 	for _, r := range list {
 		if !d.isNew(r.Table) {
 			later = append(later, r)
 			continue
+		}
+		if err := d.dropKeys(ctx, d.refersBy(r.Table, r.Index)); err != nil {
+			return err
 		}
 		if err := d.dropIndexNow(ctx, r.Table.ID, r.Index.Number); err != nil {
 			return err
@@ -476,6 +487,9 @@ func (d *ddl) dropIndexes(ctx context.Context, st *ast.Drop) error {
 		return nil
 	}
 	return d.online(ctx, func(ctx context.Context, e *Engine) error {
+		if err := e.dropKeys(ctx, refs); err != nil {
+			return err
+		}
 		for _, r := range later {
 			if err := e.removeIndex(ctx, r.Table.ID, r.Index.Number, nil); err != nil {
 				return err

@@ -112,15 +112,20 @@ func (d *ddl) renameConstraint(ctx context.Context, t *catalog.Table, a *ast.Ren
 		}
 	}
 	i := slices.IndexFunc(t.Checks, func(c catalog.Check) bool { return c.Name == a.Name })
+	key := t.ForeignKey(a.Name)
 	switch {
-	case i < 0:
+	case i < 0 && key == nil:
 		return sqlerr.New(sqlerr.UndefinedObject, "constraint %q for table %q does not exist", a.Name, t.Name)
 	case constraintNames(t)[a.NewName]:
 		return sqlerr.New(sqlerr.DuplicateObject, "constraint %q for relation %q already exists", a.NewName, t.Name)
 	}
 	return d.change(ctx, func(ch *catalog.Change) error {
 		n := t.Clone()
-		n.Checks[i].Name = a.NewName
+		if key != nil {
+			n.ForeignKey(a.Name).Name = a.NewName
+		} else {
+			n.Checks[i].Name = a.NewName
+		}
 		return ch.PutTable(ctx, n)
 	})
 }

@@ -45,7 +45,7 @@ func (d *ddl) createTable(ctx context.Context, st *ast.CreateTable) error {
 		return err
 	}
 	return d.change(ctx, func(ch *catalog.Change) error {
-		b := &tableBuilder{d: d, ch: ch, taken: map[string]bool{st.Table.Name: true}, constraints: map[string]bool{}}
+		b := &tableBuilder{d: d, ch: ch, schema: sc.Name, taken: map[string]bool{st.Table.Name: true}, constraints: map[string]bool{}}
 		t, err := b.build(ctx, sc, st)
 		if err != nil {
 			return err
@@ -69,6 +69,7 @@ type tableBuilder struct {
 	constraints map[string]bool
 	// generations are the generated columns, whose expressions are still to be read.
 	generations []generation
+	schema      string // of the table
 }
 
 func (b *tableBuilder) build(ctx context.Context, sc *catalog.Schema, st *ast.CreateTable) (*catalog.Table, error) {
@@ -130,8 +131,17 @@ func (b *tableBuilder) build(ctx context.Context, sc *catalog.Schema, st *ast.Cr
 			if err := b.check(ctx, c); err != nil {
 				return nil, err
 			}
+		case ast.ConstraintForeignKey:
 		default:
 			return nil, b.d.at(unsupportedConstraint(c), c)
+		}
+	}
+	for _, c := range tableCons {
+		// They may refer to the table itself, by any of its keys.
+		if c.Kind == ast.ConstraintForeignKey {
+			if err := b.foreignKey(ctx, c); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return b.t, nil
@@ -139,8 +149,6 @@ func (b *tableBuilder) build(ctx context.Context, sc *catalog.Schema, st *ast.Cr
 
 func unsupportedConstraint(c *ast.Constraint) error {
 	switch c.Kind {
-	case ast.ConstraintForeignKey:
-		return sqlerr.Unsupported("a FOREIGN KEY constraint")
 	case ast.ConstraintExclude:
 		return sqlerr.Unsupported("an EXCLUDE constraint")
 	case ast.ConstraintIdentity:
@@ -226,7 +234,7 @@ func (b *tableBuilder) column(ctx context.Context, c *ast.ColumnDef) ([]*ast.Con
 			if err := b.generation(c, con); err != nil {
 				return nil, err
 			}
-		case ast.ConstraintPrimaryKey, ast.ConstraintUnique:
+		case ast.ConstraintPrimaryKey, ast.ConstraintUnique, ast.ConstraintForeignKey:
 			k := *con
 			k.Columns = []ast.Ident{{At: con.At, Name: c.Name}}
 			rest = append(rest, &k)

@@ -39,6 +39,34 @@
 // first, while writers compute it already, then for the rows that are there, and only
 // then shown. ADMIN CHECK TABLE (admincheck.go) compares indexes with rows.
 //
+// # Foreign keys
+//
+// They are looked after at the end of a statement, for all its rows together
+// (exec/foreign.go), or at the commit (constraints.go). No reference is ever left without
+// its row, at any level of isolation:
+//
+//   - Who writes a reference locks its key FOR KEY SHARE in the unique index, whether it
+//     locks anything else or not. Who deletes a row or changes its key locks row and key
+//     FOR UPDATE, and looks for references afterwards. The two exclude each other, and row
+//     locks hold up to the commit or the transaction fails (txn/DESIGN.md, "Row locks"):
+//     a lock that got lost with its leader is noticed at the commit, by what the other
+//     one has left on the key, a change or a trace.
+//   - So one of the two comes first. If it is the reference, its transaction has committed
+//     before the other got the lock, which shows that (exec.LockedRow.Known): references
+//     are looked for at a snapshot that is not below it. Where the transaction has one
+//     snapshot for good and that is below, it is 40001. If it is the deletion, the row has
+//     changed after the snapshot of the other: a new snapshot, in which it is gone, or
+//     40001.
+//   - Actions write the rows that they find under locks like any statement.
+//   - A node that does not know the constraint does neither. ADD FOREIGN KEY to an existing
+//     table first holds for what is written, then waits until no transaction can commit
+//     that does not know it, then looks at the rows, piece by piece; a row whose primary
+//     key changes meanwhile is checked by who changes it. Until it is declared no row is
+//     changed for its sake (ForeignKey.Building). A constraint that comes with its table or
+//     column in one step is not relied on before that time either (ForeignKey.Since):
+//     who writes a reference waits. Rows of the very transaction that brought it are looked
+//     at again after its commit; the constraint is NOT VALID until then.
+//
 // # Temporary relations, cursors, notifications
 //
 // Temporary relations are of one session, in its memory (temp.go): a transaction works
@@ -78,6 +106,11 @@
 //
 //   - A node that dies during an online change leaves an invalid index, which DROP
 //     INDEX removes (a half-added primary key cannot be removed yet).
+//
+//   - A node that dies during ADD FOREIGN KEY leaves a constraint that is NOT VALID and
+//     changes no rows, which VALIDATE CONSTRAINT completes or DROP CONSTRAINT removes.
+//
+//   - Rows that refer to many deleted keys are looked up one key after the other.
 //
 //   - A type can be dropped that a temporary table of another session has a column of;
 //     the column keeps it as it was. A temporary view of another session over a relation

@@ -213,6 +213,9 @@ func (t *memTxn) SetIsolation(txn.Isolation)        {}
 func (t *memTxn) Prepare(StatementOptions)          {}
 func (t *memTxn) Statement() exec.KV                { return t }
 
+// Later: who is in the way shows at the commit.
+func (t *memTxn) Later(timestamp.Timestamp) (exec.KV, error) { return t, nil }
+
 // LockRows waits for nobody: who is in the way shows at the commit.
 func (t *memTxn) LockRows(ctx context.Context, list []keys.User, _ exec.RowLocking) ([]exec.LockedRow, error) {
 	out := make([]exec.LockedRow, len(list))

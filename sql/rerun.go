@@ -37,10 +37,15 @@ func (s *Session) startWrite(ctx context.Context, p *portal) error {
 	pl := p.prep.plan
 	s.tx.tx.Prepare(StatementOptions{Text: p.prep.told(), LockTimeout: s.settings.hot.lockTimeout, Lock: pl.Verb == "SELECT"})
 	if !s.tx.tx.Locking() {
-		if err := s.startPlan(ctx, p); err != nil {
+		if !pl.HasKeys {
+			if err := s.startPlan(ctx, p); err != nil {
+				return err
+			}
+			return p.prime(ctx)
+		}
+		if again, err := s.startUnlocked(ctx, p); !again {
 			return err
 		}
-		return p.prime(ctx)
 	}
 	for attempt := 0; ; attempt++ {
 		sp := s.tx.tx.Savepoint()
@@ -72,6 +77,39 @@ func (s *Session) startWrite(ctx context.Context, p *portal) error {
 			return err
 		}
 	}
+}
+
+// startUnlocked runs a statement that locks no more than what foreign keys ask. again
+// says that it has done nothing and is to be run with all locks, and all checks in their
+// places.
+func (s *Session) startUnlocked(ctx context.Context, p *portal) (again bool, err error) {
+	sp := s.tx.tx.Savepoint()
+	if err = s.startPlan(ctx, p); err == nil {
+		err = p.prime(ctx)
+	}
+	var first *exec.AgainError
+	if err == nil || ctx.Err() != nil || !errors.As(err, &first) && !s.mayRerun(err) {
+		if releaseErr := s.tx.tx.Release(sp); err == nil {
+			err = releaseErr
+		}
+		return false, err
+	}
+	if p.ex != nil {
+		p.ex.Close()
+	}
+	p.ex, p.rows = nil, nil
+	if err := s.tx.tx.RollbackTo(ctx, sp, false); err != nil {
+		return false, err
+	}
+	if err := s.tx.tx.Release(sp); err != nil {
+		return false, err
+	}
+	s.tx.atOnce, s.tx.stale = true, true
+	s.tx.tx.Prepare(StatementOptions{Text: p.prep.told(), LockTimeout: s.settings.hot.lockTimeout, Lock: true})
+	if err := s.open(ctx); err != nil {
+		return false, err
+	}
+	return true, s.preparePlan(p.prep)
 }
 
 // mayRerun reports whether a newer snapshot may help a statement that met err.

@@ -103,6 +103,14 @@ type txnState struct {
 	savepoints []savepoint
 	before     *settings // what a rollback goes back to
 	notes      notes
+	// times is what SET CONSTRAINTS has said, deferred what is to be checked at the commit.
+	times    constraintTimes
+	deferred exec.Deferred
+	// early has the constraints, with their tables, that came in this transaction and that
+	// rows were written by.
+	early map[catalog.ID]catalog.ID
+	// atOnce: the statement is run again with existence checks in their places.
+	atOnce bool
 	// afterCommit runs when the transaction has committed.
 	afterCommit []func(context.Context) error
 }
@@ -115,6 +123,8 @@ type savepoint struct {
 	after    int // length of afterCommit
 	advisory map[string][2]int
 	notes    notes
+	times    constraintTimes
+	deferred int // length of the checks
 }
 
 type lastExecute struct {
@@ -343,7 +353,14 @@ func (s *Session) commit(ctx context.Context) error {
 		return nil
 	}
 	committed := false
-	kept, err := s.keepCursors(ctx)
+	err := s.checkDeferred(ctx)
+	if err == nil {
+		err = s.doubtEarly(ctx)
+	}
+	var kept []*cursor
+	if err == nil {
+		kept, err = s.keepCursors(ctx)
+	}
 	defer func() {
 		if !committed {
 			s.dropKept(kept)

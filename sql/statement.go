@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/quorate-db/quorate/pgwire"
@@ -404,7 +405,9 @@ func (s *Session) runtime(ctx context.Context, params []types.Datum) *exec.Runti
 		Eval:        *ev,
 		Virtual:     virtualSource{s},
 		RowID:       s.e.rowIDs.next,
-		Autocommit:  s.tx.opts.Autocommit && !s.tx.tx.Locking(),
+		Autocommit:  s.tx.opts.Autocommit && !s.tx.tx.Locking() && !s.tx.atOnce,
+		Constraints: keyTimes{s},
+		MayShow:     s.mayShow,
 		MemoryLimit: s.e.o.MemoryLimit,
 		Authorize: func(needs []*plan.Need) error {
 			if err := s.authorize(needs); err != nil {
@@ -547,7 +550,7 @@ func (s *Session) savepoint(st *ast.Savepoint) error {
 	if err := s.inBlock("SAVEPOINT"); err != nil {
 		return err
 	}
-	s.tx.savepoints = append(s.tx.savepoints, savepoint{st.Name, s.tx.tx.Savepoint(), s.tx.snap, s.settings, len(s.tx.afterCommit), s.advisoryTxn(), s.tx.notes.clip()})
+	s.tx.savepoints = append(s.tx.savepoints, savepoint{st.Name, s.tx.tx.Savepoint(), s.tx.snap, s.settings, len(s.tx.afterCommit), s.advisoryTxn(), s.tx.notes.clip(), s.tx.times, len(s.tx.deferred.Checks)})
 	return nil
 }
 
@@ -595,6 +598,7 @@ func (s *Session) rollbackTo(ctx context.Context, st *ast.RollbackTo) error {
 		s.tx.snap = s.tx.base
 	}
 	s.tx.afterCommit, s.tx.notes = s.tx.afterCommit[:sp.after], sp.notes
+	s.tx.times, s.tx.deferred.Checks = sp.times, slices.Clip(s.tx.deferred.Checks[:min(sp.deferred, len(s.tx.deferred.Checks))])
 	s.closePortals()
 	s.setSettings(sp.settings)
 	s.status = pgwire.TxBlock

@@ -8,6 +8,7 @@ import (
 	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/exec"
+	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/storage/keys"
 	"github.com/quorate-db/quorate/txn"
 )
@@ -212,11 +213,45 @@ func (t *clusterTxn) LockRows(ctx context.Context, list []keys.User, l exec.RowL
 	out := make([]exec.LockedRow, len(got))
 	for i, r := range got {
 		out[i].Locked = r.Locked
+		out[i].Present, out[i].Known = r.Found, r.Known
 		if r.Found {
 			out[i].Value = r.Value
 		}
 	}
 	return out, nil
+}
+
+// Later is where foreign keys look at what others may have added since the snapshot.
+func (t *clusterTxn) Later(ts timestamp.Timestamp) (exec.KV, error) {
+	if t.t.Isolation() != txn.ReadCommitted {
+		return nil, sqlerr.New(sqlerr.TRSerializationFailure, "could not serialize access due to concurrent update").
+			WithDetail("A row that others may refer to was locked by another transaction, which has committed at %s, after the snapshot at %s.", ts, t.readTS).
+			WithHint("The transaction might succeed if retried.")
+	}
+	return laterView{statementView{t, ts}}, nil
+}
+
+// laterView is a view whose writes are made by its snapshot too.
+type laterView struct{ statementView }
+
+func (v laterView) Put(ctx context.Context, key keys.User, value []byte) error {
+	defer v.t.UseSnapshot(v.ts)()
+	return v.clusterTxn.Put(ctx, key, value)
+}
+
+func (v laterView) Update(ctx context.Context, key keys.User, value []byte) error {
+	defer v.t.UseSnapshot(v.ts)()
+	return v.clusterTxn.Update(ctx, key, value)
+}
+
+func (v laterView) Insert(ctx context.Context, pairs []exec.Pair) error {
+	defer v.t.UseSnapshot(v.ts)()
+	return v.clusterTxn.Insert(ctx, pairs)
+}
+
+func (v laterView) Delete(ctx context.Context, key keys.User) error {
+	defer v.t.UseSnapshot(v.ts)()
+	return v.clusterTxn.Delete(ctx, key)
 }
 
 func (t *clusterTxn) NewSnapshot(ctx context.Context) error {

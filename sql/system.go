@@ -316,6 +316,9 @@ func (s *Session) constraintDef(snap *catalog.Snapshot, oid types.OID, pretty bo
 				return types.NewString(kind + " (" + strings.Join(keyNames(t, ix), ", ") + ")" + includeText(t, ix))
 			}
 		}
+		if k := t.ForeignKeyByID(oid); k != nil {
+			return types.NewString(s.foreignKeyDef(snap, t, k))
+		}
 		for i := range t.Checks {
 			if c := &t.Checks[i]; c.ID == oid {
 				text := s.checkText(t, c)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/quorate-db/quorate/internal/timestamp"
 	"github.com/quorate-db/quorate/sql/ast"
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/exec"
@@ -322,6 +323,12 @@ func (k tempKV) LockRows(ctx context.Context, list []keys.User, l exec.RowLockin
 		out[i].Locked = out[i].Value != nil
 	}
 	return out, nil
+}
+
+// Later is a later view of what is not temporary.
+func (k tempKV) Later(ts timestamp.Timestamp) (exec.KV, error) {
+	kv, err := k.KV.Later(ts)
+	return tempKV{kv, k.t}, err
 }
 
 // onlyTemp reports whether a statement writes and locks rows of temporary tables

@@ -59,7 +59,7 @@ func (s *Session) utility(ctx context.Context, p *portal, w pgwire.ResultWriter)
 	case *ast.SetTransaction:
 		return s.setTransaction(ctx, st, text)
 	case *ast.SetConstraints:
-		return nil
+		return s.setConstraints(ctx, st)
 	case *ast.ShowVar:
 		return s.showVar(p, st)
 	case *ast.Discard:

@@ -158,6 +158,12 @@ func infoTableConstraints(s *Session, yield func(fields) error) error {
 				rows = append(rows, row)
 			}
 		}
+		for i := range t.ForeignKeys {
+			k := &t.ForeignKeys[i]
+			row := s.constraint(t, k.Name, "FOREIGN KEY")
+			row["is_deferrable"], row["initially_deferred"] = dYes(k.Deferrable), dYes(k.Deferred)
+			rows = append(rows, row)
+		}
 		for i := range t.Columns {
 			if c := &t.Columns[i]; c.NotNull && !c.Hidden && !c.Dropped {
 				rows = append(rows, s.constraint(t, notNullName(t, c), "CHECK"))
@@ -194,14 +200,21 @@ func (s *Session) eachKeyColumn(f func(row fields, position int) error) error {
 }
 
 func infoKeyColumnUsage(s *Session, yield func(fields) error) error {
-	return s.eachKeyColumn(func(row fields, position int) error {
+	err := s.eachKeyColumn(func(row fields, position int) error {
 		row["ordinal_position"] = dInt(int64(position))
 		return yield(row)
 	})
+	if err != nil {
+		return err
+	}
+	return foreignKeyColumns(s, yield)
 }
 
 func infoConstraintColumnUsage(s *Session, yield func(fields) error) error {
 	err := s.eachKeyColumn(func(row fields, _ int) error { return yield(row) })
+	if err == nil {
+		err = referencedColumns(s, yield)
+	}
 	if err != nil {
 		return err
 	}

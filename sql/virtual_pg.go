@@ -71,6 +71,8 @@ func pgClass(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldR
 		row[13] = dBool(hasIndex)
 		row[15] = dChar(persistence(t))
 		row[18] = dInt(int64(len(t.Checks)))
+		// Clients ask for foreign keys where there are triggers.
+		row[20] = dBool(len(t.ForeignKeys) > 0 || len(s.tx.snap.Referrers(t.ID)) > 0)
 		if len(t.Options) > 0 {
 			var opts []types.Datum
 			for k, v := range t.Options {
@@ -210,15 +212,17 @@ func pgConstraint(_ context.Context, s *Session, eq map[int]types.Datum, yield y
 				return err
 			}
 		}
+		for i := range t.ForeignKeys {
+			if err := yield(foreignKeyRow(t, &t.ForeignKeys[i])); err != nil {
+				return err
+			}
+		}
 	}
 	if byRel && rel.OID() != 0 {
 		return nil
 	}
 	return domainConstraints(s, yield)
 }
-
-// convalidated is the place of that column of pg_constraint.
-const convalidated = 6
 
 func constraintRow(oid types.OID, name string, t *catalog.Table, kind byte, index types.OID, cols []types.Datum, bin types.Datum) []types.Datum {
 	return []types.Datum{dOID(oid), dText(name), dOID(t.Schema), dChar(kind), dBool(false), dBool(false), dBool(true), dOID(t.ID), dOID(0),

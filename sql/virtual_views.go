@@ -84,7 +84,7 @@ func viewTables() []*virtualTable {
 		t(catalog.SchemaInformation, 13300, "constraint_column_usage", infoConstraintColumnUsage,
 			"table_catalog", types.Name, "table_schema", types.Name, "table_name", types.Name, "column_name", types.Name,
 			"constraint_catalog", types.Name, "constraint_schema", types.Name, "constraint_name", types.Name),
-		t(catalog.SchemaInformation, 13339, "referential_constraints", noViewRows,
+		t(catalog.SchemaInformation, 13339, "referential_constraints", infoReferentialConstraints,
 			"constraint_catalog", types.Name, "constraint_schema", types.Name, "constraint_name", types.Name,
 			"unique_constraint_catalog", types.Name, "unique_constraint_schema", types.Name, "unique_constraint_name", types.Name,
 			"match_option", types.Varchar, "update_rule", types.Varchar, "delete_rule", types.Varchar),

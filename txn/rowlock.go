@@ -71,6 +71,7 @@ type lockSet struct {
 type heldLock struct {
 	mode      LockMode
 	forUpdate timestamp.Timestamp // what was committed up to here is known
+	shown     bool                // the snapshot had the row, and it had not changed
 }
 
 // touch notes that keys are asked for and returns how many had been before.
@@ -108,7 +109,7 @@ func (s *lockSet) settle(n int) {
 	s.touched = kept
 }
 
-func (s *lockSet) got(key []byte, mode LockMode, forUpdate timestamp.Timestamp) {
+func (s *lockSet) got(key []byte, mode LockMode, forUpdate timestamp.Timestamp, shown bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.held[string(key)]
@@ -121,7 +122,7 @@ func (s *lockSet) got(key []byte, mode LockMode, forUpdate timestamp.Timestamp) 
 	}
 	// What was there between two requests was checked by the second. The later time
 	// counts then.
-	h.mode, h.forUpdate = max(h.mode, mode), max(h.forUpdate, forUpdate)
+	h.mode, h.forUpdate, h.shown = max(h.mode, mode), max(h.forUpdate, forUpdate), shown
 }
 
 // checks returns what the locks on some keys promise.
@@ -143,6 +144,16 @@ func (s *lockSet) mode(key []byte) LockMode {
 		return h.mode
 	}
 	return 0
+}
+
+// known returns what a lock on a key has shown: up to when, and whether there was a row.
+func (s *lockSet) known(key []byte) (forUpdate timestamp.Timestamp, shown bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h := s.held[string(key)]; h != nil {
+		return h.forUpdate, h.shown
+	}
+	return 0, false
 }
 
 func (s *lockSet) len() int {
@@ -208,11 +219,14 @@ func (t *Txn) Isolation() Isolation { return t.opts.Isolation }
 type RowLock struct {
 	// Locked is false if there is no such row in the snapshot, or if it was skipped.
 	Locked bool
-	// Found and Value are what the snapshot shows. They are set for rows that were
-	// read by the request, not for those that the transaction has written or locked
-	// before.
+	// Found says that there is such a row: in the snapshot, or written by the
+	// transaction. It is not set for every row that the transaction has locked before.
 	Found bool
+	// Value is what the snapshot shows, of a row that was read by the request.
 	Value []byte
+	// Known is the timestamp up to which the lock has shown what others did about the
+	// row, not only whether they changed it; 0 without a lock.
+	Known timestamp.Timestamp
 }
 
 // LockRows locks rows that the snapshot shows, in the order given as far as they
@@ -324,6 +338,10 @@ func (t *Txn) lockRows(ctx context.Context, keys [][]byte, w lockWish) ([]RowLoc
 	for i, k := range keys {
 		if t.has(k, mode) {
 			out[i].Locked = true
+			out[i].Known, out[i].Found = t.locks.known(k)
+			if v := t.buf.lookup(k); v != nil && v.op != opLock {
+				out[i].Found = v.op == opPut
+			}
 			continue
 		}
 		if _, twice := at[string(k)]; !twice {
@@ -339,11 +357,11 @@ func (t *Txn) lockRows(ctx context.Context, keys [][]byte, w lockWish) ([]RowLoc
 		Most: uint32(w.most), SkipGone: w.most > 0 && t.opts.Isolation == ReadCommitted,
 	}
 	err := t.lock(ctx, ask, req, func(k *kvpb.LockedKey) {
-		got := RowLock{Locked: k.GetLocked(), Found: k.GetFound(), Value: k.GetValue()}
+		got := RowLock{Locked: k.GetLocked(), Found: k.GetFound(), Value: k.GetValue(), Known: timestamp.Timestamp(k.GetForUpdateTs())}
 		if v := t.buf.lookup(k.GetKey()); v != nil && v.op != opLock {
 			// What the transaction has written itself counts, and a row that only it
 			// knows is as good as locked.
-			got = RowLock{Locked: got.Locked || v.op == opPut && k.GetBusy() == nil}
+			got = RowLock{Locked: got.Locked || v.op == opPut && k.GetBusy() == nil, Found: v.op == opPut, Known: got.Known}
 		}
 		if w.noted || !got.Locked {
 			t.noteKey(k.GetKey())
@@ -472,7 +490,7 @@ func (t *Txn) lockedKey(key []byte, k *kvpb.LockedKey, q *kvpb.LockRequest, each
 	if k.GetLocked() && (k.GetChanged() == nil || t.opts.Isolation == ReadCommitted) {
 		// Elsewhere the transaction must not change the row any more, although it
 		// has locked it: it is not the row of its snapshot.
-		t.locks.got(key, q.GetMode(), timestamp.Timestamp(k.GetForUpdateTs()))
+		t.locks.got(key, q.GetMode(), timestamp.Timestamp(k.GetForUpdateTs()), k.GetFound() && k.GetChanged() == nil)
 	}
 	if c := k.GetChanged(); c != nil {
 		return &ChangedError{

@@ -66,7 +66,6 @@ type MatchType uint8
 const (
 	MatchSimple MatchType = iota
 	MatchFull
-	MatchPartial
 )
 
 // Constraint is a table or column constraint. Which fields are used depends on Kind. Column constraints PRIMARY KEY, UNIQUE

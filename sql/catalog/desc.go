@@ -223,11 +223,13 @@ type Table struct {
 	ArrayTypeName string   `json:"array_type_name,omitempty"`
 	Columns       []Column `json:"columns"`
 	// Indexes[0] is the primary index and public.
-	Indexes    []Index           `json:"indexes"`
-	Checks     []Check           `json:"checks,omitempty"`
-	NextColumn int16             `json:"next_column"`
-	NextIndex  uint64            `json:"next_index"`
-	Options    map[string]string `json:"options,omitempty"` // storage parameters, kept and not used
+	Indexes []Index `json:"indexes"`
+	Checks  []Check `json:"checks,omitempty"`
+	// ForeignKeys are the table's own; see Snapshot.Referrers for the others.
+	ForeignKeys []ForeignKey      `json:"foreign_keys,omitempty"`
+	NextColumn  int16             `json:"next_column"`
+	NextIndex   uint64            `json:"next_index"`
+	Options     map[string]string `json:"options,omitempty"` // storage parameters, kept and not used
 	// Since is the schema version with which a column came in one step, 0 for none. A
 	// node that is a version behind writes rows back without the column, so nobody gives
 	// it a value before that version is published.
@@ -383,6 +385,7 @@ func (t *Table) Clone() *Table {
 		c.Indexes[i].Reads = slices.Clone(t.Indexes[i].Reads)
 	}
 	c.Checks = append([]Check(nil), t.Checks...)
+	c.ForeignKeys = append([]ForeignKey(nil), t.ForeignKeys...)
 	if t.Sequence != nil {
 		s := *t.Sequence
 		c.Sequence = &s

@@ -23,10 +23,12 @@ type Snapshot struct {
 	tables       map[ID]*Table
 	relations    map[relName]Relation
 	indexes      map[ID]IndexRef
-	roles        map[ID]*Role
-	roleByName   map[string]*Role
-	defaultACLs  map[ID]*DefaultACL
-	database     *DatabaseInfo
+	// referrers has for each table the tables with foreign keys that refer to it.
+	referrers   map[ID]map[ID]struct{}
+	roles       map[ID]*Role
+	roleByName  map[string]*Role
+	defaultACLs map[ID]*DefaultACL
+	database    *DatabaseInfo
 
 	// types are the descriptors of users' types; typeNames and typeRefs also have
 	// tables' row types and all array types. defs holds what they define.
@@ -135,6 +137,7 @@ func newSnapshot(version uint64) *Snapshot {
 		tables:       map[ID]*Table{},
 		relations:    map[relName]Relation{},
 		indexes:      map[ID]IndexRef{},
+		referrers:    map[ID]map[ID]struct{}{},
 		roles:        map[ID]*Role{},
 		roleByName:   map[string]*Role{},
 		defaultACLs:  map[ID]*DefaultACL{},
@@ -211,6 +214,7 @@ func (s *Snapshot) addTable(t *Table) {
 		t.SchemaName = sc.Name
 	}
 	s.tables[t.ID] = t
+	s.refer(t)
 	s.relations[relName{t.Schema, t.Name}] = Relation{Table: t}
 	if t.TypeID != 0 {
 		s.nameType(t.Schema, t.Name, t.TypeID, typeRef{table: t})
@@ -230,6 +234,7 @@ func (s *Snapshot) addTable(t *Table) {
 
 func (s *Snapshot) removeTable(t *Table) {
 	delete(s.tables, t.ID)
+	s.unrefer(t)
 	delete(s.relations, relName{t.Schema, t.Name})
 	if t.TypeID != 0 {
 		s.forgetType(t.Schema, t.Name, t.TypeID)

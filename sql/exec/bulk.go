@@ -23,6 +23,7 @@ func (rt *Runtime) Bulk(ctx context.Context, n *plan.Bulk) (*Bulk, error) {
 	b := &Bulk{rt: rt, n: n, ev: rt.eval(ctx, nil)}
 	t := n.Insert.Table
 	b.w = newTableWriter(rt, t, n.Insert.Indexes, n.Insert.Derived, b.ev)
+	b.w.keys = n.Insert.Keys
 	b.c = rowChecker{t, n.Insert.Checks, n.Insert.Generated, b.ev}
 	b.row = make([]types.Datum, len(t.Columns))
 	return b, nil
@@ -52,7 +53,10 @@ func (b *Bulk) Add(ctx context.Context, vals []types.Datum, line int64) error {
 	if err := b.c.check(b.row); err != nil {
 		return err
 	}
-	return b.w.add(ctx, b.row)
+	if err := b.w.add(ctx, b.row); err != nil {
+		return err
+	}
+	return b.rt.lookEarly(ctx)
 }
 
 // Failed is the line of the row that the last error of Add or Flush was about if
@@ -60,4 +64,9 @@ func (b *Bulk) Add(ctx context.Context, vals []types.Datum, line int64) error {
 func (b *Bulk) Failed() int64 { return b.w.failed }
 
 // Flush writes what was gathered. It must be called after the last row.
-func (b *Bulk) Flush(ctx context.Context) error { return b.w.flush(ctx) }
+func (b *Bulk) Flush(ctx context.Context) error {
+	if err := b.w.flush(ctx); err != nil {
+		return err
+	}
+	return b.rt.finishKeys(ctx)
+}

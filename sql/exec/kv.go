@@ -35,6 +35,9 @@ type KV interface {
 	// LockRows locks rows that the snapshot shows and waits for those who have locked
 	// them. It fails if a row was changed after the snapshot.
 	LockRows(ctx context.Context, keys []keys.User, l RowLocking) ([]LockedRow, error)
+	// Later returns the transaction as of a later snapshot, of a timestamp that its row
+	// locks have shown. Where a transaction has one snapshot for good that is a conflict.
+	Later(ts timestamp.Timestamp) (KV, error)
 }
 
 // RowLocking says how rows are locked.
@@ -88,6 +91,11 @@ type LockedRow struct {
 	// Value is the row in the snapshot, if it was read together with the lock; nil
 	// says nothing.
 	Value []byte
+	// Present says that the row is known to exist, read or not.
+	Present bool
+	// Known is a timestamp up to which it is known what others did about the row; 0: that
+	// of the snapshot.
+	Known timestamp.Timestamp
 }
 
 // Pair is a key with its value.

@@ -26,6 +26,7 @@ func (o *mergeOp) next(ctx context.Context, b *Batch) error { return o.run(ctx, 
 func (o *mergeOp) merge(ctx context.Context) error {
 	t := o.n.Table
 	w := newTableWriter(o.rt, t, o.n.Indexes, o.n.Derived, o.ev)
+	w.keys = o.n.Keys
 	o.c = rowChecker{t, o.n.Checks, o.n.Generated, o.ev}
 	o.touched = map[string]struct{}{}
 	store, err := o.input(ctx, len(o.n.Input.Columns()))

@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 
+	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/expr"
 	"github.com/quorate-db/quorate/sql/plan"
 	"github.com/quorate-db/quorate/sql/sqlerr"
@@ -33,7 +34,14 @@ type Runtime struct {
 	// Trace measures what happens; nil for nothing.
 	Trace *Trace
 
+	// Constraints says when constraints are checked; nil: at the end of the statement.
+	Constraints Constraints
+	// MayShow reports whether messages may have values of columns of a table; nil: they
+	// may.
+	MayShow func(t *catalog.Table, columns []int16) bool
+
 	memory int64
+	keys   *keyQueue // of foreign keys
 	// overlay takes the writes while a statement with writing WITH queries runs;
 	// claimed has the primary keys of the rows that it has changed.
 	overlay  *overlay
@@ -219,6 +227,8 @@ type Execution struct {
 	// stored are the rows of a statement with writing WITH queries, which is run in
 	// one go.
 	stored *storeReader
+	// finished: foreign keys have been looked after.
+	finished bool
 }
 
 // Start prepares a plan for running. Close must be called.
@@ -246,6 +256,11 @@ func (e *Execution) Next(ctx context.Context) ([]types.Datum, error) {
 		return nil, nil
 	}
 	row, err := e.next(ctx)
+	if err == nil && !e.finished {
+		// All is written by now.
+		e.finished = true
+		err = e.rt.finishKeys(ctx)
+	}
 	if err != nil || row == nil {
 		e.done = true
 	}

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"slices"
 
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/expr"
@@ -73,6 +74,8 @@ type tableWriter struct {
 	table   *catalog.Table
 	indexes []*IndexWriter
 	format  *types.FormatContext
+	// keys is what foreign keys ask; nil: nothing.
+	keys *plan.References
 	// upsert: a row that the snapshot does not show must be looked at, not refused.
 	upsert bool
 
@@ -98,6 +101,9 @@ func (w *tableWriter) add(ctx context.Context, row []types.Datum) error {
 		if err := w.addTo(ctx, x, row); err != nil {
 			return err
 		}
+	}
+	if err := w.wrote(nil, row); err != nil {
+		return err
 	}
 	if len(w.pairs) >= insertChunk {
 		return w.flush(ctx)
@@ -172,7 +178,7 @@ func (w *tableWriter) remove(ctx context.Context, row []types.Datum) error {
 			return err
 		}
 	}
-	return nil
+	return w.wrote(row, nil)
 }
 
 // insertOp adds rows.
@@ -204,6 +210,7 @@ func (o *insertOp) next(ctx context.Context, b *Batch) error {
 func (o *insertOp) insert(ctx context.Context) error {
 	t := o.n.Table
 	o.w = newTableWriter(o.rt, t, o.n.Indexes, o.n.Derived, o.ev)
+	o.w.keys = o.n.Keys
 	o.c = rowChecker{t, o.n.Checks, o.n.Generated, o.ev}
 	var r rowSource
 	if _, ok := o.n.Input.(*plan.Values); ok {
@@ -444,7 +451,8 @@ func (w *tableWriter) mode(changed []bool) LockMode {
 // lock locks rows that are about to change, or to go (new is nil), and the unique
 // keys that become free by it: who wants one of them has to wait for the outcome.
 func (w *tableWriter) lock(ctx context.Context, rows []rowChange, changed []bool) error {
-	if !w.rt.KV.Locking() || len(rows) == 0 {
+	loses := w.losesKeys(changed)
+	if len(rows) == 0 || !w.rt.KV.Locking() && !loses {
 		return nil
 	}
 	primary := w.indexes[0]
@@ -481,17 +489,40 @@ func (w *tableWriter) lock(ctx context.Context, rows []rowChange, changed []bool
 		}
 		list = append(list, key)
 	}
-	if _, err := w.rt.KV.LockRows(ctx, list, RowLocking{Mode: mode}); err != nil || len(freed) == 0 {
-		return err
+	locked, err := w.rt.KV.LockRows(ctx, list, RowLocking{Mode: mode})
+	if err == nil && len(freed) > 0 {
+		var more []LockedRow
+		more, err = w.rt.KV.LockRows(ctx, freed, RowLocking{Mode: LockUpdate})
+		locked = append(locked, more...)
 	}
-	_, err := w.rt.KV.LockRows(ctx, freed, RowLocking{Mode: LockUpdate})
+	if err == nil && loses {
+		q := w.rt.queue()
+		for _, l := range locked {
+			q.above = max(q.above, l.Known)
+		}
+	}
 	return err
+}
+
+// losesKeys reports whether rows may lose keys that others refer to. They are locked
+// then, whatever else: who refers to them waits, or is seen.
+func (w *tableWriter) losesKeys(changed []bool) bool {
+	return w.keys != nil && slices.ContainsFunc(w.keys.Others, func(k *plan.ForeignKey) bool {
+		return changed == nil || slices.ContainsFunc(k.RefColumns, func(c int) bool { return changed[c] })
+	})
 }
 
 // update writes changed rows. changed tells which columns were assigned. All keys
 // that go away are deleted before new ones are checked, so that rows may swap
 // their keys within one statement.
 func (w *tableWriter) update(ctx context.Context, rows []rowChange, changed []bool) error {
+	if w.keys != nil {
+		for _, r := range rows {
+			if err := w.wrote(r.old, r.new); err != nil {
+				return err
+			}
+		}
+	}
 	primary := w.indexes[0]
 	pkChanged := touches(primary.Desc, w.table, changed)
 	var moved []*IndexWriter
@@ -599,6 +630,7 @@ func (o *updateOp) update(ctx context.Context) error {
 	n := len(t.Columns)
 	width := len(o.n.Input.Columns())
 	w := newTableWriter(o.rt, t, o.n.Indexes, o.n.Derived, o.ev)
+	w.keys = o.n.Keys
 	lockInput(o.rt, o.in, w.mode(o.n.Changed))
 	store, err := o.input(ctx, width)
 	if err != nil {
@@ -698,6 +730,7 @@ func (o *deleteOp) next(ctx context.Context, b *Batch) error { return o.run(ctx,
 func (o *deleteOp) delete(ctx context.Context) error {
 	width := len(o.n.Input.Columns())
 	w := newTableWriter(o.rt, o.n.Table, o.n.Indexes, o.n.Derived, o.ev)
+	w.keys = o.n.Keys
 	lockInput(o.rt, o.in, LockUpdate)
 	store, err := o.input(ctx, width)
 	if err != nil {

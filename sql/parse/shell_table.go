@@ -283,12 +283,12 @@ func (p *parser) references(c *ast.Constraint) {
 	if p.kind() == '(' {
 		c.RefColumns = p.identList()
 	}
-	if p.acceptKw(kwMatch) {
+	if pos := p.pos(); p.acceptKw(kwMatch) {
 		switch {
 		case p.acceptKw(kwFull):
 			c.Match = ast.MatchFull
 		case p.acceptKw(kwPartial):
-			c.Match = ast.MatchPartial
+			p.fail(sqlerr.FeatureNotSupported, pos, "MATCH PARTIAL not yet implemented")
 		default:
 			p.expectKw(kwSimple)
 		}

@@ -75,6 +75,9 @@ type binder struct {
 	keyed   *ast.SelectCore
 	rowKey  *RowKey
 	visible int
+	// refs are the tables whose foreign keys are bound; hasKeys says that there are some.
+	refs    map[catalog.ID]*References
+	hasKeys bool
 }
 
 // New binds a statement and applies the rules. It takes SELECT, VALUES, INSERT,
@@ -125,7 +128,7 @@ func New(stmt ast.Statement, o Options) (*Plan, error) {
 	}
 	p.Needs = b.needs
 	p.Modifying, p.Writes = b.modifying, p.Writes || len(b.modifying) > 0
-	p.Params = b.params
+	p.Params, p.HasKeys = b.params, b.hasKeys
 	for id, v := range b.tables {
 		p.Tables = append(p.Tables, TableVersion{id, v})
 	}

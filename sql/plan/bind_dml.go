@@ -297,6 +297,9 @@ func (b *binder) bindInsert(s *ast.Insert) (Node, []Column, error) {
 	if n.Returning, n.Cols, err = b.returning(s.Returning, w.scope); err != nil {
 		return nil, nil, err
 	}
+	if n.Keys, err = b.references(w.table, n.Conflict != nil && n.Conflict.Set != nil, nil); err != nil {
+		return nil, nil, err
+	}
 	for _, x := range n.computed() {
 		n.Reads = n.Reads || hasSubquery(x)
 	}
@@ -586,7 +589,7 @@ func (b *binder) assignments(w *target, list []ast.Assignment, s *scope) (row []
 			}
 		}
 	}
-	markGenerated(w.table, changed)
+	MarkGenerated(w.table, changed)
 	return row, changed, nil
 }
 
@@ -676,6 +679,9 @@ func (b *binder) bindUpdate(s *ast.Update) (Node, []Column, error) {
 	if n.NewRow, n.Changed, err = b.assignments(w, s.Set, sc); err != nil {
 		return nil, nil, err
 	}
+	if n.Keys, err = b.references(w.table, true, n.Changed); err != nil {
+		return nil, nil, err
+	}
 	n.Returning, n.Cols, err = b.returning(s.Returning, sc)
 	return n, n.Cols, err
 }
@@ -697,6 +703,11 @@ func (b *binder) bindDelete(s *ast.Delete) (Node, []Column, error) {
 	}
 	if n.Input, err = b.currentOf(n.Input, w, s.CurrentOf); err != nil {
 		return nil, nil, err
+	}
+	if len(b.referrers(w.table)) > 0 {
+		if n.Keys, err = b.references(w.table, true, nil); err != nil {
+			return nil, nil, err
+		}
 	}
 	n.Returning, n.Cols, err = b.returning(s.Returning, sc)
 	return n, n.Cols, err

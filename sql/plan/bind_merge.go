@@ -53,6 +53,9 @@ func (b *binder) bindMerge(s *ast.Merge) (Node, error) {
 	}
 	n := &Merge{Table: w.table, Indexes: w.indexes, Derived: w.derived, Checks: w.checks, Generated: w.generated, Changed: make([]bool, len(w.table.Columns))}
 	n.Input = targetFirst(join, width)
+	if n.Keys, err = b.references(w.table, true, nil); err != nil {
+		return nil, err
+	}
 	return n, b.mergeWhens(n, w, from, s.Whens)
 }
 

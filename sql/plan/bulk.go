@@ -23,6 +23,9 @@ func BulkInsert(o Options, t *catalog.Table, places []int) (*Bulk, error) {
 	if n.Insert.Checks, err = b.checks(t); err != nil {
 		return nil, err
 	}
+	if n.Insert.Keys, err = b.references(t, false, nil); err != nil {
+		return nil, err
+	}
 	w := &target{table: t}
 	given := make([]expr.Expr, len(places))
 	for i := range given {

@@ -55,8 +55,8 @@ func GeneratedText(o Options, t *catalog.Table, c *catalog.Column) (string, erro
 	return expr.FormatStored(x, func(c *expr.Column) string { return expr.QuoteIdent(t.Columns[c.Index].Name) }, false), nil
 }
 
-// markGenerated adds the generated columns to those that change.
-func markGenerated(t *catalog.Table, changed []bool) {
+// MarkGenerated adds the generated columns to those that change.
+func MarkGenerated(t *catalog.Table, changed []bool) {
 	for i := range t.Columns {
 		if c := &t.Columns[i]; c.Generated != "" && !c.Dropped {
 			for _, id := range c.GeneratedReads {

@@ -305,6 +305,8 @@ type Insert struct {
 	Returning []expr.Expr // over the row; nil for no rows
 	// Reads says that Returning or Conflict have subqueries.
 	Reads bool
+	// Keys is what foreign keys ask; nil: nothing.
+	Keys *References
 }
 
 // CheckExpr is a CHECK constraint over a table's row.
@@ -339,6 +341,7 @@ type Update struct {
 	Changed []bool
 	// Returning is over the new row with the rest of the input's row behind it.
 	Returning []expr.Expr
+	Keys      *References
 }
 
 // Delete removes rows. Its input's rows begin with all of Table.Columns.
@@ -349,6 +352,7 @@ type Delete struct {
 	Indexes   []*rowcodec.Index
 	Derived   []*Derived
 	Returning []expr.Expr // over the input's row
+	Keys      *References
 }
 
 // Merge changes the rows of a table as a source says. Its input's rows have all of
@@ -365,6 +369,7 @@ type Merge struct {
 	Whens     []*MergeWhen
 	// Changed tells which columns one of the clauses assigns.
 	Changed []bool
+	Keys    *References
 }
 
 // MergeWhen is a WHEN clause. The first one whose Cond is true counts.
@@ -426,6 +431,8 @@ type Plan struct {
 	// Doomed is the error of a constant in the result of a query without FROM: nothing
 	// of its answer, nor a portal, is made first.
 	Doomed error
+	// HasKeys says that foreign keys have to do with what it writes.
+	HasKeys bool
 	// Modifying are the WITH queries that write, in their order.
 	Modifying []*CTE
 }
