@@ -206,6 +206,10 @@ func (r *Replica) lookAround() {
 	r.mu.term, r.mu.leader = now.term, now.leader
 	if leads && r.mu.lead == nil && !r.mu.destroyed {
 		r.mu.lead = newLeadership(now.term, r.cfg.Clock)
+		// Whoever led before, and began the transfer that made this one a leader, leads no
+		// more: a promise to it must not keep this one from campaigning, and from letting
+		// its followers go, when its own leadership has ended (rule A5).
+		r.mu.bound.Released(r.mu.bound.Peer, now.term-1)
 		r.cfg.Counters.Leaders.Add(1)
 		began = true
 	}

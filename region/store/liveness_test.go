@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quorate-db/quorate/multiraft"
 	"github.com/quorate-db/quorate/multiraft/liveness"
@@ -346,6 +347,40 @@ func TestA5LeaderReleases(t *testing.T) {
 	if (*out).GetRegionError().GetAmbiguous() == nil {
 		t.Fatalf("the answer of a leader that lost its place: %v", *out)
 	}
+}
+
+// Rule A5: so does one that got its place by a transfer: it is not bound any more to the
+// leader that gave it, whose store is supported all the time, not even if that one's last
+// heartbeat came behind the word to take over.
+func TestA5LeaderByTransferReleases(t *testing.T) {
+	c, from, others := resting(t)
+	lead := others[0]
+	c.cut = func(e *multiraft.Envelope) bool {
+		if e.Message.GetType() != raftpb.MsgTimeoutNow {
+			return false
+		}
+		late := proto.CloneOf(e.Message)
+		late.Type = raftpb.MsgHeartbeat.Enum()
+		behind := *e
+		behind.Message = late
+		r := lead.s.replica(user)
+		r.Receive(e)
+		r.Receive(&behind)
+		lead.s.driver.Enqueue(user, multiraft.Requests)
+		return true
+	}
+	from.admin(user, transferCmd(lead.id))
+	c.within(time.Second, "the transfer", func() bool { return lead.leads(user) })
+	lead.put(user, "ta", "1")
+	c.pass(3 * time.Second) // everybody rests again, bound to the new leader
+	c.cut = func(e *multiraft.Envelope) bool {
+		return e.Liveness == nil && (e.ToStore == lead.id || e.FromStore == lead.id)
+	}
+	lead.begin(lead.putReq(user, c.timestamp(), "ta", "2")) // wakes it
+	c.within(3*time.Second, "the leader steps down", func() bool { return !lead.leads(user) })
+	// Its first word that it leads no more was lost.
+	c.heal()
+	c.within(3*time.Second, "a leader", func() bool { return elected([]*node{from, lead, others[1]}) != nil })
 }
 
 // Rule A5: a follower lets go of a leader that asks for votes in a higher term, even

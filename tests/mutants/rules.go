@@ -4,6 +4,13 @@ package main
 // each breaks a promise of multiraft/liveness/DESIGN.md or region/replica/DESIGN.md.
 var rules = []mutant{
 	{
+		name: "a leader stays bound to the one before", breaks: "a leader that steps down lets its region go (A5)",
+		file: "region/replica/leadership.go",
+		old:  "		r.mu.bound.Released(r.mu.bound.Peer, now.term-1)\n",
+		new:  "",
+		by:   test("./region/store", "TestA5LeaderByTransferReleases"),
+	},
+	{
 		name: "an epoch of support is used again", breaks: "a support epoch is never used twice (A1)",
 		file: "multiraft/liveness/table.go",
 		old:  "	p.supports, p.withdrawn = false, p.boot\n	p.count++\n",

@@ -386,6 +386,10 @@ func (c *checker) opened(n *node) {
 			r := &watched{}
 			c.replicas[slot{id, n.id}] = r
 			c.readLog(n, id, r)
+			if r.last() == 0 {
+				// A vote and no entry: it begins where its birth makes it begin.
+				r.base, r.baseTerm = replica.InitialIndex, replica.InitialTerm
+			}
 		}
 	}
 	for id, was := range before {
