@@ -81,6 +81,16 @@
 //	many regions start together                    region/store TestManyRegionsStartTogether
 //	operator planned before a change               region/store TestChangeAppliedTwiceHasNoEffect, TestStaleEpochAfterSplit
 //
+//	two merges, one slow peer                      region/store TestMergeIsGivenUp
+//	merge settled before and behind its commit     region/store TestSettleDecides
+//	restart between fence and commit, compaction   region/store TestMergeStopsCompaction
+//	crash at any sync of a merge                   region/store TestMergeCrashAtEverySync
+//	crash at any step of a raft snapshot           region/store TestSnapshotCrashAtEachStep
+//	all disks of a machine hang at once            region/store TestStallOfAllDisksCostsNoLeader
+//
+// Which rule of leases, regions and recovery is kept by which test, each seen failing,
+// is the table that go run ./tests/mutants -list prints.
+//
 // # What is not simulated
 //
 // Pebble keeps goroutines of its own. With automatic compactions off, a memtable
