@@ -396,6 +396,9 @@ func (n *Node) serve(ctx context.Context) error {
 	n.group.Go("schema lease", n.lease.run)
 	n.group.Go("greet", n.greetLoop)
 	n.group.Go("garbage", n.garbageLoop)
+	n.group.Go("statistics", func(ctx context.Context) {
+		n.sql.StatisticsLoop(ctx, func() bool { return n.client.Leader() == n.ident.StoreID })
+	})
 	n.group.Go("rates", n.rateLoop)
 	n.group.Go("check replicas", n.checkLoop)
 	n.group.Go("reload", n.reloadLoop)

@@ -199,6 +199,7 @@ func (s *Session) copyFrom(ctx context.Context, p *portal, st *ast.Copy, f *copy
 		return err
 	}
 	p.done.rows = n
+	s.e.known.changed(t.ID, n)
 	return nil
 }
 

@@ -121,6 +121,7 @@ type Engine struct {
 	plannedAhead atomic.Uint64
 	channels     channels
 	stats        *stmtstats.Recorder
+	known        statistics
 
 	mu struct {
 		sync.Mutex
@@ -153,6 +154,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e.catalog = catalog.New(catalog.Options{Lease: o.Lease, IDs: o.IDs, Virtual: tables, Observed: o.Observed})
 	e.mu.sessions = map[*Session]struct{}{}
+	e.known.init()
 	return e, nil
 }
 

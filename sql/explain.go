@@ -62,7 +62,7 @@ func (s *Session) explain(ctx context.Context, p *portal, st *ast.Explain) error
 		return def
 	}
 	o := plan.ExplainOptions{Costs: flag(st.Costs, true), Verbose: st.Verbose, Timing: flag(st.Timing, st.Analyze),
-		Buffers: flag(st.Buffers, false), Summary: flag(st.Summary, st.Analyze), Planning: s.e.o.Clock.Now().Sub(start)}
+		Buffers: flag(st.Buffers, false), Stats: s.e.tableStats, Off: s.settings.off, Summary: flag(st.Summary, st.Analyze), Planning: s.e.o.Clock.Now().Sub(start)}
 	if err := s.authorize(q.prep.plan.Needs); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quorate-db/quorate/sql/plan"
 	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
 )
@@ -164,6 +165,8 @@ type settings struct {
 	slow time.Duration
 	// What every statement asks for.
 	hot hotSettings
+	// off are the methods that enable_… have turned off.
+	off plan.Methods
 }
 
 // hotSettings are the values of settings that every statement needs.
@@ -566,6 +569,12 @@ func (s *settings) derive() error {
 	if v, ok := s.local["transaction_isolation"]; ok {
 		s.hot.isolation = v
 	}
+	s.off = 0
+	for name, m := range planMethods {
+		if s.must(name) == "off" {
+			s.off |= m
+		}
+	}
 	return nil
 }
 
@@ -573,6 +582,12 @@ func (s *settings) derive() error {
 func (s *settings) millis(name string) time.Duration {
 	ms, _ := strconv.ParseInt(s.must(name), 10, 64)
 	return time.Duration(max(ms, 0)) * time.Millisecond
+}
+
+// planMethods are the settings that turn methods of plans off.
+var planMethods = map[string]plan.Methods{
+	"enable_seqscan": plan.SeqScans, "enable_indexscan": plan.IndexScans, "enable_indexonlyscan": plan.IndexOnlyScans,
+	"enable_hashjoin": plan.HashJoins, "enable_mergejoin": plan.MergeJoins, "enable_nestloop": plan.NestLoops, "enable_sort": plan.Sorts,
 }
 
 // splitPath reads a list of identifiers, quoted or not.

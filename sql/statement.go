@@ -44,6 +44,8 @@ type prepared struct {
 type planKey struct {
 	version, changes, temp uint64
 	settings               planSettings
+	stats                  uint64 // generation of what is known of tables
+	off                    plan.Methods
 	user                   string // whose search path it was
 }
 
@@ -268,9 +270,20 @@ func (s *Session) endPortal(p *portal, sent int64) completion {
 		if p.ex != nil && p.prep.plan != nil && p.prep.plan.Writes && c.verb != "SELECT" {
 			c.rows = p.ex.Affected()
 		}
+		s.countChanges(p)
 	}
 	p.close()
 	return c
+}
+
+// countChanges counts the rows that a statement has written, for automatic ANALYZE.
+func (s *Session) countChanges(p *portal) {
+	if p.ex == nil || p.prep.plan == nil || !p.prep.plan.Writes {
+		return
+	}
+	if t := p.prep.plan.Target(); t != nil {
+		s.e.known.changed(t.ID, p.ex.Affected())
+	}
 }
 
 // preparePlan makes the statement's plan, or makes it again if what it was made
@@ -278,7 +291,7 @@ func (s *Session) endPortal(p *portal, sent int64) completion {
 func (s *Session) preparePlan(p *prepared) error {
 	snap := s.tx.snap
 	v, c := snap.Key()
-	key := planKey{version: v, changes: c, temp: snap.TempGen(), settings: s.settings.hot.plan, user: s.user()}
+	key := planKey{version: v, changes: c, temp: snap.TempGen(), settings: s.settings.hot.plan, stats: s.e.known.gen.Load(), off: s.settings.off, user: s.user()}
 	if p.plan != nil && p.planKey == key && c == 0 && !usesCursor(p.stmt) {
 		return nil
 	}
@@ -369,6 +382,8 @@ func (s *Session) planOptions(text string, params []types.Type) plan.Options {
 		AsOf:       s.tx.asOf != 0,
 		CurrentOf:  s.currentOf,
 		NoRules:    s.e.noRules || s.settings.noRules,
+		Stats:      s.e.tableStats,
+		Off:        s.settings.off,
 	}
 }
 

@@ -381,22 +381,6 @@ func (s *Session) deallocate(st *ast.Deallocate) error {
 	return nil
 }
 
-// vacuum checks its tables and does nothing: there is nothing for it to do.
-func (s *Session) vacuum(ctx context.Context, st *ast.Vacuum, text string) error {
-	if s.tx.block && !st.AnalyzeOnly {
-		return sqlerr.New(sqlerr.ActiveSQLTransaction, "VACUUM cannot run inside a transaction block")
-	}
-	if err := s.open(ctx); err != nil {
-		return err
-	}
-	for _, t := range st.Tables {
-		if _, err := s.table(t.Table, text); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // lockTable checks its tables. Transactions do not wait for each other yet, so the
 // weak modes need nothing; the ones that promise to keep writers away are refused.
 func (s *Session) lockTable(ctx context.Context, st *ast.LockTable, text string) error {

@@ -80,7 +80,7 @@ func columns(list ...any) []virtualColumn {
 // virtualTables lists all virtual tables.
 func virtualTables() []*virtualTable {
 	aclArray := types.AclItemArray
-	return withRelations(append(append(emptyTables(), viewTables()...), []*virtualTable{
+	return withRelations(append(append(append(emptyTables(), viewTables()...), statsTables()...), []*virtualTable{
 		{schema: catalog.SchemaPgCatalog, oid: 2615, name: "pg_namespace", key: "oid", rows: pgNamespace,
 			cols: columns("oid", types.Oid, "nspname", types.Name, "nspowner", types.Oid, "nspacl", aclArray)},
 		{schema: catalog.SchemaPgCatalog, oid: 1259, name: "pg_class", key: "oid", rows: pgClass,

@@ -125,16 +125,21 @@ func pgCollation(_ *Session, yield func(fields) error) error {
 }
 
 func pgStatUserTables(s *Session, yield func(fields) error) error {
-	return eachTable(s, false, func(t *catalog.Table) error { return yield(tableStatistics(t)) })
+	return eachTable(s, false, func(t *catalog.Table) error { return yield(s.tableStatistics(t)) })
 }
 
 func pgStatAllTables(s *Session, yield func(fields) error) error {
-	return eachTable(s, true, func(t *catalog.Table) error { return yield(tableStatistics(t)) })
+	return eachTable(s, true, func(t *catalog.Table) error { return yield(s.tableStatistics(t)) })
 }
 
-// tableStatistics names a table; nothing is counted, and NULL says so.
-func tableStatistics(t *catalog.Table) fields {
-	return fields{"relid": dOID(t.ID), "schemaname": dText(t.SchemaName), "relname": dText(t.Name)}
+// tableStatistics names a table and tells what ANALYZE has found; nothing else is
+// counted, and NULL says so.
+func (s *Session) tableStatistics(t *catalog.Table) fields {
+	row := fields{"relid": dOID(t.ID), "schemaname": dText(t.SchemaName), "relname": dText(t.Name)}
+	if st := s.e.tableStats(t); st != nil && !st.At.IsZero() {
+		row["n_live_tup"], row["last_analyze"] = dInt(int64(st.Rows)), types.NewInt(types.FromTime(st.At))
+	}
+	return row
 }
 
 func pgStatUserIndexes(s *Session, yield func(fields) error) error {

@@ -68,7 +68,7 @@ func pgClass(_ context.Context, s *Session, eq map[int]types.Datum, yield yieldR
 		}
 		row := classRow(t.ID, t.Name, t.Schema, kind, len(live), t.TypeID, amHeap, types.OID(t.StorageID&^catalog.TempStorage))
 		row[5], row[30] = dOID(t.OwnerID()), dACL(s, t.ACL)
-		row[13] = dBool(hasIndex)
+		row[10], row[13] = s.relTuples(t), dBool(hasIndex)
 		row[15] = dChar(persistence(t))
 		row[18] = dInt(int64(len(t.Checks)))
 		// Clients ask for foreign keys where there are triggers.

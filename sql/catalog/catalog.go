@@ -140,6 +140,18 @@ func SequenceKey(storage uint64) keys.User {
 	return keys.AppendUint(keys.User{keys.PrefixSystem, 's'}, storage)
 }
 
+// StatisticsPrefix is where what ANALYZE has found lies, by table.
+func StatisticsPrefix() keys.User { return keys.User{keys.PrefixSystem, 'a'} }
+
+// StatisticsKey is where what ANALYZE has found of a table lies.
+func StatisticsKey(id ID) keys.User { return keys.AppendUint(StatisticsPrefix(), uint64(id)) }
+
+// ChangesPrefix is where the rows are counted, by table, that were changed since.
+func ChangesPrefix() keys.User { return keys.User{keys.PrefixSystem, 'c'} }
+
+// ChangesKey is where the changed rows of a table are counted.
+func ChangesKey(id ID) keys.User { return keys.AppendUint(ChangesPrefix(), uint64(id)) }
+
 func garbagePrefix() keys.User { return keys.User{keys.PrefixSystem, 'g'} }
 
 // At returns the descriptors that a transaction reading through r is to work

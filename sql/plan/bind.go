@@ -5,6 +5,7 @@ import (
 	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/expr"
 	"github.com/quorate-db/quorate/sql/sqlerr"
+	"github.com/quorate-db/quorate/sql/stats"
 	"github.com/quorate-db/quorate/sql/types"
 	"slices"
 )
@@ -39,6 +40,10 @@ type Options struct {
 	CurrentOf func(cursor string, t *catalog.Table) ([]types.Datum, error)
 	// NoRules leaves the plan as it was bound; for tests.
 	NoRules bool
+	// Stats returns what is known of a table's rows, nil for nothing. May be nil.
+	Stats func(*catalog.Table) *stats.Table
+	// Off are methods to be avoided.
+	Off Methods
 }
 
 // maxParams is the protocol's limit on the number of parameters.

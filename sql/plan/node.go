@@ -437,6 +437,21 @@ type Plan struct {
 	Modifying []*CTE
 }
 
+// Target returns the table that the statement itself writes to, nil for none.
+func (p *Plan) Target() *catalog.Table {
+	switch n := p.Root.(type) {
+	case *Insert:
+		return n.Table
+	case *Update:
+		return n.Table
+	case *Delete:
+		return n.Table
+	case *Merge:
+		return n.Table
+	}
+	return nil
+}
+
 // TableVersion names a version of a table.
 type TableVersion struct {
 	ID      catalog.ID

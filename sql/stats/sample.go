@@ -121,6 +121,9 @@ func (s *Sampler) Finish(i int, total float64) *Column {
 	if sample > nulls {
 		c.Width = bytes / (sample - nulls)
 	}
+	if n := c.Type.Len(); n > 0 {
+		c.Width = int(n)
+	}
 	if types.CheckOrdered(c.Type) != nil {
 		return c
 	}
@@ -132,7 +135,7 @@ func width(d types.Datum) int {
 	if d.Kind() == types.KindString {
 		return len(d.Str())
 	}
-	return min(d.Size()-16, 8)
+	return d.Size()
 }
 
 type valueAt struct {
