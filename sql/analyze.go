@@ -258,7 +258,9 @@ func (a *analysis) piece(ctx context.Context, start, end []byte, most int) (n in
 // fractions.
 func pieces(start, end []byte) []Span {
 	n := max(len(start), len(end)) + 2
-	pad := func(k []byte) *big.Int { return new(big.Int).SetBytes(append(bytes.Clone(k), make([]byte, n-len(k))...)) }
+	pad := func(k []byte) *big.Int {
+		return new(big.Int).SetBytes(append(bytes.Clone(k), make([]byte, n-len(k))...))
+	}
 	lo, hi := pad(start), pad(end)
 	step := new(big.Int).Sub(hi, lo)
 	step.Div(step, big.NewInt(analyzePieces))
