@@ -14,6 +14,7 @@ import (
 
 	"github.com/quorate-db/quorate/internal/env"
 	"github.com/quorate-db/quorate/pgwire"
+	"github.com/quorate-db/quorate/sql/catalog"
 	"github.com/quorate-db/quorate/sql/sqlerr"
 	"github.com/quorate-db/quorate/sql/types"
 )
@@ -162,7 +163,7 @@ func TestLogic(t *testing.T) {
 		t.Fatalf("no logic tests: %v", err)
 	}
 	for _, f := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(f), ".slt"), func(t *testing.T) { runLogic(t, f, logicRules) })
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".slt"), func(t *testing.T) { runLogic(t, f, logicRun{}) })
 	}
 }
 
@@ -175,7 +176,7 @@ func TestLogicWithoutRules(t *testing.T) {
 	}
 	files, _ := filepath.Glob("testdata/logic/*.slt")
 	for _, f := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(f), ".slt"), func(t *testing.T) { runLogic(t, f, logicNoRules) })
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".slt"), func(t *testing.T) { runLogic(t, f, logicRun{noRules: true}) })
 	}
 }
 
@@ -187,18 +188,9 @@ func TestLogicByShape(t *testing.T) {
 	}
 	files, _ := filepath.Glob("testdata/logic/*.slt")
 	for _, f := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(f), ".slt"), func(t *testing.T) { runLogic(t, f, logicShapes) })
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".slt"), func(t *testing.T) { runLogic(t, f, logicRun{shapes: true}) })
 	}
 }
-
-// logicMode is how the files are run.
-type logicMode uint8
-
-const (
-	logicRules logicMode = iota
-	logicNoRules
-	logicShapes
-)
 
 type record struct {
 	line   int
@@ -257,10 +249,66 @@ func formatRows(w *testWriter, sorted bool) []string {
 	return out
 }
 
-func runLogic(t *testing.T, file string, mode logicMode) {
+// logicRun says how the files are run.
+type logicRun struct {
+	noRules bool
+	// off are settings that are off from the start.
+	off []string
+	// analyze: before every query all tables are analyzed.
+	analyze bool
+	// shapes: statements are taken for ones of a shape that was seen before.
+	shapes bool
+}
+
+// plain reports whether plans are as without any setting.
+func (r *logicRun) plain() bool { return !r.noRules && !r.analyze && len(r.off) == 0 }
+
+// Methods of plans that are turned off must not change a result, nor must what is
+// known of the tables.
+func TestLogicWithOtherPlans(t *testing.T) {
+	if os.Getenv("QUORATE_REWRITE") != "" {
+		t.Skip("the files are being rewritten")
+	}
+	files, _ := filepath.Glob("testdata/logic/*.slt")
+	for _, run := range []logicRun{{analyze: true}, {off: []string{"enable_hashjoin"}}, {off: []string{"enable_nestloop"}}, {off: []string{"enable_seqscan"}},
+		{off: []string{"enable_indexscan", "enable_indexonlyscan"}}, {off: []string{"enable_seqscan", "enable_hashjoin", "enable_sort"}, analyze: true}} {
+		for _, f := range files {
+			name := strings.TrimSuffix(filepath.Base(f), ".slt") + "," + strings.Join(run.off, ",")
+			if name = strings.TrimSuffix(name, ","); strings.HasPrefix(name, "analyze") {
+				continue // it looks at what it has asked to be looked at
+			}
+			t.Run(name, func(t *testing.T) { runLogic(t, f, run) })
+		}
+	}
+}
+
+// analyzeAll looks at all tables as the background does.
+func (e *Engine) analyzeAll(t *testing.T) {
+	t.Helper()
+	ctx := context.Background()
+	s := &Session{e: e, settings: newSettings(e.defs), rand: e.o.NewRand()}
+	err := s.runOnce(ctx, func(ctx context.Context, tx Txn, snap *catalog.Snapshot) (*catalog.Snapshot, error) {
+		for _, tab := range snap.Tables() {
+			if tab.Virtual || !tab.IsTable() {
+				continue
+			}
+			if err := s.analyzeTable(ctx, tx, tab, nil); err != nil {
+				return nil, err
+			}
+		}
+		return snap, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func runLogic(t *testing.T, file string, run logicRun) {
 	e, _ := newTestEngine(t)
-	noRules := mode == logicNoRules
-	e.noRules = noRules
+	e.noRules = run.noRules
+	for _, name := range run.off {
+		e.defs[name].def = "off"
+	}
 	sessions := map[string]*testSession{"": e.testSession(t)}
 	cur := sessions[""]
 	rewrite := os.Getenv("QUORATE_REWRITE") != ""
@@ -279,11 +327,14 @@ func runLogic(t *testing.T, file string, mode logicMode) {
 			continue
 		}
 		sql := strings.Join(r.sql, "\n")
-		if noRules && (strings.HasPrefix(sql, "explain") || f[len(f)-1] == "rules") {
+		if !run.plain() && strings.HasPrefix(sql, "explain") || run.noRules && f[len(f)-1] == "rules" {
 			continue
 		}
-		if mode == logicShapes {
+		if run.shapes {
 			cur.s.shapes.find(sql) // now it has been seen
+		}
+		if run.analyze && f[0] == "query" {
+			e.analyzeAll(t)
 		}
 		w, err := cur.exec(sql)
 		where := fmt.Sprintf("%s:%d: %s", file, r.line, sql)

@@ -44,6 +44,19 @@ func (j *joinRows) rest(b *Batch, at *int) {
 	}
 }
 
+// half tells semi and anti joins from others: their rows are those of the left side.
+func half(k plan.JoinKind) bool { return k == plan.SemiJoin || k == plan.AntiJoin }
+
+// pairs reports whether a pair of rows satisfies a condition; both is scratch space.
+func pairs(cond expr.Expr, ev *expr.EvalContext, both, left, right []types.Datum) (bool, error) {
+	if cond == nil {
+		return true, nil
+	}
+	copy(both, left)
+	copy(both[len(left):], right)
+	return expr.EvalBool(cond, ev, both)
+}
+
 func outerLeft(k plan.JoinKind) bool { return k == plan.LeftJoin || k == plan.FullJoin }
 
 // hashJoin keeps the right side in a hash table and reads the left side once.
@@ -64,6 +77,10 @@ type hashJoin struct {
 	found   bool
 	drained bool
 	restAt  int
+
+	both   []types.Datum // of a semi or anti join
+	nulls  bool          // a right key is NULL
+	curNil bool          // a key of the left row is NULL
 }
 
 func (o *hashJoin) load(ctx context.Context) error {
@@ -81,6 +98,7 @@ func (o *hashJoin) load(ctx context.Context) error {
 			return err
 		}
 		if hasNull(key) {
+			o.nulls = true
 			continue
 		}
 		if err := o.rt.grow(16); err != nil {
@@ -113,6 +131,9 @@ func (o *hashJoin) next(ctx context.Context, b *Batch) error {
 			return err
 		}
 		o.loaded = true
+	}
+	if half(o.n.Kind) {
+		return o.nextHalf(ctx, b)
 	}
 	b.reset(o.lw + o.rw)
 	for !b.full() && !o.drained {
@@ -149,6 +170,46 @@ func (o *hashJoin) next(ctx context.Context, b *Batch) error {
 	return ctx.Err()
 }
 
+// nextHalf is next of a semi or anti join.
+func (o *hashJoin) nextHalf(ctx context.Context, b *Batch) error {
+	b.reset(o.lw)
+	if o.both == nil {
+		o.both = make([]types.Datum, o.lw+o.rw)
+	}
+	for !b.full() && !o.drained {
+		if err := o.advance(ctx); err != nil {
+			return err
+		}
+		if o.drained {
+			break
+		}
+		found, err := o.hasPartner()
+		if err != nil {
+			return err
+		}
+		if found == (o.n.Kind == plan.SemiJoin) {
+			copy(b.add(), o.cur)
+		}
+	}
+	return ctx.Err()
+}
+
+// hasPartner reports whether the row in work has a partner.
+func (o *hashJoin) hasPartner() (bool, error) {
+	if o.n.NullAware && (o.nulls || o.curNil && o.store.len() > 0) {
+		return true, nil
+	}
+	for _, i := range o.list {
+		if !equalRows(o.curKey, o.keys.row(int(i)), o.n.KeyTypes) {
+			continue
+		}
+		if ok, err := pairs(o.n.Cond, o.ev, o.both, o.cur, o.store.row(int(i))); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
 // advance takes the next row of the left side.
 func (o *hashJoin) advance(ctx context.Context) error {
 	row, err := o.left.next(ctx)
@@ -163,7 +224,7 @@ func (o *hashJoin) advance(ctx context.Context) error {
 	if err := evalInto(o.curKey, o.n.LeftKeys, o.ev, row); err != nil {
 		return err
 	}
-	if !hasNull(o.curKey) {
+	if o.curNil = hasNull(o.curKey); !o.curNil {
 		o.list = o.table[hashRow(o.curKey, o.n.KeyTypes)]
 	}
 	return nil
@@ -209,12 +270,45 @@ type loopJoin struct {
 	steps   int
 }
 
+// nextHalf is next of a semi or anti join.
+func (o *loopJoin) nextHalf(ctx context.Context, b *Batch) error {
+	b.reset(o.lw)
+	both := make([]types.Datum, o.lw+o.rw)
+	for !b.full() {
+		row, err := o.left.next(ctx)
+		if err != nil {
+			return err
+		}
+		if row == nil {
+			break
+		}
+		found := false
+		for i := 0; i < o.store.len() && !found; i++ {
+			if found, err = pairs(o.n.Cond, o.ev, both, row, o.store.row(i)); err != nil {
+				return err
+			}
+			if o.steps++; o.steps&1023 == 0 {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+			}
+		}
+		if found == (o.n.Kind == plan.SemiJoin) {
+			copy(b.add(), row)
+		}
+	}
+	return ctx.Err()
+}
+
 func (o *loopJoin) next(ctx context.Context, b *Batch) error {
 	if !o.loaded {
 		if err := o.joinRows.load(ctx, o.rt, o.n, o.right.op); err != nil {
 			return err
 		}
 		o.loaded = true
+	}
+	if half(o.n.Kind) {
+		return o.nextHalf(ctx, b)
 	}
 	b.reset(o.lw + o.rw)
 	for !b.full() && !o.drained {

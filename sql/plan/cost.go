@@ -272,6 +272,11 @@ func (e *estimator) scan(s *Scan) Estimate {
 		read = min(max(read, 0), total)
 	}
 	rows := read * e.selectivity(s.Filter, s.Cols, total)
+	if s.Index.Desc.Pred != "" {
+		// It has the rows that its condition leaves, which the filter may ask for again.
+		read = min(read, total*guessRange)
+		rows = min(rows, read)
+	}
 	x := Estimate{Rows: rows}
 	if read >= 1 || s.Access == nil {
 		x.Rows = atLeastOne(rows, read)

@@ -1,12 +1,23 @@
 // Package plan turns a statement's syntax tree into a tree of plan nodes.
 //
-//	ast + catalog ──bind──▶ nodes with bound expressions ──rules──▶ nodes with access paths
+//	ast + catalog ──bind──▶ nodes with bound expressions ──rules, costs──▶ nodes with access paths
 //
 // Binding (bind*.go) resolves names, expands stars, infers types of parameters
 // and builds expressions through expr.Builder. The rules (opt*.go) push
 // conditions down, choose indexes and join methods and drop sorts that an index
 // makes unnecessary. Both work on the same node types (node.go), so a plan can be
 // executed before any rule has run; tests compare the two.
+//
+// # Costs
+//
+// The rules first turn subqueries in conditions into joins (opt_unnest.go), push
+// conditions down and drop columns. Then the order of inner joins, their methods and
+// the access paths are chosen by estimated cost: up to ten relations among all
+// orders, beyond greedily (opt_join.go). An estimator (cost.go, selectivity.go)
+// computes the cost of any tree of nodes from what package stats knows of tables;
+// EXPLAIN shows the same figures. Reading one row by its primary key is recognised
+// before anything is estimated. A method that a setting turns off costs costOff more,
+// so it is taken only where there is no other.
 //
 // # Rows
 //

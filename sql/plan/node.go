@@ -54,8 +54,6 @@ type Scan struct {
 	// else.
 	Lock     uint8
 	LockWait ast.LockWait
-
-	rows float64 // estimate
 }
 
 // Access is a condition on the first columns of an index.
@@ -159,7 +157,7 @@ func (k JoinKind) String() string {
 }
 
 // Join joins two inputs. Its rows are those of the left and the right side behind
-// each other.
+// each other, of a semi or anti join the left side's. Cond reads both in any case.
 type Join struct {
 	cols
 	Kind        JoinKind
@@ -171,7 +169,13 @@ type Join struct {
 	KeyTypes []types.Type
 	// Cond is the rest of the condition over both sides; nil for none.
 	Cond expr.Expr
+	// NullAware is of an anti join for NOT IN, which has one pair of keys and no Cond:
+	// a NULL is equal to everything.
+	NullAware bool
 }
+
+// half reports whether the rows are those of the left side only.
+func (n *Join) half() bool { return n.Kind == SemiJoin || n.Kind == AntiJoin }
 
 // Apply runs Right once for every row of Left, with Args (over Left's row) as its
 // arguments. Kind is InnerJoin or LeftJoin.

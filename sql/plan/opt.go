@@ -10,7 +10,7 @@ import (
 // that nobody reads are dropped, then every scan gets an access path and every
 // join a method. Subplans of expressions are treated likewise.
 func (b *binder) optimize(p *Plan) error {
-	o := &optimizer{b: b, eval: b.o.Eval, eb: b.eb}
+	o := &optimizer{b: b, eval: b.o.Eval, eb: b.eb, est: newEstimator(b.o.Stats, b.o.Off)}
 	if len(p.Modifying) == 0 {
 		p.Root = inlineCTEs(p.Root)
 	}
@@ -47,6 +47,7 @@ type optimizer struct {
 	b    *binder
 	eval *expr.EvalContext
 	eb   *expr.Builder
+	est  *estimator
 	err  error
 	// seen are the WITH queries that have been treated already.
 	seen map[*CTE]bool
@@ -55,6 +56,7 @@ type optimizer struct {
 }
 
 func (o *optimizer) run(n Node) (Node, error) {
+	n = o.unnest(n)
 	n = o.fold(n)
 	n = o.push(n)
 	o.prune(n, allOf(n))
@@ -190,7 +192,7 @@ func (o *optimizer) pushInto(n Node, conds []expr.Expr) Node {
 		var stay []expr.Expr
 		for _, c := range conjuncts(n.Cond, nil) {
 			if movable(c) {
-				conds = append(conds, c)
+				conds = append(conds, factor(c)...)
 			} else {
 				stay = append(stay, c)
 			}
@@ -325,7 +327,7 @@ func (o *optimizer) pushJoin(n *Join, conds []expr.Expr) Node {
 	for _, c := range conds {
 		lo, hi := columnRange(c)
 		switch {
-		case hi < lw && (n.Kind == InnerJoin || n.Kind == LeftJoin) && hi >= 0:
+		case hi < lw && (n.Kind == InnerJoin || n.Kind == LeftJoin || n.half()) && hi >= 0:
 			left = append(left, c)
 		case lo >= lw && (n.Kind == InnerJoin || n.Kind == RightJoin):
 			right = append(right, shift(c, -lw))
@@ -342,9 +344,9 @@ func (o *optimizer) pushJoin(n *Join, conds []expr.Expr) Node {
 		switch {
 		case !movable(c) || hi < 0:
 			on = append(on, c)
-		case hi < lw && (n.Kind == InnerJoin || n.Kind == RightJoin):
+		case hi < lw && (n.Kind == InnerJoin || n.Kind == RightJoin || n.Kind == SemiJoin):
 			left = append(left, c)
-		case lo >= lw && (n.Kind == InnerJoin || n.Kind == LeftJoin):
+		case lo >= lw && (n.Kind == InnerJoin || n.Kind == LeftJoin || n.half()):
 			right = append(right, shift(c, -lw))
 		default:
 			on = append(on, c)
@@ -572,7 +574,8 @@ func (o *optimizer) prune(n Node, need []bool) {
 		o.prune(n.Input, m)
 	case *Join:
 		l, r := width(n.Left), width(n.Right)
-		both := or(use(l+r, n.Cond), need)
+		both := use(l+r, n.Cond)
+		copy(both, or(append([]bool(nil), need...), both[:len(need)]))
 		o.prune(n.Left, or(use(l, n.LeftKeys...), both[:l]))
 		o.prune(n.Right, or(use(r, n.RightKeys...), both[l:]))
 	case *Apply:

@@ -15,13 +15,15 @@ const (
 	guessRange  = 0.1
 	guessFilter = 0.3
 	guessSet    = 100.0
-	// lookupMax is the most rows for which a key is looked up one by one rather than
-	// the other side read and hashed.
-	lookupMax = 200.0
 )
 
 // access chooses access paths and join methods from the leaves up.
 func (o *optimizer) access(n Node) Node {
+	if j, ok := n.(*Join); ok && j.Kind == InnerJoin {
+		if best := o.orderJoins(j); best != nil {
+			return best
+		}
+	}
 	mapInputs(n, o.access)
 	switch n := n.(type) {
 	case *Scan:
@@ -131,7 +133,8 @@ func comparable(col, val types.Type) bool {
 	return isInt(col) && isInt(val) || text(col) && text(val) || oid(col) && oid(val)
 }
 
-// chooseIndex picks the index that leaves the fewest rows.
+// chooseIndex picks the cheapest access path. A single row by its primary key needs
+// no figures.
 func (o *optimizer) chooseIndex(s *Scan) {
 	conds := conjuncts(s.Filter, nil)
 	var usable []cond
@@ -140,10 +143,11 @@ func (o *optimizer) chooseIndex(s *Scan) {
 			usable = append(usable, k)
 		}
 	}
-	best := candidate{rows: guessTable, cost: guessTable, index: s.Index}
-	for range conds {
-		best.rows *= guessFilter
+	best := candidate{index: s.Index}
+	if len(s.Table.Indexes) == 1 && len(usable) == 0 {
+		return
 	}
+	bestCost := -1.0
 	for i := range s.Table.Indexes {
 		ix := &s.Table.Indexes[i]
 		if ix.State != catalog.Public {
@@ -153,14 +157,22 @@ func (o *optimizer) chooseIndex(s *Scan) {
 		if !ok {
 			continue
 		}
-		c, ok := o.tryIndex(s, ix, key, len(conds))
-		if ok && c.cost < best.cost {
+		c, ok := o.tryIndex(s, ix, key)
+		if !ok {
+			continue
+		}
+		if ix.Full && c.single(s) {
 			best = c
+			break
+		}
+		if bestCost < 0 {
+			bestCost = o.est.scan(best.on(s, conds)).Total
+		}
+		if cost := o.est.scan(c.on(s, conds)).Total; cost < bestCost {
+			best, bestCost = c, cost
 		}
 	}
-	s.Index, s.Access, s.Primary = best.index, best.access, best.primary
-	s.rows = max(best.rows, 1)
-	s.Filter = conjoin(without(conds, best.used))
+	*s = *best.on(s, conds)
 }
 
 type candidate struct {
@@ -168,8 +180,29 @@ type candidate struct {
 	primary *rowcodec.Index
 	access  *Access
 	used    []expr.Expr
-	rows    float64
-	cost    float64
+}
+
+// on returns the scan by way of the candidate.
+func (c *candidate) on(s *Scan, conds []expr.Expr) *Scan {
+	n := *s
+	n.Index, n.Access, n.Primary = c.index, c.access, c.primary
+	n.Filter = conjoin(without(conds, c.used))
+	return &n
+}
+
+// single reports whether the candidate leaves one key.
+func (c *candidate) single(s *Scan) bool {
+	n := *s
+	n.Index, n.Access = c.index, c.access
+	if !n.Point() {
+		return false
+	}
+	for _, e := range c.access.Eq {
+		if len(e.List) != 1 || e.Array != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func without(list, drop []expr.Expr) []expr.Expr {
@@ -187,34 +220,21 @@ next:
 }
 
 // tryIndex matches conditions with the first columns of an index.
-func (o *optimizer) tryIndex(s *Scan, ix *catalog.Index, conds []cond, all int) (candidate, bool) {
+func (o *optimizer) tryIndex(s *Scan, ix *catalog.Index, conds []cond) (candidate, bool) {
 	x, err := rowcodec.NewIndex(s.Table, ix)
 	if err != nil {
 		return candidate{}, false
 	}
 	c := candidate{index: x, access: &Access{}}
-	keys, scanned := 1.0, guessTable
-	for i, ic := range ix.Columns {
+	for i := range ix.Columns {
 		place := keyPlace(s, ix, i)
 		if place < 0 {
 			break
 		}
 		if k, ok := findCond(conds, place, "="); ok {
 			set := EqSet{List: k.vals, Array: k.arr, Null: k.null}
-			if k.null && (ic.Column == 0 || !s.Table.Column(ic.Column).NotNull) {
-				keys *= 2
-			} else {
-				keys *= max(1, float64(len(k.vals)))
-				if k.arr != nil {
-					keys *= 10
-				}
-			}
 			c.access.Eq = append(c.access.Eq, set)
 			c.used = append(c.used, k.src)
-			scanned = keys * guessEq
-			if i == len(ix.Columns)-1 && (ix.Unique || ix.Full) && !k.null {
-				scanned = keys
-			}
 			continue
 		}
 		lo, okLo := findCond(conds, place, ">")
@@ -228,12 +248,10 @@ func (o *optimizer) tryIndex(s *Scan, ix *catalog.Index, conds []cond, all int) 
 		if okLo {
 			c.access.Lo, c.access.LoInc = lo.vals[0], lo.op == ">="
 			c.used = append(c.used, lo.src)
-			scanned *= guessRange
 		}
 		if okHi {
 			c.access.Hi, c.access.HiInc = hi.vals[0], hi.op == "<="
 			c.used = append(c.used, hi.src)
-			scanned *= guessRange
 		}
 		break
 	}
@@ -245,23 +263,13 @@ func (o *optimizer) tryIndex(s *Scan, ix *catalog.Index, conds []cond, all int) 
 			return c, false
 		}
 		c.access = nil
-		if ix.Pred != "" {
-			scanned *= guessRange
-		}
-		c.cost = 0.9 * scanned
 	} else {
 		c.access.Conds = c.used
-		c.cost = scanned
 	}
 	if !covers {
 		if c.primary, err = rowcodec.NewIndex(s.Table, s.Table.Primary()); err != nil {
 			return c, false
 		}
-		c.cost *= 4
-	}
-	c.rows = scanned
-	for range all - len(c.used) {
-		c.rows *= guessFilter
 	}
 	return c, true
 }
@@ -301,52 +309,6 @@ func virtualEq(n *VirtualScan) map[int]expr.Expr {
 	return out
 }
 
-// estimate guesses how many rows a node produces.
-func estimate(n Node) float64 {
-	switch n := n.(type) {
-	case *Scan:
-		if n.rows > 0 {
-			return n.rows
-		}
-		return guessTable
-	case *VirtualScan:
-		if len(n.Eq) > 0 {
-			return guessEq
-		}
-		return guessSet
-	case *Values:
-		return float64(len(n.Rows))
-	case *FuncScan, *CTEScan, *WorkScan:
-		return guessSet
-	case *Filter:
-		return max(1, estimate(n.Input)*guessFilter)
-	case *Join:
-		l, r := estimate(n.Left), estimate(n.Right)
-		if len(n.LeftKeys) > 0 {
-			return max(l, r)
-		}
-		return l * r
-	case *Apply:
-		return estimate(n.Left) * estimate(n.Right)
-	case *Aggregate:
-		if len(n.Groups) == 0 {
-			return 1
-		}
-		return max(1, estimate(n.Input)*guessRange)
-	case *Limit:
-		if d, ok := constOf(n.Limit); ok {
-			return min(estimate(n.Input), float64(d.Int()))
-		}
-		return estimate(n.Input)
-	case *SetOp:
-		return estimate(n.Left) + estimate(n.Right)
-	}
-	if in := n.Inputs(); len(in) == 1 {
-		return estimate(in[0])
-	}
-	return guessTable
-}
-
 func constOf(e expr.Expr) (types.Datum, bool) {
 	if e == nil {
 		return types.Null, false
@@ -355,46 +317,64 @@ func constOf(e expr.Expr) (types.Datum, bool) {
 	return d, ok && !d.IsNull()
 }
 
-// chooseJoin looks keys up where one side is small and the other has an index on
-// the key, and puts the smaller side of a hash join on the right, where it is kept.
+// chooseJoin looks keys up where that is cheaper, and puts the smaller side of a
+// hash join on the right, where it is kept. The order of inner joins has been chosen
+// already as a rule: see joinGraph.
 func (o *optimizer) chooseJoin(n *Join) Node {
-	if len(n.LeftKeys) == 0 {
+	if len(n.LeftKeys) == 0 || n.half() {
 		return n
 	}
-	l, r := estimate(n.Left), estimate(n.Right)
-	if l <= lookupMax && r > l && (n.Kind == InnerJoin || n.Kind == LeftJoin) {
-		if a := o.lookup(n.Kind, n.Left, n.Right, n.LeftKeys, n.RightKeys, n.Cond); a != nil {
+	l, r := o.est.of(n.Left), o.est.of(n.Right)
+	if n.Kind == InnerJoin || n.Kind == LeftJoin {
+		if a := o.lookup(n, l); a != nil && o.est.of(a).Total < o.est.of(n).Total {
 			return a
 		}
 	}
-	if n.Kind != InnerJoin || l >= r {
+	if l.Rows >= r.Rows || n.Kind != InnerJoin && n.Kind != LeftJoin {
 		return n
 	}
 	// Swapped, the columns have to be put back into their order.
+	kind := n.Kind
+	if kind == LeftJoin {
+		kind = RightJoin
+	}
 	lw, rw := len(n.Left.Columns()), len(n.Right.Columns())
 	back := make([]expr.Expr, lw+rw)
-	there := make([]expr.Expr, lw+rw)
 	for i, c := range n.Cols {
 		at := i + rw
 		if i >= lw {
 			at = i - lw
 		}
 		back[i] = &expr.Column{Index: at, Typ: c.Type, Name: c.Name}
-		there[i] = back[i]
 	}
-	s := newJoin(InnerJoin, n.Right, n.Left)
+	s := newJoin(kind, n.Right, n.Left)
 	s.LeftKeys, s.RightKeys, s.KeyTypes = n.RightKeys, n.LeftKeys, n.KeyTypes
 	if n.Cond != nil {
-		s.Cond = substitute(n.Cond, there)
+		s.Cond = renamed(n.Cond, back)
 	}
 	return &Project{cols: cols{n.Cols}, Input: s, Exprs: back}
 }
 
 // lookup makes an Apply that scans the right side by its key for each row of the
 // left side; nil if the right side is no scan or has no fitting index.
-func (o *optimizer) lookup(kind JoinKind, left, right Node, lk, rk []expr.Expr, rest expr.Expr) Node {
-	s, ok := right.(*Scan)
-	if !ok || s.Access != nil && s.Point() {
+func (o *optimizer) lookup(n *Join, left Estimate) Node {
+	s, ok := n.Right.(*Scan)
+	if !ok || left.Rows > 1e6 {
+		return nil
+	}
+	inner := o.lookupScan(s, n.LeftKeys, n.RightKeys)
+	if inner == nil {
+		return nil
+	}
+	a := newApply(n.Kind, n.Left, inner, n.LeftKeys)
+	a.Cond, a.Lookup = n.Cond, true
+	return a
+}
+
+// lookupScan makes the scan of an Apply whose arguments are lk, equal to rk over the
+// scan's rows; nil if no index serves that.
+func (o *optimizer) lookupScan(s *Scan, lk, rk []expr.Expr) *Scan {
+	if s.Access != nil && s.Point() {
 		return nil
 	}
 	inner := *s
@@ -403,23 +383,22 @@ func (o *optimizer) lookup(kind JoinKind, left, right Node, lk, rk []expr.Expr, 
 	if s.Access != nil {
 		conds = append(conds, s.Access.Conds...)
 	}
-	var args []expr.Expr
 	var own []expr.Expr
 	for i := range lk {
 		col, isCol := rk[i].(*expr.Column)
 		if !isCol || !comparable(col.Typ, lk[i].Type()) {
 			return nil
 		}
-		eq, err := o.eb.Binary("=", col, &expr.OuterParam{Index: len(args), Typ: lk[i].Type(), Name: "left"})
+		eq, err := o.eb.Binary("=", col, &expr.OuterParam{Index: i, Typ: lk[i].Type(), Name: "left"})
 		if err != nil {
 			return nil
 		}
-		args, own = append(args, lk[i]), append(own, eq)
+		own = append(own, eq)
 	}
 	// The conditions that were there refer to no outer values if the scan belongs to
 	// this level; inside the Apply they would be looked up in its own arguments.
 	for _, c := range conds {
-		if expr.Any(c, func(x expr.Expr) bool { _, ok := x.(*expr.OuterParam); return ok }) {
+		if hasOuter(c) {
 			return nil
 		}
 	}
@@ -430,12 +409,10 @@ func (o *optimizer) lookup(kind JoinKind, left, right Node, lk, rk []expr.Expr, 
 		return nil
 	}
 	o.chooseIndex(&inner)
-	if inner.Access == nil || len(inner.Access.Eq) == 0 || !usesOuter(inner.Access) || inner.rows > guessEq {
+	if inner.Access == nil || len(inner.Access.Eq) == 0 || !usesOuter(inner.Access) {
 		return nil
 	}
-	a := newApply(kind, left, &inner, args)
-	a.Cond, a.Lookup = rest, true
-	return a
+	return &inner
 }
 
 func usesOuter(a *Access) bool {
@@ -489,7 +466,7 @@ func (o *optimizer) dropSort(n *Sort) Node {
 			continue
 		}
 		reverse, ok := ordered(&Scan{Table: s.Table}, ix, want)
-		if !ok {
+		if !ok || !covers && !o.worthOrder(n, s, x) {
 			continue
 		}
 		s.Index, s.Reverse, s.Primary = x, reverse, nil
@@ -501,6 +478,26 @@ func (o *optimizer) dropSort(n *Sort) Node {
 		return n.Input
 	}
 	return n
+}
+
+// worthOrder reports whether reading the first rows of a table in the order of an
+// index, with a lookup for each, is cheaper than reading all and sorting.
+func (o *optimizer) worthOrder(n *Sort, s *Scan, x *rowcodec.Index) bool {
+	limit, ok := constOf(n.Limit)
+	if !ok {
+		return true // a parameter: small, as a rule
+	}
+	most := float64(limit.Int())
+	if off, ok := constOf(n.Offset); ok {
+		most += float64(off.Int())
+	}
+	all := o.est.of(n)
+	by := *s
+	by.Index = x
+	by.Primary = s.Index
+	inOrder := o.est.scan(&by)
+	share := min(1, most/max(inOrder.Rows, 1))
+	return costRequest+inOrder.Total*share < all.Total
 }
 
 type orderKey struct {
