@@ -59,6 +59,8 @@ PEERS_SECONDS ?= 5
 PEERS_ONLY    ?=
 PEERS_BASE    ?=
 PEERS_OUT     ?= tests/bench/peers.txt
+TPCH_SCALE   ?= 0.1
+TPCH_REPEAT  ?= 3
 # The replicated log beside etcd. RAFTBENCH_ETCD=none leaves etcd out, whose modules
 # come from the Go module proxy.
 RAFTBENCH_SECONDS   ?= 10
@@ -74,7 +76,7 @@ IDLE_CPU     ?= 10
 IDLE_MB      ?= 1200
 IDLE_LED     ?= 10s
 
-.PHONY: help build test unit race lint fmt vet staticcheck bench bench-peers idle raftbench sim crashpoints mutants chaos churn fuzz conformance sqldiff clients proto verify clean
+.PHONY: help build test unit race lint fmt vet staticcheck bench bench-peers tpch idle raftbench sim crashpoints mutants chaos churn fuzz conformance sqldiff clients proto verify clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 14
@@ -111,6 +113,9 @@ bench: build ## pgbench against Quorate and PostgreSQL 15 in the same run (needs
 bench-peers: build ## all loads against PostgreSQL alone and with two synchronous standbys (an hour; QUICK=1: five minutes)
 	go run ./tests/bench -peers -timeout 3h -quorate $(BIN)/quorate -peers-only '$(PEERS_ONLY)' $(if $(PEERS_BASE),-peers-base $(PEERS_BASE)) \
 		$(if $(QUICK),-peers-quick -peers-scale 1 -seconds 1 -out $(BIN)/peers.txt,-seconds $(PEERS_SECONDS) -out $(PEERS_OUT))
+
+tpch: ## the 22 queries of TPC-H at TPCH_SCALE beside PostgreSQL 15, answers compared, times printed
+	go test ./tests/tpch -count=1 -timeout 60m -v -run TestQueries -scale $(TPCH_SCALE) -repeat $(TPCH_REPEAT)
 
 raftbench: ## the replicated log alone beside etcd, three processes each (RAFTBENCH_GROUPS and others)
 	@mkdir -p $(BIN)
