@@ -227,9 +227,10 @@ func (s *Session) Bind(ctx context.Context, b *pgwire.BindRequest) error {
 }
 
 // replan makes a plan again that is older than the schema that this node knows: the
-// client hears of columns that have changed when it binds, as from PostgreSQL.
+// client hears of columns that have changed when it binds, as from PostgreSQL. A
+// statement that reads the past has the schema of then, which is older for good.
 func (s *Session) replan(ctx context.Context, p *prepared) error {
-	if p.plan == nil || s.status == pgwire.TxFailed {
+	if p.plan == nil || s.status == pgwire.TxFailed || s.asOf(p.stmt) != nil {
 		return nil
 	}
 	latest := s.e.catalog.Latest()
