@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -171,7 +172,9 @@ func (e *Engine) refreshStats(ctx context.Context, id catalog.ID) (err error) {
 		if err != nil {
 			e.known.mu.Lock()
 			defer e.known.mu.Unlock()
-			e.known.mu.tables[id].asked = false
+			if known := e.known.mu.tables[id]; known != nil {
+				known.asked = false
+			}
 		}
 	}()
 	tx, err := e.o.Store.Begin(TxnOptions{ReadOnly: true, Autocommit: true})
@@ -268,6 +271,7 @@ func (e *Engine) autoAnalyze(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var failed []error
 	for _, id := range due {
 		s := &Session{e: e, settings: newSettings(e.defs), rand: e.o.NewRand()}
 		err := s.runOnce(ctx, func(ctx context.Context, tx Txn, snap *catalog.Snapshot) (*catalog.Snapshot, error) {
@@ -277,10 +281,10 @@ func (e *Engine) autoAnalyze(ctx context.Context) error {
 			return snap, nil
 		})
 		if err != nil {
-			return fmt.Errorf("analyze table %d: %w", id, err)
+			failed = append(failed, fmt.Errorf("analyze table %d: %w", id, err))
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // dueTables lists the tables that have changed much, and takes away what is kept of

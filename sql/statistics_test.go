@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"errors"
 	"testing"
 )
 
@@ -45,6 +46,46 @@ func TestAutomaticAnalyze(t *testing.T) {
 		t.Errorf("%s records are left", n)
 	}
 }
+
+// A pass that finds nothing changed writes nothing.
+func TestIdlePassWritesNothing(t *testing.T) {
+	e, store := newTestEngine(t)
+	s := e.testSession(t)
+	ctx := context.Background()
+	s.must("create table t (a int primary key)")
+	s.must("insert into t select generate_series(1, 60)")
+	pass := func() int {
+		t.Helper()
+		before := store.commits
+		if err := e.flushChanges(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.autoAnalyze(ctx); err != nil {
+			t.Fatal(err)
+		}
+		return store.commits - before
+	}
+	if pass() == 0 {
+		t.Error("nothing was written of a table that has changed")
+	}
+	if n := pass(); n != 0 {
+		t.Errorf("%d commits wrote something though nothing has changed", n)
+	}
+}
+
+// A look-up that fails is no trouble for a table that was forgotten meanwhile.
+func TestLookUpOfForgottenTableFails(t *testing.T) {
+	e, store := newTestEngine(t)
+	e.o.Store = closedStore{store}
+	if err := e.refreshStats(context.Background(), 1<<30); err == nil {
+		t.Error("a store that is closed has answered")
+	}
+}
+
+// closedStore begins no transactions.
+type closedStore struct{ *memStore }
+
+func (closedStore) Begin(TxnOptions) (Txn, error) { return nil, errors.New("closed") }
 
 // Another node learns what ANALYZE has found, in the background.
 func TestStatisticsReachOtherNodes(t *testing.T) {
