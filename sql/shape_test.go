@@ -162,3 +162,36 @@ func TestShapesInStatistics(t *testing.T) {
 		t.Errorf("it is counted under %d texts", found)
 	}
 }
+
+// Statements that are planned by their shape look after foreign keys, also those that
+// came after the plan.
+func TestForeignKeysByShape(t *testing.T) {
+	e, _ := newTestEngine(t)
+	s := e.testSession(t)
+	s.must("create table p (id int primary key)")
+	s.must("create table c (id int primary key, pid int)")
+	for i := range 4 {
+		s.must(fmt.Sprintf("insert into p values (%d)", i))
+		s.must(fmt.Sprintf("insert into c values (%d, %d)", i, i))
+		s.must(fmt.Sprintf("update c set pid = %d where id = %d", i, i))
+		s.must(fmt.Sprintf("delete from p where id = %d", 100+i))
+	}
+	shapes := []string{"insert into c values (7, 7)", "update c set pid = 7 where id = 1", "delete from p where id = 1"}
+	for round := range 3 {
+		for _, sql := range shapes {
+			if !s.s.shapes.of(sql) || s.s.shapes.known[string(s.s.shapes.text)].prep == nil {
+				t.Errorf("round %d: %s: no plan by shape", round, sql)
+			}
+			_, err := s.exec(sql)
+			if refused := err != nil && strings.HasPrefix(describe(err), "23503"); refused != (round > 0) || !refused && err != nil {
+				t.Errorf("round %d: %s: %v", round, sql, err)
+			}
+		}
+		if round == 0 {
+			s.must("delete from c where pid = 7")
+			s.must("insert into p values (1)")
+			s.must("insert into c values (1, 1)")
+			s.must("alter table c add foreign key (pid) references p")
+		}
+	}
+}

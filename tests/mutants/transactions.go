@@ -261,4 +261,18 @@ var transactions = []mutant{
 		new:  "		if w.GetOwner().GetId() < circle[victim].GetOwner().GetId() {\n",
 		by:   test("./region/store", "TestDeadlockAcrossStores"),
 	},
+	{
+		name: "look for referenced rows without a lock", breaks: "no reference is ever left without its row",
+		file: "sql/exec/foreign.go",
+		old:  "	rows, err := rt.KV.LockRows(ctx, list, RowLocking{Mode: LockKeyShare, KeyOnly: true})\n",
+		new:  "	rows, err := slices.Repeat([]LockedRow{{Locked: true}}, len(list)), error(nil)\n",
+		by:   test("./tests/logictest", "TestForeignKeysOfShortLives"),
+	},
+	{
+		name: "look for references at the old snapshot", breaks: "no reference is ever left without its row",
+		file: "sql/exec/write.go",
+		old:  "			q.above = max(q.above, l.Known)\n",
+		new:  "			q.above = max(q.above, 0*l.Known)\n",
+		by:   test("./tests/logictest", "TestForeignKeysOfShortLives"),
+	},
 }
