@@ -42,6 +42,8 @@ CHAOS_SEED     ?= 1
 CHAOS_SLICE    ?= 0
 # How much of 1,000 splits, 1,000 transfers, 300 moves and 300 merges, in per cent.
 CHAOS_CHURN    ?= 100
+# With CLIENTS_SLICE, a number, clients runs those whose turn it is on that day.
+CLIENTS_SLICE ?=
 FUZZTIME     ?= 60s
 # How many fuzz targets, 0 for all, and which share of them: each day another.
 FUZZ_TARGETS ?= 0
@@ -158,8 +160,9 @@ sqldiff: ## generated statements against PostgreSQL 15, and laws among queries, 
 	@echo "seed $(SQLDIFF_SEED)"
 	go test ./tests/sqldiff -count=1 -timeout 120m -v -statements $(SQLDIFF_STATEMENTS) -seed $(SQLDIFF_SEED)
 
-clients: ## the drivers and ORMs of other languages
-	@echo "make clients is not built yet: drivers and ORMs of other languages" >&2; exit 1
+clients: build ## real clients on three nodes, drivers, ORMs and tools of all languages; names what is not installed (CLIENTS_SLICE)
+	@go build -o $(BIN)/gotest ./tests/internal/gotest
+	@cd tests/clients && go vet . && QUORATE_TEST_BINARY=$(abspath $(BIN))/quorate $(abspath $(BIN))/gotest -count=1 -timeout 15m . $(if $(CLIENTS_SLICE),-slice $(CLIENTS_SLICE))
 
 # generate writes the Go of every contract below the folder $(1).
 define generate

@@ -1,0 +1,31 @@
+# DBD::Pg: placeholders, transactions, errors, COPY, metadata.
+use strict; use warnings; use DBI;
+my @ports = split /,/, $ENV{CLIENT_PORTS};
+my $db = DBI->connect("dbi:Pg:host=127.0.0.1;port=$ports[2];dbname=postgres;sslmode=disable", 'postgres', '', { RaiseError => 1, PrintError => 0, AutoCommit => 1 });
+$db->do('create table perl_t (id serial primary key, name varchar(20) not null unique, n int, tags text[])');
+my $ok = eval {
+    my $st = $db->prepare('insert into perl_t (name, n, tags) values (?, ?, ?) returning id');
+    $st->execute('one', 1, ['a', 'b c']);
+    die 'id' unless $st->fetchrow_array == 1;
+    my ($name, $tags) = $db->selectrow_array('select name, tags from perl_t where n = ?', undef, 1);
+    die 'row' unless $name eq 'one' && $tags->[1] eq 'b c';
+    eval { $db->do(q{insert into perl_t (name) values ('one')}) };
+    die "state " . $db->state unless $db->state eq '23505';
+    $db->begin_work; $db->do(q{update perl_t set n = 5}); $db->rollback;
+    $db->begin_work; $db->do(q{update perl_t set n = n + 2}); $db->commit;
+    $db->do('copy perl_t (name, n) from stdin');
+    $db->pg_putcopydata("c$_\t$_\n") for 1 .. 10;
+    $db->pg_putcopyend;
+    die 'sum' unless $db->selectrow_array('select sum(n) from perl_t') == 58;
+    die 'last id' unless $db->last_insert_id(undef, "public", "perl_t", undef) == 12;
+    my @cols = map { $_->{COLUMN_NAME} } @{ $db->column_info('', 'public', 'perl_t', '%')->fetchall_arrayref({}) };
+    die "columns @cols" unless "@cols" eq 'id name n tags';
+    my @pk = $db->primary_key('', 'public', 'perl_t');
+    die "key @pk" unless "@pk" eq 'id';
+    die 'tables' unless grep { /perl_t/ } $db->tables('', 'public', '', 'TABLE');
+    1;
+};
+my $err = $@;
+$db->do('drop table perl_t');
+die $err unless $ok;
+print "ok\n";

@@ -1,0 +1,10 @@
+alter default privileges for role clients_ann in schema public revoke select on tables from "clients Odd";
+drop view aa_over, zz_base;
+drop table people, orders, s2.people, nokey, "Upper Case";
+drop schema s2;
+drop sequence sq;
+drop type addr;
+drop domain apos;
+drop domain posint;
+drop type mood;
+drop role clients_ann, "clients Odd";
