@@ -149,7 +149,12 @@ fuzz: ## each fuzz target for FUZZTIME, or FUZZ_TARGETS of them
 	awk -v most=$(FUZZ_TARGETS) -v share=$(FUZZ_SHARE) '{ all[NR-1] = $$0 } END { n = most ? most : NR; for (i = 0; i < n && i < NR; i++) print all[(share*n+i) % NR] }' | \
 	while read -r dir name; do \
 		echo "fuzz $$dir $$name"; \
-		go test "$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -timeout 30m </dev/null || exit 1; \
+		log=$$(mktemp); \
+		go test "$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -timeout 30m </dev/null 2>&1 | tee "$$log" || { \
+			grep -A1 '^--- FAIL' "$$log" | grep -qx '    context deadline exceeded' && ! grep -qE 'Failing input|panic' "$$log" || exit 1; \
+			echo "no input has failed: Go before 1.27 takes the end of the time for an error now and then (golang.org/issue/75804)"; \
+		}; \
+		rm -f "$$log"; \
 	done
 
 conformance: ## the sqllogictest corpus that is kept beside the project (CONFORMANCE)
