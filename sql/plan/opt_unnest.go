@@ -13,7 +13,6 @@ import (
 //	EXISTS (…), x IN (SELECT …)         semi join
 //	NOT EXISTS (…)                      anti join
 //	x NOT IN (SELECT …)                 anti join in which NULL is equal to all
-//	x > (SELECT avg(y) … WHERE k = o)   join with the aggregates of all k
 //
 // A subquery that it leaves alone is run for every row as before, or once if it
 // depends on none. It comes before all other rules: what was a level of its own
@@ -25,7 +24,6 @@ func (o *optimizer) unnest(n Node) Node {
 		return n
 	}
 	input := f.Input
-	width := len(input.Columns())
 	var rest []expr.Expr
 	all := conjuncts(f.Cond, nil)
 	for i, c := range all {
@@ -44,16 +42,7 @@ func (o *optimizer) unnest(n Node) Node {
 	if input == f.Input {
 		return n
 	}
-	out := filter(input, rest)
-	if len(out.Columns()) == width {
-		return out
-	}
-	// Aggregates were joined: their columns are not the query's.
-	p := &Project{Input: out, cols: cols{append([]Column(nil), f.Columns()...)}}
-	for i, c := range p.Cols {
-		p.Exprs = append(p.Exprs, &expr.Column{Index: i, Typ: c.Type, Name: c.Name})
-	}
-	return p
+	return filter(input, rest)
 }
 
 // unnestOne joins a subquery that a condition asks about; nil if it cannot be, or
@@ -71,10 +60,6 @@ func (o *optimizer) unnestOne(input Node, others []expr.Expr, c expr.Expr) Node 
 			return o.unnestExists(input, others, c, negate)
 		case expr.SubqueryAny:
 			return o.unnestIn(input, c, negate)
-		}
-	case *expr.OpCall:
-		if !negate && c.Left != nil {
-			return o.unnestScalar(input, others, c)
 		}
 	}
 	return nil
@@ -329,178 +314,6 @@ func allOutputs(cmp []expr.Expr, lw, width int) bool {
 		fixed[col.Index] = true
 	}
 	return len(fixed) == width
-}
-
-// isComparison names the operators that give NULL, which no filter passes, for a
-// NULL operand.
-func isComparison(op string) bool {
-	switch op {
-	case "=", "<>", "!=", "<", "<=", ">", ">=":
-		return true
-	}
-	return false
-}
-
-// unnestScalar joins the aggregates of a correlated subquery that a comparison has
-// on one side. An outer row without any row inside would be compared with the
-// aggregate of nothing: with NULL, for those that are allowed here.
-func (o *optimizer) unnestScalar(input Node, others []expr.Expr, c *expr.OpCall) Node {
-	if !isComparison(c.Op.Name) || !movable(c) {
-		return nil
-	}
-	var s *expr.SubqueryExpr
-	expr.Walk(c, func(x expr.Expr) bool {
-		if y, ok := x.(*expr.SubqueryExpr); ok {
-			if s != nil {
-				s = &expr.SubqueryExpr{} // more than one
-				return false
-			}
-			s = y
-			return false
-		}
-		return true
-	})
-	if s == nil || s.Kind != expr.SubqueryScalar || s.Negate || !plainArgs(s.Args) || !nullIfNull(c.Left, s) && !nullIfNull(c.Right, s) {
-		return nil
-	}
-	sub, ok := s.Sub.(*Subplan)
-	if !ok || sub.done || !sub.Correlated {
-		return nil
-	}
-	agg, out := aggregateOf(sub.Plan)
-	if agg == nil {
-		return nil
-	}
-	p, ok := peel(agg.Input)
-	if !ok || o.fewRuns(input, others, p.from, p.conds) {
-		return nil
-	}
-	lw := len(input.Columns())
-	var keys, outer []expr.Expr
-	var own []expr.Expr
-	for _, k := range p.conds {
-		if !hasOuter(k) {
-			own = append(own, k)
-			continue
-		}
-		in, on, ok := correlation(k)
-		if !ok {
-			return nil
-		}
-		keys, outer = append(keys, in), append(outer, raise(on, lw, s.Args))
-	}
-	if len(keys) == 0 {
-		return nil
-	}
-	grouped := &Aggregate{Input: filter(p.from, own), Groups: keys}
-	for i, k := range keys {
-		grouped.Cols = append(grouped.Cols, Column{Name: "?key?", Type: k.Type()})
-		if col, ok := k.(*expr.Column); ok {
-			grouped.Cols[i] = p.from.Columns()[col.Index]
-		}
-	}
-	for i, a := range agg.Aggs {
-		moved, ok := substitute(a, p.outs).(*expr.AggCall)
-		if !ok || hasOuter(moved) {
-			return nil
-		}
-		grouped.Aggs = append(grouped.Aggs, moved)
-		grouped.Cols = append(grouped.Cols, agg.Cols[i])
-	}
-	j := newJoin(InnerJoin, input, grouped)
-	var on []expr.Expr
-	for i := range keys {
-		eq, err := o.eb.Binary("=", outer[i], &expr.Column{Index: lw + i, Typ: keys[i].Type(), Name: grouped.Cols[i].Name})
-		if err != nil {
-			return nil
-		}
-		if _, _, _, ok := equality(eq, lw); !ok {
-			return nil
-		}
-		on = append(on, eq)
-	}
-	value := raise(out, lw+len(keys), nil)
-	cmp, err := expr.Transform(c, func(x expr.Expr) (expr.Expr, error) {
-		if x == expr.Expr(s) {
-			return value, nil
-		}
-		return x, nil
-	})
-	if err != nil {
-		return nil
-	}
-	j.Cond = conjoin(append(on, cmp))
-	return j
-}
-
-// nullIfNull reports whether x is NULL if s is.
-func nullIfNull(x expr.Expr, s expr.Expr) bool {
-	switch x := x.(type) {
-	case *expr.OpCall:
-		switch x.Op.Name {
-		case "+", "-", "*", "/":
-			return x.Left != nil && nullIfNull(x.Left, s) || nullIfNull(x.Right, s)
-		}
-	case *expr.Cast:
-		return nullIfNull(x.Arg, s)
-	}
-	return x == s
-}
-
-// aggregateOf recognises a subquery that is one expression over aggregates, which
-// is NULL if there are no rows. out is over the aggregates' results.
-func aggregateOf(n Node) (agg *Aggregate, out expr.Expr) {
-	cols := n.Columns()
-	if len(cols) != 1 {
-		return nil, nil
-	}
-	out = &expr.Column{Index: 0, Typ: cols[0].Type}
-	for {
-		p, ok := n.(*Project)
-		if !ok {
-			break
-		}
-		out = substitute(out, p.Exprs)
-		n = p.Input
-	}
-	agg, ok := n.(*Aggregate)
-	if !ok || len(agg.Groups) > 0 || agg.Sets != nil || !movable(out) || hasOuter(out) || hasSubquery(out) {
-		return nil, nil
-	}
-	for _, a := range agg.Aggs {
-		switch a.Fn.Name {
-		case "sum", "avg", "min", "max":
-		default:
-			return nil, nil
-		}
-		if !movable(a) || hasOuter(a) || hasSubquery(a) {
-			return nil, nil
-		}
-	}
-	set := map[int]struct{}{}
-	expr.Columns(out, set)
-	for i := range set {
-		if nullIfNullColumn(out, i) {
-			return agg, out
-		}
-	}
-	return nil, nil
-}
-
-// nullIfNullColumn reports whether x is NULL if a column is.
-func nullIfNullColumn(x expr.Expr, col int) bool {
-	switch x := x.(type) {
-	case *expr.Column:
-		return x.Index == col
-	case *expr.OpCall:
-		switch x.Op.Name {
-		case "+", "-", "*", "/":
-			return x.Left != nil && nullIfNullColumn(x.Left, col) || nullIfNullColumn(x.Right, col)
-		}
-	case *expr.Cast:
-		return nullIfNullColumn(x.Arg, col)
-	}
-	return false
 }
 
 // correlation recognises inner = outer; in reads the subquery's rows only, on the
