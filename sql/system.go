@@ -136,7 +136,7 @@ func (i systemInfo) Call(ctx *expr.EvalContext, name string, args []types.Datum)
 		return s.serialSequence(snap, args[0].Str(), args[1].Str())
 	case "pg_get_expr":
 		// Expressions are kept as text; pretty leaves out the outer parentheses.
-		if text := args[0]; len(args) > 2 && args[2].IsTrue() && !text.IsNull() && strings.HasPrefix(text.Str(), "(") && closes(text.Str()) == len(text.Str())-1 {
+		if text := args[0]; len(args) > 2 && args[2].IsTrue() && !text.IsNull() && strings.HasPrefix(text.Str(), "(") && expr.Closing(text.Str()) == len(text.Str())-1 {
 			return types.NewString(text.Str()[1 : len(text.Str())-1]), nil
 		}
 		return args[0], nil
@@ -264,29 +264,6 @@ func compositeRel(snap *catalog.Snapshot, schema, name string, path []string) (t
 	return 0, false
 }
 
-// closes is where the parenthesis that text begins with is closed.
-func closes(text string) int {
-	depth := 0
-	var quote byte
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '\'' || c == '"':
-			quote = c
-		case c == '(':
-			depth++
-		case c == ')':
-			if depth--; depth == 0 {
-				return i
-			}
-		}
-	}
-	return -1
-}
-
 // constraintDef is pg_get_constraintdef. Pretty leaves out the outer parentheses
 // of a condition.
 func (s *Session) constraintDef(snap *catalog.Snapshot, oid types.OID, pretty bool) types.Datum {
@@ -295,7 +272,7 @@ func (s *Session) constraintDef(snap *catalog.Snapshot, oid types.OID, pretty bo
 			if c := &u.Domain.Checks[i]; c.ID == oid {
 				t, _ := snap.TypeByOID(u.ID)
 				text := s.domainCheckText(t.Def(), c.Expr)
-				if pretty && strings.HasPrefix(text, "(") && closes(text) == len(text)-1 {
+				if pretty && strings.HasPrefix(text, "(") && expr.Closing(text) == len(text)-1 {
 					text = text[1 : len(text)-1]
 				}
 				def := "CHECK (" + text + ")"
@@ -322,7 +299,7 @@ func (s *Session) constraintDef(snap *catalog.Snapshot, oid types.OID, pretty bo
 		for i := range t.Checks {
 			if c := &t.Checks[i]; c.ID == oid {
 				text := s.checkText(t, c)
-				if pretty && strings.HasPrefix(text, "(") && closes(text) == len(text)-1 {
+				if pretty && strings.HasPrefix(text, "(") && expr.Closing(text) == len(text)-1 {
 					text = text[1 : len(text)-1]
 				}
 				def := "CHECK (" + text + ")"

@@ -134,14 +134,14 @@ func (p *printer) bare(e Expr) string {
 	q := printer{column: p.column, stored: p.stored, pretty: p.pretty}
 	q.expr(e)
 	text := q.b.String()
-	if strings.HasPrefix(text, "(") && closing(text) == len(text)-1 {
+	if strings.HasPrefix(text, "(") && Closing(text) == len(text)-1 {
 		return text[1 : len(text)-1]
 	}
 	return text
 }
 
-// closing is where the parenthesis that text begins with is closed, -1 for nowhere.
-func closing(text string) int {
+// Closing is where the parenthesis that text begins with is closed, -1 for nowhere. Quoted parentheses do not count.
+func Closing(text string) int {
 	depth := 0
 	var quote byte
 	for i := range len(text) {
